@@ -1,0 +1,57 @@
+# `make demo` draws a logo, `make test` passes the tests; both set up what they need on first use.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PROMPT ?= a red fox head, geometric
+SIZES  ?= 256,512
+
+export PROMPT SIZES
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-gpu check format bench lock clean
+
+help:            ## show these targets
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (first use: a few minutes, torch is the large part) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python 3.11 or later is needed; name one with PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt pip
+	@# torch first and alone: pip then takes a local wheel of this version where one is offered.
+	@echo "  torch ..." && $(BIN)/python -m pip install -qq "$$(grep '^torch==' constraints.txt)" -c constraints.txt
+	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
+	@touch $@
+
+demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs under out/, stop
+	@$(BIN)/python -m shared.demo
+
+serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)
+	@exec $(BIN)/python -m shared.serve
+
+test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
+	$(BIN)/python -m pytest -m "not gpu and not benchmark"
+
+test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+check: $(VENV)/.ready  ## ruff, mypy, import-linter, and that the lock matches pyproject.toml
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@cp constraints.txt $(VENV)/constraints.txt && $(MAKE) -s lock CONSTRAINTS=$(VENV)/constraints.txt
+	@diff constraints.txt $(VENV)/constraints.txt || { echo "constraints.txt is behind pyproject.toml: make lock"; exit 1; }
+
+format: $(VENV)/.ready ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run
+	$(BIN)/python -m pytest -m benchmark -s
+
+CONSTRAINTS ?= constraints.txt
+lock: $(VENV)/.ready   ## resolve pyproject.toml into constraints.txt (metadata only, nothing is downloaded)
+	@$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --group pyproject.toml:dev -o $(CONSTRAINTS)
+
+clean:           ## remove the environment, caches, data and output
+	rm -rf $(VENV) out data .mypy_cache .ruff_cache .pytest_cache .hypothesis

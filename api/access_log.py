@@ -1,0 +1,62 @@
+"""One line per request, with its id on every line logged meanwhile; what nothing else caught becomes the documented 500."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from asgi_correlation_id import correlation_id
+
+from api.errors import respond
+from shared.logging import get_logger
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = get_logger(__name__)
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=/+-]{1,128}")
+_QUIET_PATHS = ("/health/live", "/health/ready", "/metrics")
+
+
+def is_sane_request_id(value: str) -> bool:
+    """What a caller may choose: 1 to 128 characters that can do no harm in a header or a log line."""
+    return _SANE_REQUEST_ID.fullmatch(value) is not None
+
+
+class AccessLog:
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=correlation_id.get())
+        start = time.perf_counter()
+        status = 0
+
+        async def remember(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, remember)
+        except Exception:
+            log.exception("request.failed", method=scope["method"], path=scope["path"])
+            if status:
+                raise
+            await respond(500, "internal_error", "internal server error")(scope, receive, remember)
+        finally:
+            write = log.debug if scope["path"] in _QUIET_PATHS else log.info
+            write(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                seconds=round(time.perf_counter() - start, 4),
+            )

@@ -1,0 +1,79 @@
+"""The HTTP front: validates, writes the ledger, publishes, waits. It never imports torch, nor anything of the worker's."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+
+from api import errors
+from api.access_log import AccessLog, is_sane_request_id
+from api.auth import Keys
+from api.deps import Services
+from api.routes import health, jobs, logo
+from api.submission import Submission
+from api.waiting import Waiting
+from shared.connection import prompt_client
+from shared.ledger import AsyncLedger
+from shared.logging import get_logger
+from shared.queue import make_celery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from api.settings import ApiSettings
+
+MAX_BODY_BYTES = 64 * 1024
+log = get_logger(__name__)
+
+
+def create_app(settings: ApiSettings) -> FastAPI:
+    client = prompt_client(settings.redis_url)
+    ledger = AsyncLedger(client)
+    waiting = Waiting(settings.redis_url, ledger)
+    celery = make_celery(settings.redis_url, prompt=True)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if not settings.api_keys:
+            log.warning("api.open", hint="anyone who reaches this port can draw; set API_KEYS to ask for a key")
+        async with waiting.running():
+            yield
+        await client.aclose()
+        celery.close()
+
+    app = FastAPI(
+        title="Logo generator",
+        version=health.VERSION,
+        description="Text in, logo out. Submit a job, poll or long-wait, get base64 PNGs.",
+        lifespan=lifespan,
+    )
+    app.state.keys = Keys(settings.api_keys)
+    app.state.services = Services(
+        settings=settings,
+        client=client,
+        jobs=ledger,
+        waiting=waiting,
+        submission=Submission(ledger, celery, settings.max_queue_length),
+    )
+    errors.install(app)
+    for module in (health, logo, jobs):
+        app.include_router(module.router)
+    # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-ID", "Location", "Retry-After", "ETag", "Idempotent-Replayed"],
+    )
+    app.add_middleware(AccessLog)
+    app.add_middleware(
+        CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
+    )
+    return app

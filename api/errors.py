@@ -1,0 +1,89 @@
+"""Errors at the edge: the one place that knows HTTP statuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asgi_correlation_id import correlation_id
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared import errors
+from shared.connection import UNAVAILABLE
+from shared.logging import get_logger
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+
+log = get_logger(__name__)
+
+STATUS: dict[type[errors.LogoError], int] = {
+    errors.InvalidRequest: 422,
+    errors.Unauthorized: 401,
+    errors.JobNotFound: 404,
+    errors.ImageNotFound: 404,
+    errors.IdempotencyConflict: 422,
+    errors.JobNotSuccessful: 409,
+    errors.ImagesExpired: 410,
+    errors.QueueFull: 429,
+    errors.ServiceUnavailable: 503,
+    errors.StillRunning: 504,
+    errors.GenerationFailed: 500,
+}
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def respond(  # noqa: PLR0913 - the contract's error has these parts
+    status: int,
+    code: str,
+    message: str,
+    *,
+    details: Any = None,
+    detail: Any = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    error: dict[str, Any] = {"code": code, "message": message}
+    if details is not None:
+        error["details"] = details
+    body: dict[str, Any] = {"error": error, "detail": detail or message, "request_id": correlation_id.get() or ""}
+    if status == 500:  # noqa: PLR2004 - what the app has always read there
+        body |= {"status": "error", "message": "Internal server error"}
+    return JSONResponse(body, status, headers)
+
+
+async def _logo_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.LogoError)  # noqa: S101 - registered for this class
+    headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    return respond(STATUS[type(error)], error.code, error.message, details=error.details, headers=headers)
+
+
+async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    # Without the input: it may be anything, an unencodable string too.
+    items = [{"type": e["type"], "loc": list(e["loc"]), "msg": e["msg"]} for e in error.errors()]
+    message = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in items)
+    return respond(422, errors.InvalidRequest.code, message, details=items, detail=items)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    code = _HTTP_CODES.get(error.status_code, "http_error")
+    return respond(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+async def _redis_error(_: Request, error: Exception) -> JSONResponse:
+    log.warning("redis.unavailable", error=repr(error))
+    return respond(
+        503, errors.ServiceUnavailable.code, "the job store is out of reach; try again", headers={"Retry-After": "2"}
+    )
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(errors.LogoError, _logo_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, _redis_error)

@@ -1,0 +1,69 @@
+"""A job of the ledger as the wire has it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from shared.jobs import JobStatus
+from shared.schemas import JobError, JobView, Progress, Timings, Urls
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
+    from shared.ledger import Reading
+
+_DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
+
+
+def view(reading: Reading, images: dict[str, str] | None) -> JobView:
+    job = reading.job
+    url = f"/api/jobs/{job.id}"
+    succeeded = job.status is JobStatus.SUCCEEDED
+    return JobView(
+        id=job.id,
+        status=job.status,
+        prompt=job.prompt,
+        sizes=list(job.sizes),
+        seed=job.seed,
+        created_at=_required_time(job.created_at),
+        started_at=_time(job.started_at),
+        finished_at=_time(job.finished_at),
+        progress=_progress(job),
+        queue_position=reading.queue_position,
+        attempt=job.attempt,
+        cancel_requested=job.cancel_requested,
+        images=images,
+        model=job.model or None,
+        timings=Timings(
+            queued=_seconds(job.created_at, job.started_at),
+            denoise=_seconds(job.started_at, job.drawn_at),
+            finish=_seconds(job.drawn_at, job.finished_at),
+        ),
+        error=JobError(code=job.error_code, message=job.error_message) if job.error_code else None,
+        urls=Urls(
+            self=url,
+            cancel=url,
+            images={str(size): f"{url}/images/{size}.png" for size in sorted(set(job.sizes))} if succeeded else {},
+        ),
+        expires_at=_time(job.images_expire_at),
+    )
+
+
+def _progress(job: Job) -> Progress:
+    if job.status in _DRAWN:
+        fraction = 1.0
+    else:
+        fraction = job.step / job.steps if job.steps else 0.0
+    return Progress(step=job.step, steps=job.steps or None, fraction=round(fraction, 4))
+
+
+def _required_time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _time(milliseconds: int) -> datetime | None:
+    return _required_time(milliseconds) if milliseconds else None
+
+
+def _seconds(start: int, end: int) -> float | None:
+    return (end - start) / 1000 if start and end else None

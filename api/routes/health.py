@@ -1,0 +1,83 @@
+"""What the service says of itself: to the app, to load balancers, to people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
+from api.openapi import errors_of
+from shared import ledger, workers
+from shared.connection import UNAVAILABLE
+from shared.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from shared.workers import WorkerInfo
+
+router = APIRouter(tags=["service"])
+VERSION = "2.0.0"
+_PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
+
+
+@router.get("/", response_model=None)
+async def root(request: Request) -> Response | dict[str, str]:
+    """Name and version; a browser gets a page to try prompts on."""
+    if "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(_PLAYGROUND.read_text(), headers={"Vary": "Accept"})
+    return {"message": "Logo generator", "version": VERSION, "status": "healthy", "docs": "/docs"}
+
+
+@router.get("/health", response_model=None, responses={503: {"description": "Redis is out of reach."}})
+async def health(services: Deps) -> JSONResponse | dict[str, Any]:
+    """The service, its queue and its workers. `gpu` is the first live worker's device."""
+    try:
+        live = await workers.live(services.client)
+        backlog = await services.jobs.run(ledger.backlog())
+    except UNAVAILABLE as error:
+        message = f"Redis is out of reach: {type(error).__name__}"
+        return JSONResponse({"status": "unhealthy", "error": message}, 503, {"Retry-After": "2"})
+    return {
+        "status": "healthy",
+        "model": live[0].model if live else None,
+        "model_loaded": any(worker.ready for worker in live),
+        "gpu": _device(live[0]) if live else {"gpu_available": False, "device_type": "none"},
+        "environment": services.settings.environment,
+        "version": VERSION,
+        "queue": {"depth": backlog.depth, "oldest_age_seconds": round(backlog.oldest_age_seconds, 3)},
+        "workers": [
+            {"name": w.name, "ready": w.ready, "model": w.model, "job_id": w.job_id or None, "gpu": _device(w)}
+            for w in live
+        ],
+    }
+
+
+@router.get("/health/live")
+async def alive() -> dict[str, str]:
+    """This process answers. Load balancers and containers probe this, so that pollers are never cut off."""
+    return {"status": "alive"}
+
+
+@router.get("/health/ready", responses=errors_of(503))
+async def ready(services: Deps) -> dict[str, Any]:
+    """A worker can take a job."""
+    count = sum(worker.ready for worker in await workers.live(services.client))
+    if not count:
+        raise ServiceUnavailable("no worker has its model loaded yet", retry_after_seconds=5)
+    return {"status": "ready", "workers": count}
+
+
+def _device(worker: WorkerInfo) -> dict[str, Any]:
+    if worker.device_type != "cuda":
+        return {"gpu_available": False, "device_type": worker.device_type}
+    return {
+        "gpu_available": True,
+        "device_type": worker.device_type,
+        "device_name": worker.device_name,
+        "device_uuid": worker.device_uuid,
+        "memory_allocated_gb": round(worker.memory_allocated_bytes / 1e9, 2),
+        "memory_reserved_gb": round(worker.memory_reserved_bytes / 1e9, 2),
+        "memory_total_gb": round(worker.memory_total_bytes / 1e9, 2),
+    }

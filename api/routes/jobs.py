@@ -1,0 +1,109 @@
+"""Jobs: submit, poll, long-wait, cancel, fetch an image."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Response
+
+from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.deps import Deps, JobId, own_job, visible
+from api.openapi import errors_of
+from api.representation import view
+from shared import errors, ledger
+from shared.images import load_image, load_images
+from shared.jobs import JobStatus
+from shared.schemas import JobRequest, JobView  # noqa: TC001 - as above
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+MAX_WAIT_SECONDS = 60
+Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
+
+
+@router.post("", status_code=202, responses=errors_of(401, 413, 422, 429, 503))
+async def submit(
+    request: JobRequest,
+    response: Response,
+    services: Deps,
+    owner: Owner,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."
+        ),
+    ] = None,
+) -> JobView:
+    """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal."""
+    job_id, replayed = await services.submission.submit(request, owner, idempotency_key or "")
+    reading = await own_job(services, owner, job_id)
+    response.headers["Location"] = f"/api/jobs/{job_id}"
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+        if reading.job.is_terminal:
+            response.status_code = 200
+    return view(reading, None)
+
+
+@router.get("/{job_id}", responses=errors_of(401, 404, 410, 422, 503))
+async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
+    job_id: JobId,
+    response: Response,
+    services: Deps,
+    owner: Owner,
+    wait: Annotated[
+        float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Hold until the job is terminal, so many seconds at most.")
+    ] = 0,
+    include: Include = "images",
+) -> JobView:
+    """The job; with its images once it has succeeded."""
+    reading = await own_job(services, owner, job_id)
+    if wait and not reading.job.is_terminal:
+        reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
+    if not reading.job.is_terminal:
+        response.headers["Retry-After"] = "1"
+    if reading.job.status is not JobStatus.SUCCEEDED or include == "none":
+        return view(reading, None)
+    images = await load_images(services.client, job_id, reading.job.attempt)
+    if not images:
+        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
+    return view(reading, images)
+
+
+@router.delete("/{job_id}", responses=errors_of(401, 404, 422, 503))
+async def cancel(job_id: JobId, services: Deps, owner: Owner) -> JobView:
+    """Cancel the job: at once while it is queued, within one denoising step while it runs. Terminal: unchanged."""
+    await own_job(services, owner, job_id)
+    await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
+    return view(await own_job(services, owner, job_id), None)
+
+
+@router.get(
+    "/{job_id}/images/{name}",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The PNG."}}
+    | errors_of(401, 404, 409, 410, 422, 503),
+)
+async def image(
+    job_id: JobId,
+    services: Deps,
+    owner: Owner,
+    name: Annotated[str, Path(pattern=r"^[0-9]{2,4}\.png$", description="SIZE.png", examples=["512.png"])],
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """One image as bytes."""
+    job = (await own_job(services, owner, job_id)).job
+    if job.status is not JobStatus.SUCCEEDED:
+        raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
+    size = name.removesuffix(".png")
+    if size not in {str(asked) for asked in job.sizes}:
+        raise errors.ImageNotFound(f"name: this job has the sizes {sorted(set(job.sizes))}, not {name}")
+    encoded = await load_image(services.client, job_id, job.attempt, size)
+    if encoded is None:
+        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
+    etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'
+    if if_none_match == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=3600, immutable"}
+    return Response(base64.b64decode(encoded), media_type="image/png", headers=headers)

@@ -1,0 +1,44 @@
+"""The call of the mobile app that is in people's hands. Its shape must not change."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.deps import Deps, visible
+from api.openapi import errors_of
+from shared import errors
+from shared.images import load_images
+from shared.jobs import JobStatus
+from shared.schemas import JobRequest, LogoRequest, LogoResponse
+
+router = APIRouter(tags=["app"])
+
+
+@router.post("/api/generate_logo", responses=errors_of(401, 409, 413, 422, 429, 500, 503, 504))
+async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
+    """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
+    # Already validated; JobRequest's bound on the number of sizes is not the app's.
+    asked = JobRequest.model_construct(**JobRequest(prompt=request.prompt).model_dump() | {"sizes": request.sizes})
+    job_id, _ = await services.submission.submit(asked, owner)
+    reading = visible(await services.waiting.until_terminal(job_id, services.settings.request_timeout), owner, job_id)
+    job = reading.job
+    where = {"job_id": job_id, "url": f"/api/jobs/{job_id}"}
+    if job.status is JobStatus.FAILED:
+        raise errors.GenerationFailed(f"Failed to generate logo: {job.error_message}", details=where)
+    if job.status in (JobStatus.CANCELED, JobStatus.EXPIRED):
+        raise errors.JobNotSuccessful(f"the job was {job.status}", details=where)
+    if job.status is not JobStatus.SUCCEEDED:
+        raise errors.StillRunning(
+            f"the logo was not ready within {services.settings.request_timeout:g} s; the job goes on",
+            details=where,
+            retry_after_seconds=5,
+        )
+    images = await load_images(services.client, job_id, job.attempt)
+    return LogoResponse(
+        message="Logo generated successfully!",
+        prompt=request.prompt,
+        images=images,
+        sizes=request.sizes,
+        model=job.model,
+    )

@@ -1,0 +1,24 @@
+"""Settings of the HTTP front."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+from shared.settings import Settings
+
+
+class ApiSettings(Settings):
+    host: str = "0.0.0.0"  # noqa: S104 - a server in a container has to
+    port: int = Field(7860, ge=1, le=65535)
+    request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that the app's call is held.")
+    max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
+    api_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated; empty: no keys needed.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(("*",), description="Comma-separated origins.")
+
+    @field_validator("api_keys", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

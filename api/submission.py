@@ -1,0 +1,93 @@
+"""Submitting a job: the record first, then the message. A record that exists is a 202, whatever happens to its message."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from typing import TYPE_CHECKING
+
+import structlog
+from asgi_correlation_id import correlation_id
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from shared import errors, ledger
+from shared.jobs import Job, JobStatus
+from shared.logging import get_logger
+from shared.queue import send_generate
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.ledger import AsyncLedger
+    from shared.schemas import JobRequest
+
+log = get_logger(__name__)
+
+
+class Submission:
+    def __init__(self, jobs: AsyncLedger, celery: Celery, max_queue_length: int) -> None:
+        self._jobs = jobs
+        self._celery = celery
+        self._max_queue_length = max_queue_length
+
+    async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[str, bool]:
+        """The job's id, and whether an earlier submit under the same key had made it.
+
+        :raises errors.IdempotencyConflict: the key was used for another body.
+        :raises errors.QueueFull: as many jobs are queued as may be.
+        :raises errors.ServiceUnavailable: it is not known whether the record was created.
+        """
+        job = _new_job(request, owner)
+        structlog.contextvars.bind_contextvars(job_id=job.id)
+        command = ledger.create(
+            job,
+            fingerprint=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
+            idempotency_key=idempotency_key,
+            max_queue=self._max_queue_length,
+            deadline_seconds=request.deadline_seconds or 0,
+        )
+        try:
+            created = await self._jobs.run(command)
+        except RedisTimeoutError as error:
+            raise errors.ServiceUnavailable(
+                "it is not known whether the job was created; submit again with the same Idempotency-Key",
+                details={"created": "unknown", "idempotency_key": idempotency_key or None},
+                retry_after_seconds=2,
+            ) from error
+        match created.outcome:
+            case "conflict":
+                raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
+            case "full":
+                raise errors.QueueFull(
+                    f"{created.job_id} jobs are queued, the bound is {self._max_queue_length}", retry_after_seconds=10
+                )
+            case "replayed":
+                structlog.contextvars.bind_contextvars(job_id=created.job_id)
+                log.info("job.replayed")
+                return created.job_id, True
+        log.info("job.created", sizes=list(job.sizes), seed=job.seed)
+        await self._publish(job)
+        return job.id, False
+
+    async def _publish(self, job: Job) -> None:
+        try:
+            await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the sweeper publishes what has no message
+            log.warning("job.publish_failed", error=repr(error))
+
+
+def _new_job(request: JobRequest, owner: str) -> Job:
+    return Job(
+        id=str(uuid.uuid4()),
+        status=JobStatus.QUEUED,
+        prompt=request.prompt,
+        sizes=tuple(request.sizes),
+        seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
+        enhance=request.enhance,
+        requested_steps=request.steps or 0,
+        requested_guidance=-1.0 if request.guidance is None else request.guidance,
+        owner=owner,
+        request_id=correlation_id.get() or "",
+    )

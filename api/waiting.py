@@ -1,0 +1,95 @@
+"""Waiting for jobs: one reader of the events stream per process wakes the futures of that process's waiters.
+
+An event is only a hint. A waiter reads the ledger after it has registered and at the end of its wait, and all are read
+again after each reconnect: a lost event costs seconds, never an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from shared import ledger
+from shared.connection import UNAVAILABLE, blocking_reader
+from shared.jobs import JobStatus, is_terminal
+from shared.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from shared.ledger import AsyncLedger, Reading
+
+log = get_logger(__name__)
+BLOCK_SECONDS = 5.0
+BATCH = 500
+
+
+class Waiting:
+    def __init__(self, redis_url: str, jobs: AsyncLedger) -> None:
+        self._redis_url = redis_url
+        self._jobs = jobs
+        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        reader = asyncio.create_task(self._read_events(), name="events-reader")
+        try:
+            yield
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def until_terminal(self, job_id: str, seconds: float) -> Reading | None:
+        """The job once it is terminal, or as it is when `seconds` are over; None for an unknown one."""
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(job_id, set()).add(woken)
+        try:
+            reading = await self._jobs.run(ledger.read(job_id))
+            if reading is None or reading.job.is_terminal:
+                return reading
+            await asyncio.wait([woken], timeout=seconds)
+            return await self._jobs.run(ledger.read(job_id))
+        finally:
+            self._waiters[job_id].discard(woken)
+            if not self._waiters[job_id]:
+                del self._waiters[job_id]
+
+    async def _read_events(self) -> None:
+        while True:
+            client = blocking_reader(self._redis_url, BLOCK_SECONDS)
+            try:
+                # The end of the stream is taken first and the waiters are read after it, so nothing falls in between.
+                newest = await client.xrevrange(ledger.EVENTS, count=1)
+                last = newest[0][0] if newest else b"0-0"
+                await self._read_again()
+                while True:
+                    streams = await client.xread({ledger.EVENTS: last}, count=BATCH, block=int(BLOCK_SECONDS * 1000))
+                    for _, entries in streams or []:
+                        for last, event in entries:  # noqa: B007 - the last one read is where to go on
+                            if is_terminal(JobStatus(event[b"status"].decode())):
+                                self._wake(event[b"job_id"].decode())
+            except UNAVAILABLE as error:
+                log.warning("events.lost", error=repr(error))
+                await asyncio.sleep(0.5)
+            except Exception:
+                # Without its reader every wait would last to its end: whatever an event may hold, it goes on.
+                log.exception("events.failed")
+                await asyncio.sleep(0.5)
+            finally:
+                await client.aclose()
+
+    async def _read_again(self) -> None:
+        waited_for = list(self._waiters)
+        for start in range(0, len(waited_for), BATCH):
+            batch = waited_for[start : start + BATCH]
+            for job_id, reading in zip(
+                batch, await self._jobs.run_many([ledger.read(job_id) for job_id in batch]), strict=True
+            ):
+                if reading is None or reading.job.is_terminal:
+                    self._wake(job_id)
+
+    def _wake(self, job_id: str) -> None:
+        for woken in self._waiters.get(job_id, ()):
+            if not woken.done():
+                woken.set_result(None)

@@ -1,0 +1,37 @@
+"""The machine's NVIDIA cards, read through NVML: it creates no CUDA context, so a worker's parent process may ask it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pynvml
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    index: int
+    uuid: str
+    name: str
+    memory_total_bytes: int
+
+
+def list_gpus() -> list[Gpu]:
+    """All cards, by index; empty where there is no driver."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        return [_describe(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _describe(index: int) -> Gpu:
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    return Gpu(
+        index=index,
+        uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
+        name=str(pynvml.nvmlDeviceGetName(handle)),
+        memory_total_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+    )

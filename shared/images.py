@@ -1,0 +1,54 @@
+"""Raw pixels and finished images in Redis, under TTLs. Status reads never touch these keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.ledger import pixels_key
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+# Longer than any stay in the finish queue; the ledger deletes them as soon as the job leaves `finishing`.
+PIXELS_TTL_SECONDS = 3600
+
+
+def images_key(job_id: str, attempt: int) -> str:
+    return f"logo:images:{job_id}:{attempt}"
+
+
+def store_pixels(client: redis.Redis, job_id: str, attempt: int, pixels: bytes) -> None:
+    """RGB, 8 bits, row by row: width * height * 3 bytes; the ledger's record has the dimensions."""
+    client.set(pixels_key(job_id, attempt), pixels, ex=PIXELS_TTL_SECONDS)
+
+
+def load_pixels(client: redis.Redis, job_id: str, attempt: int) -> bytes | None:
+    pixels: bytes | None = client.get(pixels_key(job_id, attempt))
+    return pixels
+
+
+def store_images(client: redis.Redis, job_id: str, attempt: int, images: dict[int, str], ttl_seconds: int) -> None:
+    """Base64 PNGs by size."""
+    key = images_key(job_id, attempt)
+    pipeline = client.pipeline(transaction=True)
+    pipeline.delete(key)
+    pipeline.hset(key, mapping={str(size): image for size, image in images.items()})
+    pipeline.expire(key, ttl_seconds)
+    pipeline.execute()
+
+
+def drop_images(client: redis.Redis, job_id: str, attempt: int) -> None:
+    client.unlink(images_key(job_id, attempt))
+
+
+async def load_images(client: redis.asyncio.Redis, job_id: str, attempt: int) -> dict[str, str]:
+    """Base64 PNGs by size; empty once they have expired."""
+    images = await client.hgetall(images_key(job_id, attempt))
+    return {size.decode(): image.decode() for size, image in images.items()}
+
+
+async def load_image(client: redis.asyncio.Redis, job_id: str, attempt: int, size: str) -> bytes | None:
+    """One base64 PNG."""
+    image: bytes | None = await client.hget(images_key(job_id, attempt), size)
+    return image

@@ -1,0 +1,117 @@
+"""A job, its states, and which state may follow which. Standard library only.
+
+queued -> running -> finishing -> succeeded
+|          |           |-> failed | canceled | expired | queued (pixels gone)
+|          |-> queued (worker lost) | failed | canceled | expired
+|-> canceled | expired | failed (undeliverable)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RECORD_VERSION = 1
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"  # waits for a generate worker
+    RUNNING = "running"  # a generate worker holds its lease and denoises
+    FINISHING = "finishing"  # raw pixels are stored; a finisher encodes them
+    SUCCEEDED = "succeeded"  # images are stored, until their TTL
+    FAILED = "failed"  # error says why
+    CANCELED = "canceled"  # the caller asked for it
+    EXPIRED = "expired"  # its deadline passed first
+
+
+TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED}),
+    JobStatus.RUNNING: frozenset(
+        {JobStatus.FINISHING, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED}
+    ),
+    JobStatus.FINISHING: frozenset(
+        {JobStatus.SUCCEEDED, JobStatus.QUEUED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED}
+    ),
+    JobStatus.SUCCEEDED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELED: frozenset(),
+    JobStatus.EXPIRED: frozenset(),
+}
+
+
+def is_terminal(status: JobStatus) -> bool:
+    return not TRANSITIONS[status]
+
+
+def sources(target: JobStatus) -> frozenset[JobStatus]:
+    """The states from which `target` may be entered."""
+    return frozenset(status for status, targets in TRANSITIONS.items() if target in targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One record of the ledger. Times are milliseconds since the epoch by the Redis server's clock; 0 is 'not yet'."""
+
+    id: str
+    status: JobStatus
+    prompt: str
+    sizes: tuple[int, ...]
+    seed: int
+    version: int = RECORD_VERSION
+    enhance: bool = True
+    requested_steps: int = 0  # 0: the model's own default
+    requested_guidance: float = -1.0  # below 0: the model's own default
+    attempt: int = 0  # the fencing token: each claim adds one
+    finish_tries: int = 0
+    owner: str = ""  # digest of the caller's API key; empty without keys
+    request_id: str = ""
+    worker: str = ""
+    claim: str = ""  # names one delivery, so that a repeated claim is recognised
+    model: str = ""
+    step: int = 0
+    steps: int = 0
+    width: int = 0  # of the raw pixels
+    height: int = 0
+    cancel_requested: bool = False
+    error_code: str = ""
+    error_message: str = ""
+    created_at: int = 0
+    started_at: int = 0
+    drawn_at: int = 0
+    finished_at: int = 0
+    deadline_at: int = 0
+    images_expire_at: int = 0
+
+    @property
+    def is_terminal(self) -> bool:
+        return is_terminal(self.status)
+
+    def to_record(self) -> dict[str, str]:
+        """The flat strings that the ledger stores."""
+        return {field.name: encode(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, str]) -> Job:
+        """Fields that a later version added are left out, fields that an earlier one lacked take their default."""
+        return cls(**{f.name: _DECODERS[str(f.type)](record[f.name]) for f in fields(cls) if f.name in record})
+
+
+def encode(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
+_DECODERS: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": lambda text: text == "1",
+    "JobStatus": JobStatus,
+    "tuple[int, ...]": lambda text: tuple(json.loads(text)),
+}

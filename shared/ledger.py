@@ -1,0 +1,314 @@
+"""The job ledger: the only code that writes a job's status.
+
+Each function names an intent and returns a `Command`: one Lua script with its keys, arguments and the reading of its
+reply. `Ledger` (workers) and `AsyncLedger` (the API) run commands; every command is safe to run again after a lost reply.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from shared.jobs import Job, JobStatus, encode, is_terminal, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import redis
+    import redis.asyncio
+
+T = TypeVar("T")
+
+QUEUED = "logo:queued"
+LEASES = "logo:leases"
+DEADLINES = "logo:deadlines"
+EVENTS = "logo:events"
+MAX_EVENTS = 10_000
+IDEMPOTENCY_TTL_SECONDS = 24 * 3600
+LEASE_SECONDS = 10.0
+# Waiting in the finish queue counts too: a finisher takes the lease anew when it starts.
+FINISH_LEASE_SECONDS = 30.0
+MAX_ATTEMPTS = 3
+
+SCRIPTS = {path.stem: path.read_text() for path in (Path(__file__).parent / "lua").glob("*.lua")}
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[T]):
+    script: str
+    keys: tuple[str, ...]
+    args: tuple[str | int, ...]
+    parse: Callable[[Any], T]
+
+
+class Outcome(StrEnum):
+    """What a move came to. `MOVED` and `ALREADY` both mean that the job is where the caller wanted it."""
+
+    MOVED = "moved"
+    ALREADY = "already"  # by an earlier, equal call
+    FLAGGED = "flagged"  # cancel only: its worker will stop it
+    REFUSED = "refused"  # another state or attempt: the caller no longer holds the job
+    EXHAUSTED = "exhausted"  # claim only: MAX_ATTEMPTS are used up
+    MISSING = "missing"
+
+    @property
+    def holds(self) -> bool:
+        return self in (Outcome.MOVED, Outcome.ALREADY)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    outcome: Outcome
+    job: Job | None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    outcome: str  # created | replayed | conflict | full
+    job_id: str  # the existing job's for replayed and conflict; the queue's depth for full
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    job: Job
+    queue_position: int | None  # from 1, while queued
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    depth: int
+    oldest_age_seconds: float
+
+
+class Hold(StrEnum):
+    """A lease's answer to its holder."""
+
+    HELD = "held"
+    LOST = "lost"
+    CANCEL = "cancel"
+    EXPIRED = "expired"
+
+
+def create(
+    job: Job, *, fingerprint: str = "", idempotency_key: str = "", max_queue: int, deadline_seconds: float = 0
+) -> Command[Created]:
+    return Command(
+        "create",
+        (_job_key(job.id), QUEUED, DEADLINES, EVENTS, f"logo:idempotency:{job.owner}:{idempotency_key}"),
+        (
+            job.id,
+            json.dumps(job.to_record()),
+            fingerprint if idempotency_key else "",
+            IDEMPOTENCY_TTL_SECONDS,
+            max_queue,
+            encode(deadline_seconds),
+            MAX_EVENTS,
+        ),
+        lambda reply: Created(reply[0].decode(), reply[1].decode()),
+    )
+
+
+def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
+    """Queued -> running, as the next attempt. `delivery` names this delivery of the message."""
+    return _move(
+        job_id,
+        JobStatus.RUNNING,
+        claim=delivery,
+        max_attempts=MAX_ATTEMPTS,
+        set_={"worker": worker, "step": 0, "drawn_at": 0},
+        stamp="started_at",
+        lease_seconds=LEASE_SECONDS,
+    )
+
+
+def renew(
+    job_id: str, attempt: int, *, lease_seconds: float = LEASE_SECONDS, step: int = 0, steps: int | None = None
+) -> Command[Hold]:
+    return Command(
+        "renew",
+        (_job_key(job_id), LEASES),
+        (job_id, attempt, round(lease_seconds * 1000), step, "" if steps is None else steps),
+        lambda reply: Hold(reply.decode()),
+    )
+
+
+def finish(job_id: str, attempt: int, *, width: int, height: int, model: str) -> Command[Moved]:
+    """Running -> finishing: the raw pixels of this attempt are stored."""
+    return _move(
+        job_id,
+        JobStatus.FINISHING,
+        attempt=attempt,
+        set_={"width": width, "height": height, "model": model},
+        stamp="drawn_at",
+        lease_seconds=FINISH_LEASE_SECONDS,
+    )
+
+
+def refinish(job_id: str, attempt: int, tries: int) -> Command[Moved]:
+    """Finishing stays finishing: the message went out once more, under a new lease."""
+    return _move(
+        job_id,
+        JobStatus.FINISHING,
+        attempt=attempt,
+        from_={JobStatus.FINISHING},
+        set_={"finish_tries": tries},
+        lease_seconds=FINISH_LEASE_SECONDS,
+        again=True,
+    )
+
+
+def succeed(job_id: str, attempt: int, *, images_expire_at: int, ttl_seconds: int) -> Command[Moved]:
+    """Finishing -> succeeded: the images of this attempt are stored."""
+    return _end(job_id, JobStatus.SUCCEEDED, ttl_seconds, attempt, {"images_expire_at": images_expire_at})
+
+
+def fail(job_id: str, *, code: str, message: str, ttl_seconds: int, attempt: int | None = None) -> Command[Moved]:
+    return _end(job_id, JobStatus.FAILED, ttl_seconds, attempt, {"error_code": code, "error_message": message})
+
+
+def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Command[Moved]:
+    """Ends the job, whoever holds it. Its worker calls this; a caller asks with `request_cancel`."""
+    return _end(job_id, JobStatus.CANCELED, ttl_seconds, attempt)
+
+
+def request_cancel(job_id: str, *, ttl_seconds: int) -> Command[Moved]:
+    """queued, finishing -> canceled at once; running is flagged and canceled by its worker within a step."""
+    return _end(job_id, JobStatus.CANCELED, ttl_seconds, flag_from={JobStatus.RUNNING})
+
+
+def expire(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Command[Moved]:
+    return _end(job_id, JobStatus.EXPIRED, ttl_seconds, attempt)
+
+
+def requeue(job_id: str, attempt: int) -> Command[Moved]:
+    """running, finishing -> queued: its worker is gone, or its pixels are."""
+    return _move(job_id, JobStatus.QUEUED, attempt=attempt, set_={"worker": "", "step": 0, "finish_tries": 0})
+
+
+def read(job_id: str) -> Command[Reading | None]:
+    return Command("read", (_job_key(job_id), QUEUED), (job_id,), _reading)
+
+
+def lost_leases(limit: int = 100) -> Command[list[str]]:
+    return Command("due", (LEASES,), (limit,), _ids)
+
+
+def passed_deadlines(limit: int = 100) -> Command[list[str]]:
+    return Command("due", (DEADLINES,), (limit,), _ids)
+
+
+def backlog() -> Command[Backlog]:
+    return Command("backlog", (QUEUED,), (), lambda reply: Backlog(reply[0], reply[1] / 1000))
+
+
+def pixels_key(job_id: str, attempt: int) -> str:
+    """A key for each attempt, so that a worker that lost its lease cannot overwrite its successor's pixels."""
+    return f"{_pixels_prefix(job_id)}:{attempt}"
+
+
+def _pixels_prefix(job_id: str) -> str:
+    return f"logo:pixels:{job_id}"
+
+
+def _job_key(job_id: str) -> str:
+    return f"logo:job:{job_id}"
+
+
+def _end(  # noqa: PLR0913 - every terminal move goes through here
+    job_id: str,
+    target: JobStatus,
+    ttl_seconds: int,
+    attempt: int | None = None,
+    set_: dict[str, Any] | None = None,
+    flag_from: set[JobStatus] | None = None,
+) -> Command[Moved]:
+    return _move(
+        job_id, target, attempt=attempt, set_=set_, stamp="finished_at", ttl_seconds=ttl_seconds, flag_from=flag_from
+    )
+
+
+def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/move.lua)
+    job_id: str,
+    target: JobStatus,
+    *,
+    attempt: int | None = None,
+    from_: Iterable[JobStatus] | None = None,
+    flag_from: Iterable[JobStatus] | None = None,
+    claim: str | None = None,
+    max_attempts: int | None = None,
+    set_: dict[str, Any] | None = None,
+    stamp: str | None = None,
+    lease_seconds: float | None = None,
+    ttl_seconds: int | None = None,
+    again: bool = False,
+) -> Command[Moved]:
+    flagged = set(flag_from or ())
+    options = {
+        "to": target,
+        "from": sorted((sources(target) if from_ is None else set(from_)) - flagged),
+        "flag_from": sorted(flagged),
+        "attempt": attempt,
+        "claim": claim,
+        "max_attempts": max_attempts,
+        "set": {name: encode(value) for name, value in (set_ or {}).items()},
+        "stamp": stamp,
+        "lease_ms": None if lease_seconds is None else round(lease_seconds * 1000),
+        "ttl_s": ttl_seconds,
+        "again": again or None,
+        "max_events": MAX_EVENTS,
+    }
+    if (ttl_seconds is not None) != is_terminal(target):
+        raise ValueError(f"a terminal state, and only that, takes a TTL: {target}")
+    return Command(
+        "move",
+        (_job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id)),
+        (job_id, json.dumps({name: value for name, value in options.items() if value is not None})),
+        lambda reply: Moved(Outcome(reply[0].decode()), _job(reply[1:])),
+    )
+
+
+def _job(flat: list[bytes]) -> Job | None:
+    texts = [item.decode() for item in flat]
+    return Job.from_record(dict(zip(texts[::2], texts[1::2], strict=True))) if texts else None
+
+
+def _reading(reply: list[Any]) -> Reading | None:
+    job = _job(reply[1:])
+    return Reading(job, reply[0] + 1 if reply[0] >= 0 else None) if job else None
+
+
+def _ids(reply: list[bytes]) -> list[str]:
+    return [item.decode() for item in reply]
+
+
+class Ledger:
+    """Runs commands on a blocking client."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client = client
+        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
+
+    def run(self, command: Command[T]) -> T:
+        return command.parse(self._scripts[command.script](keys=command.keys, args=command.args))
+
+
+class AsyncLedger:
+    """Runs commands on an asyncio client."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self.client = client
+        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
+
+    async def run(self, command: Command[T]) -> T:
+        return command.parse(await self._scripts[command.script](keys=command.keys, args=command.args))
+
+    async def run_many(self, commands: list[Command[T]]) -> list[T]:
+        """One round trip for all of them."""
+        pipeline = self.client.pipeline(transaction=False)
+        for command in commands:
+            await self._scripts[command.script](keys=command.keys, args=command.args, client=pipeline)
+        replies = await pipeline.execute()
+        return [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]

@@ -1,0 +1,38 @@
+#!lua
+-- Creates a job, once. Not allowed at maxmemory: a new job is what memory must be kept from.
+-- KEYS  1 job hash  2 queued zset (score: created_at)  3 deadlines zset (score: deadline_at)  4 events stream
+--       5 idempotency key (string "job_id fingerprint")
+-- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request, empty: no idempotency key
+--       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s, 0: none)  7 bound of the events stream
+-- Reply {outcome, job id or queue depth}: created | replayed | conflict | full
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return {'created', ARGV[1]} -- the caller's own retry after a lost reply
+end
+if ARGV[3] ~= '' then
+  local known = redis.call('GET', KEYS[5])
+  if known then
+    local id, fingerprint = string.match(known, '^(%S+) (%S+)$')
+    return {fingerprint == ARGV[3] and 'replayed' or 'conflict', id}
+  end
+end
+local depth = redis.call('ZCARD', KEYS[2])
+if depth >= tonumber(ARGV[5]) then
+  return {'full', tostring(depth)}
+end
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+for field, value in pairs(cjson.decode(ARGV[2])) do
+  redis.call('HSET', KEYS[1], field, value)
+end
+redis.call('HSET', KEYS[1], 'created_at', string.format('%.0f', now))
+if tonumber(ARGV[6]) > 0 then
+  local deadline = string.format('%.0f', now + ARGV[6] * 1000)
+  redis.call('HSET', KEYS[1], 'deadline_at', deadline)
+  redis.call('ZADD', KEYS[3], deadline, ARGV[1])
+end
+redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
+if ARGV[3] ~= '' then
+  redis.call('SET', KEYS[5], ARGV[1] .. ' ' .. ARGV[3], 'EX', ARGV[4])
+end
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[7], '*', 'job_id', ARGV[1], 'status', 'queued', 'attempt', '0')
+return {'created', ARGV[1]}

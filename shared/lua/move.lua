@@ -1,0 +1,78 @@
+#!lua flags=allow-oom
+-- Moves a job from one state to another: an atomic compare-and-set. Allowed at maxmemory: it ends jobs and frees memory.
+-- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
+--       6 raw pixels, less ':' and the attempt
+-- ARGV  1 job id  2 the move as a JSON object:
+--         to           the state to enter
+--         from         the states it may be entered from
+--         flag_from    states in which cancel_requested is set instead (a running job is canceled by its worker)
+--         attempt      expected fencing token; absent: any
+--         again        the move from a state to itself is wanted (a new lease)
+--         claim        names the delivery: take the job, attempt + 1; max_attempts bounds it
+--         set          fields to write with the move
+--         stamp        field that takes the time of the move
+--         lease_ms     lease to hold from now on; absent: none
+--         ttl_s        life of the record from now on; absent: as it was
+--         max_events   bound of the events stream
+-- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | missing
+local move = cjson.decode(ARGV[2])
+local function has(list, value)
+  for _, item in ipairs(list or {}) do
+    if item == value then return true end
+  end
+  return false
+end
+local function reply(outcome)
+  local record = redis.call('HGETALL', KEYS[1])
+  table.insert(record, 1, outcome)
+  return record
+end
+
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status then return {'missing'} end
+local attempt = tonumber(redis.call('HGET', KEYS[1], 'attempt'))
+local clock = redis.call('TIME')
+local now = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
+
+-- The caller's own retry after a lost reply.
+if move.claim and status == move.to and redis.call('HGET', KEYS[1], 'claim') == move.claim then
+  return reply('already')
+end
+if not move.claim and not move.again and status == move.to and (not move.attempt or move.attempt == attempt) then
+  return reply('already')
+end
+if move.attempt and move.attempt ~= attempt then return reply('refused') end
+if has(move.flag_from, status) then
+  redis.call('HSET', KEYS[1], 'cancel_requested', '1')
+  return reply('flagged')
+end
+if not has(move.from, status) then return reply('refused') end
+if move.claim then
+  if attempt >= move.max_attempts then return reply('exhausted') end
+  attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
+  redis.call('HSET', KEYS[1], 'claim', move.claim)
+end
+
+redis.call('HSET', KEYS[1], 'status', move.to)
+for field, value in pairs(move.set or {}) do
+  redis.call('HSET', KEYS[1], field, value)
+end
+if move.stamp then redis.call('HSET', KEYS[1], move.stamp, now) end
+if move.to == 'queued' then
+  redis.call('ZADD', KEYS[2], redis.call('HGET', KEYS[1], 'created_at'), ARGV[1])
+else
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
+if move.lease_ms then
+  redis.call('ZADD', KEYS[3], string.format('%.0f', now + move.lease_ms), ARGV[1])
+else
+  redis.call('ZREM', KEYS[3], ARGV[1])
+end
+if status == 'finishing' and move.to ~= 'finishing' then redis.call('UNLINK', KEYS[6] .. ':' .. attempt) end
+if move.ttl_s then
+  redis.call('ZREM', KEYS[4], ARGV[1])
+  redis.call('EXPIRE', KEYS[1], move.ttl_s)
+end
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', move.max_events, '*',
+  'job_id', ARGV[1], 'status', move.to, 'attempt', attempt)
+return reply('moved')

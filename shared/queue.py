@@ -1,0 +1,107 @@
+"""The transport: queue names, Celery's configuration, and sending by task name. Celery carries ids; the ledger decides."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from kombu import Queue
+from kombu.transport.redis import PRIORITY_STEPS
+
+from shared.jobs import RECORD_VERSION
+
+if TYPE_CHECKING:
+    import redis
+
+GENERATE = "generate"  # one message per job to be drawn; the task's id is the job's id
+FINISH = "finish"  # one message per job whose raw pixels are stored
+LOADING = "loading"  # nothing is ever sent here: where a generate worker waits until its model is warm
+NORMAL_PRIORITY = 5
+
+HARD_LIMIT_SECONDS = 900
+OUTAGE_BUDGET_SECONDS = 120
+
+
+def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
+    """`prompt`: publishing gives up within two seconds (the API); otherwise it outlasts a restart of Redis."""
+    app = Celery("logo")
+    transport: dict[str, Any] = {
+        # Redelivers what a vanished worker left unacknowledged. Only a backstop, the sweeper is quicker; it must exceed
+        # the longest task and an outage, or a slow job's message is delivered twice.
+        "visibility_timeout": HARD_LIMIT_SECONDS + OUTAGE_BUDGET_SECONDS + 60,
+        "queue_order_strategy": "priority",
+        "socket_keepalive": True,
+        # A read that hangs on a half-open connection must end; it is longer than the 1 s that BRPOP blocks.
+        "socket_timeout": 2 if prompt else 30,
+        "socket_connect_timeout": 1 if prompt else 5,
+        "health_check_interval": 15,
+    }
+    app.conf.update(
+        broker_url=redis_url,
+        broker_transport_options=transport,
+        # Redis may be away for longer than any number of retries.
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_queues=[Queue(name) for name in (GENERATE, FINISH, LOADING)],
+        task_default_queue=LOADING,
+        task_default_priority=NORMAL_PRIORITY,
+        task_publish_retry=not prompt,
+        # JSON only: a pickle is a program.
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        # No result backend: with one, an outage at a job's end turned finished jobs into failures.
+        task_ignore_result=True,
+        result_backend=None,
+        # Acknowledged after the work. A message whose child died is acknowledged too: the parent puts the job back in
+        # the ledger and publishes anew (worker/fate.py), so that a warm worker takes it and not the one that reloads.
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,
+        task_reject_on_worker_lost=False,
+        worker_prefetch_multiplier=1,
+        task_time_limit=HARD_LIMIT_SECONDS,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        # For Flower.
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        task_track_started=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_enable_remote_control=True,
+    )
+    return app
+
+
+def send_generate(app: Celery, job_id: str, request_id: str) -> None:
+    _send(app, GENERATE, job_id, request_id, task_id=job_id)
+
+
+def send_finish(app: Celery, job_id: str, request_id: str) -> None:
+    _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish")
+
+
+def _send(app: Celery, queue: str, job_id: str, request_id: str, *, task_id: str) -> None:
+    app.send_task(
+        queue,
+        kwargs={"job_id": job_id, "version": RECORD_VERSION},
+        task_id=task_id,
+        queue=queue,
+        priority=NORMAL_PRIORITY,
+        headers={"request_id": request_id},
+    )
+
+
+def waiting_job_ids(client: redis.Redis, queue: str) -> set[str]:
+    """The jobs that have a message in `queue`, in kombu's Redis layout: a list for each priority step."""
+    names = [queue if step == 0 else f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS]
+    pipeline = client.pipeline(transaction=False)
+    for name in names:
+        pipeline.lrange(name, 0, -1)
+    return {_job_id(message) for messages in pipeline.execute() for message in messages}
+
+
+def _job_id(message: bytes) -> str:
+    _args, kwargs, _embed = json.loads(base64.b64decode(json.loads(message)["body"]))
+    return str(kwargs["job_id"])

@@ -1,0 +1,134 @@
+"""Wire schemas of the HTTP interface, shared by the server and its clients."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads it when the class is built
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from shared.jobs import JobStatus  # noqa: TC001 - as above
+
+MIN_SIZE, MAX_SIZE = 64, 2048
+DEFAULT_SIZES = (256, 512, 1024)
+PROMPT_EXAMPLE = "a red fox head, geometric"
+
+
+def _not_blank(prompt: str) -> str:
+    if not prompt.strip():
+        raise ValueError("must not be blank")
+    return prompt.strip()
+
+
+# The length is checked before the prompt is trimmed, as the app has always known it.
+Prompt = Annotated[
+    str,
+    Field(min_length=3, max_length=500, description="What the logo shows, 3 to 500 characters."),
+    AfterValidator(_not_blank),
+]
+Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)]
+
+
+class JobRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}]}
+    )
+
+    prompt: Prompt
+    sizes: list[Size] = Field(
+        list(DEFAULT_SIZES), min_length=1, max_length=16, description="Edge lengths in pixels, one PNG for each."
+    )
+    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Chosen and reported if absent.")
+    steps: int | None = Field(None, ge=1, le=50, description="Denoising steps; the model's default if absent.")
+    guidance: float | None = Field(None, ge=0, le=20, description="Guidance scale; the model's default if absent.")
+    enhance: bool = Field(True, description="Append the design guidance for logos to the prompt.")
+    deadline_seconds: float | None = Field(
+        None, gt=0, le=86400, description="The job expires if it is not done so many seconds after its creation."
+    )
+
+
+class LogoRequest(BaseModel):
+    """What the mobile app posts: unknown fields are ignored, sizes out of range are dropped."""
+
+    model_config = ConfigDict(
+        extra="ignore", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512]}]}
+    )
+
+    prompt: Prompt
+    sizes: list[int] = Field(list(DEFAULT_SIZES), description="Edge lengths, 64 to 2048; an empty list: the default.")
+
+    @field_validator("sizes")
+    @classmethod
+    def _in_range(cls, sizes: list[int]) -> list[int]:
+        valid = [size for size in sizes or DEFAULT_SIZES if MIN_SIZE <= size <= MAX_SIZE]
+        if not valid:
+            raise ValueError(f"no size is within {MIN_SIZE} and {MAX_SIZE} pixels")
+        return valid
+
+
+class LogoResponse(BaseModel):
+    message: str
+    prompt: str
+    images: dict[str, str] = Field(description="Base64 PNG by size.")
+    sizes: list[int]
+    model: str
+
+
+class Progress(BaseModel):
+    step: int
+    steps: int | None = Field(description="Null until a worker has taken the job.")
+    fraction: float = Field(ge=0, le=1)
+
+
+class Timings(BaseModel):
+    """Seconds; null while the stage is not over."""
+
+    queued: float | None
+    denoise: float | None
+    finish: float | None
+
+
+class JobError(BaseModel):
+    code: str
+    message: str
+
+
+class Urls(BaseModel):
+    self: str
+    cancel: str
+    images: dict[str, str] = Field(description="PNG bytes by size.")
+
+
+class JobView(BaseModel):
+    id: str
+    status: JobStatus
+    prompt: str
+    sizes: list[int]
+    seed: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    progress: Progress
+    queue_position: int | None = Field(description="From 1; null once it is not queued.")
+    attempt: int
+    cancel_requested: bool
+    images: dict[str, str] | None = Field(description="Base64 PNG by size, once succeeded and unless left out.")
+    model: str | None
+    timings: Timings
+    error: JobError | None
+    urls: Urls
+    expires_at: datetime | None = Field(description="When the images go.")
+
+
+class ErrorBody(BaseModel):
+    code: str
+    message: str
+    details: Any | None = None
+
+
+class ErrorResponse(BaseModel):
+    """Every error of this service. `detail` repeats the message for clients of the first version."""
+
+    error: ErrorBody
+    detail: Any
+    request_id: str

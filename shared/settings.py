@@ -1,0 +1,37 @@
+"""Settings that every process reads, from the environment and `.env`. Built once per process by `load`, then handed on."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CPU_MODEL_NAME = "logo-mini"
+FLUX_DEV = "black-forest-labs/FLUX.1-dev"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Broker, ledger, events and results.")
+    environment: str = Field("production", description="Reported by /health.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+    result_ttl_seconds: int = Field(3600, ge=1, le=7 * 86400, description="How long images are kept.")
+    job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(kind: type[S]) -> S:
+    """The settings of this process; a wrong value ends it with a line for each."""
+    try:
+        return kind()
+    except ValidationError as error:
+        for item in error.errors():
+            name = "_".join(map(str, item["loc"])).upper()
+            print(f"setting {name}={item.get('input')!r}: {item['msg']}", file=sys.stderr)  # noqa: T201 - before logging
+        raise SystemExit(2) from None

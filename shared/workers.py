@@ -1,0 +1,54 @@
+"""Heartbeats of generate workers: who is alive, on which device, and whether its model is warm."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+WORKERS = "logo:workers"  # zset of names, score: last heartbeat (s)
+HEARTBEAT_SECONDS = 2.0
+ALIVE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    name: str
+    ready: bool
+    model: str
+    device_type: str  # cuda | mps | cpu
+    device_name: str
+    device_uuid: str = ""
+    memory_allocated_bytes: int = 0
+    memory_reserved_bytes: int = 0
+    memory_total_bytes: int = 0
+    job_id: str = ""
+
+
+def _key(name: str) -> str:
+    return f"logo:worker:{name}"
+
+
+def publish(client: redis.Redis, info: WorkerInfo) -> None:
+    seconds, _ = client.time()
+    pipeline = client.pipeline(transaction=True)
+    pipeline.set(_key(info.name), json.dumps(asdict(info)), ex=int(ALIVE_SECONDS))
+    pipeline.zadd(WORKERS, {info.name: seconds})
+    pipeline.zremrangebyscore(WORKERS, "-inf", seconds - ALIVE_SECONDS)
+    pipeline.execute()
+
+
+def retire(client: redis.Redis, name: str) -> None:
+    client.delete(_key(name))
+    client.zrem(WORKERS, name)
+
+
+async def live(client: redis.asyncio.Redis) -> list[WorkerInfo]:
+    """By name; a worker that has not been heard of for ALIVE_SECONDS is not among them."""
+    names = sorted(await client.zrange(WORKERS, 0, -1))
+    found = await client.mget([_key(name.decode()) for name in names]) if names else []
+    return [WorkerInfo(**json.loads(item)) for item in found if item]

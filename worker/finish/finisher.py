@@ -1,0 +1,88 @@
+"""Finishes one job: resize, encode, store under a TTL, succeed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from shared import ledger
+from shared.images import drop_images, load_pixels, store_images
+from shared.jobs import JobStatus
+from shared.ledger import FINISH_LEASE_SECONDS, Hold
+from shared.logging import get_logger
+from worker.finish.encode import encode
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
+    from shared.ledger import Ledger
+    from shared.settings import Settings
+    from worker.recovery import Recovery
+
+log = get_logger(__name__)
+
+
+class Finisher:
+    def __init__(self, jobs: Ledger, recovery: Recovery, settings: Settings) -> None:
+        self._jobs = jobs
+        self._recovery = recovery
+        self._settings = settings
+
+    def finish(self, job_id: str) -> None:
+        reading = self._jobs.run(ledger.read(job_id))
+        if reading is None or reading.job.status is not JobStatus.FINISHING:
+            log.info("finish.skipped", status=reading and reading.job.status)
+            return
+        job = reading.job
+        hold = self._jobs.run(ledger.renew(job.id, job.attempt, lease_seconds=FINISH_LEASE_SECONDS))
+        if hold is Hold.LOST:
+            log.info("finish.skipped", hold=hold)
+            return
+        pixels = load_pixels(self._jobs.client, job.id, job.attempt)
+        if pixels is None:
+            self._recovery.recover(job, "pixels_gone")
+            return
+        try:
+            start = time.perf_counter()
+            images = encode(pixels, job.width, job.height, job.sizes)
+        except Exception:
+            log.exception("job.failed", code="finish_failed")
+            self._jobs.run(
+                ledger.fail(
+                    job.id,
+                    code="finish_failed",
+                    message="the image could not be encoded",
+                    ttl_seconds=self._settings.job_ttl_seconds,
+                    attempt=job.attempt,
+                )
+            )
+            return
+        log.info("job.encoded", seconds=round(time.perf_counter() - start, 3), sizes=list(images))
+        self._succeed(job, images)
+
+    def _succeed(self, job: Job, images: dict[int, str]) -> None:
+        ttl = self._settings.result_ttl_seconds
+        client = self._jobs.client
+        store_images(client, job.id, job.attempt, images, ttl)
+        seconds, _ = client.time()
+        moved = self._jobs.run(
+            ledger.succeed(
+                job.id,
+                job.attempt,
+                images_expire_at=(seconds + ttl) * 1000,
+                ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
+            )
+        )
+        if moved.job is None or not moved.outcome.holds:
+            # Canceled or expired meanwhile: what was stored just now belongs to nobody.
+            drop_images(client, job.id, job.attempt)
+            log.info("finish.too_late", status=moved.job and moved.job.status)
+            return
+        ended = moved.job
+        log.info(
+            "job.succeeded",
+            attempt=ended.attempt,
+            seconds=(ended.finished_at - ended.created_at) / 1000,
+            queued_seconds=(ended.started_at - ended.created_at) / 1000,
+            denoise_seconds=(ended.drawn_at - ended.started_at) / 1000,
+            finish_seconds=(ended.finished_at - ended.drawn_at) / 1000,
+        )

@@ -1,0 +1,122 @@
+"""`python -m worker.generate`: one generate worker. Takes a GPU, then runs a Celery parent that never touches CUDA and
+one child that holds the model.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+
+from shared import logging, settings
+from shared.connection import patient_client
+from shared.ledger import Ledger
+from shared.queue import GENERATE, LOADING, OUTAGE_BUDGET_SECONDS, make_celery
+from shared.workers import WorkerInfo, retire
+from worker import fate, readiness
+from worker.generator import Generator
+from worker.heartbeat import Heartbeat
+from worker.pinning import take_gpu
+from worker.recovery import Recovery
+from worker.settings import WorkerSettings
+from worker.task import JobTask
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.gpus import Gpu
+
+log = logging.get_logger(__name__)
+# A child that loads 34 GB from a slow disk must not be taken for one that does not start.
+LOAD_TIMEOUT_SECONDS = 1800.0
+
+
+def main() -> None:
+    config = settings.load(WorkerSettings)
+    logging.configure(config.log_level, config.log_format, "generate")
+    gpu = None if config.torch_device in ("cpu", "mps") else take_gpu(config.gpu_lock_dir, config.gpu)
+    name = f"generate-{gpu.uuid[4:12] if gpu else os.getpid()}@{socket.gethostname()}"
+    app = make_celery(config.redis_url)
+    app.conf.worker_proc_alive_timeout = LOAD_TIMEOUT_SECONDS
+    app.steps["consumer"].add(readiness.Gate)
+    _keep_our_logging()
+    signals.worker_process_init.connect(functools.partial(_set_up_child, app, config, gpu, name), weak=False)
+
+    @app.task(name=GENERATE, base=JobTask)  # type: ignore[untyped-decorator]
+    def generate(job_id: str, version: int) -> None:  # noqa: ARG001 - read by JobTask
+        generator: Generator = app.generator
+        generator.draw(job_id)
+
+    # A new connection for each use: the parent's loop must not wait for Redis longer than a moment.
+    jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
+    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds))
+    worker = app.Worker(
+        hostname=name,
+        queues=[LOADING],
+        concurrency=1,
+        pool="prefork",
+        quiet=True,
+        loglevel=config.log_level,
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    raise SystemExit(worker.exitcode or 0)
+
+
+def _keep_our_logging() -> None:
+    """A receiver is what keeps Celery from configuring the logging itself."""
+    signals.setup_logging.connect(lambda **_: None, weak=False)
+
+
+def _set_up_child(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str, **_: Any) -> None:
+    """Celery swallows what this raises, and a worker without a model would go on serving: so a failure ends both."""
+    readiness.announce(0)
+    try:
+        _load(app, config, gpu, name)
+    except BaseException:
+        log.exception("model.load_failed")
+        os.kill(os.getppid(), signal.SIGQUIT)
+        os._exit(1)
+    readiness.announce(os.getpid())
+
+
+def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> None:
+    from worker.flux import FluxModel  # noqa: PLC0415 - imports torch: in the child only
+
+    model = FluxModel(config, gpu)
+    client = patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS)
+    hasty = patient_client(config.redis_url, outage_seconds=1)
+    generator = Generator(name, model, Ledger(client), Ledger(hasty), app, config)
+    ready = False
+
+    def describe() -> WorkerInfo:
+        device = model.device()
+        return WorkerInfo(
+            name=name,
+            ready=ready,
+            model=model.name,
+            device_type=device.type,
+            device_name=device.name,
+            device_uuid=device.uuid,
+            memory_allocated_bytes=device.memory_allocated_bytes,
+            memory_reserved_bytes=device.memory_reserved_bytes,
+            memory_total_bytes=device.memory_total_bytes,
+            job_id=generator.job_id,
+        )
+
+    heartbeat = Heartbeat(hasty, describe)
+    heartbeat.start()
+    signals.worker_process_shutdown.connect(lambda **_: retire(hasty, name), weak=False)
+    model.setup()
+    ready = True
+    heartbeat.beat()
+    app.generator = generator
+
+
+if __name__ == "__main__":
+    main()

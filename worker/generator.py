@@ -1,0 +1,121 @@
+"""Draws one job: claim, denoise under a lease, hand the raw pixels over, take the next."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from shared import ledger
+from shared.images import store_pixels
+from shared.ledger import Hold, Outcome
+from shared.logging import get_logger
+from shared.queue import send_finish
+from worker.lease import Lease, Stopped
+from worker.model import Drawing, GenerationError
+from worker.prompts import enhance
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.jobs import Job
+    from shared.ledger import Ledger
+    from worker.model import LogoModel, Pixels
+    from worker.settings import WorkerSettings
+
+log = get_logger(__name__)
+
+
+class Generator:
+    """`jobs` outlasts an outage of Redis, `lease_jobs` does not wait for one: its loop comes again anyway."""
+
+    def __init__(  # noqa: PLR0913 - all that one job needs
+        self,
+        name: str,
+        model: LogoModel,
+        jobs: Ledger,
+        lease_jobs: Ledger,
+        celery: Celery,
+        settings: WorkerSettings,
+    ) -> None:
+        self._name = name
+        self._model = model
+        self._jobs = jobs
+        self._lease_jobs = lease_jobs
+        self._celery = celery
+        self._settings = settings
+        self.job_id = ""  # the job in hand, for the heartbeat
+
+    def draw(self, job_id: str) -> None:
+        moved = self._jobs.run(ledger.claim(job_id, worker=self._name, delivery=str(uuid.uuid4())))
+        if moved.outcome is Outcome.EXHAUSTED:
+            self._fail(job_id, None, "poison", f"the job was given up after {ledger.MAX_ATTEMPTS} attempts")
+            return
+        if not moved.outcome.holds or moved.job is None:
+            # A duplicate delivery, or canceled while it waited: the ledger knows, there is nothing to do.
+            log.info("job.skipped", outcome=moved.outcome, status=moved.job and moved.job.status)
+            return
+        job = moved.job
+        queued = (job.started_at - job.created_at) / 1000
+        log.info("job.claimed", attempt=job.attempt, queue_seconds=round(queued, 3), worker=self._name)
+        if job.cancel_requested or 0 < job.deadline_at <= job.started_at:
+            self._stop(job, Hold.CANCEL if job.cancel_requested else Hold.EXPIRED)
+            return
+        self.job_id = job_id
+        try:
+            with Lease(self._lease_jobs, job, self._settings.stall_seconds) as lease:
+                self._hand_over(job, self._denoise(job, lease))
+        except Stopped as stopped:
+            self._stop(job, stopped.hold)
+        except GenerationError as error:
+            self._fail(job_id, job.attempt, error.code, str(error))
+        finally:
+            self.job_id = ""
+
+    def _denoise(self, job: Job, lease: Lease) -> Pixels:
+        drawing = Drawing(
+            prompt=enhance(job.prompt) if job.enhance else job.prompt,
+            size=max(job.sizes),
+            seed=job.seed,
+            steps=job.requested_steps or None,
+            guidance=None if job.requested_guidance < 0 else job.requested_guidance,
+        )
+        start = time.perf_counter()
+        try:
+            pixels = self._model.generate(drawing, lease.step)
+        except (Stopped, GenerationError):
+            raise
+        except Exception as error:
+            log.exception("job.generation_failed")
+            raise GenerationError("generation_failed", f"the model failed ({type(error).__name__})") from error
+        log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=pixels.width)
+        return pixels
+
+    def _hand_over(self, job: Job, pixels: Pixels) -> None:
+        store_pixels(self._jobs.client, job.id, job.attempt, pixels.data)
+        moved = self._jobs.run(
+            ledger.finish(job.id, job.attempt, width=pixels.width, height=pixels.height, model=self._model.name)
+        )
+        if not moved.outcome.holds:
+            log.warning("job.lost", outcome=moved.outcome, attempt=job.attempt)
+            self._jobs.client.unlink(ledger.pixels_key(job.id, job.attempt))
+            return
+        send_finish(self._celery, job.id, job.request_id)
+        log.info("job.drawn", attempt=job.attempt)
+
+    def _stop(self, job: Job, hold: Hold) -> None:
+        ttl = self._settings.job_ttl_seconds
+        match hold:
+            case Hold.CANCEL:
+                self._jobs.run(ledger.cancel(job.id, ttl_seconds=ttl, attempt=job.attempt))
+                log.info("job.canceled", attempt=job.attempt)
+            case Hold.EXPIRED:
+                self._jobs.run(ledger.expire(job.id, ttl_seconds=ttl, attempt=job.attempt))
+                log.info("job.expired", attempt=job.attempt)
+            case _:
+                log.warning("job.lost", hold=hold, attempt=job.attempt)
+
+    def _fail(self, job_id: str, attempt: int | None, code: str, message: str) -> None:
+        ttl = self._settings.job_ttl_seconds
+        self._jobs.run(ledger.fail(job_id, code=code, message=message, ttl_seconds=ttl, attempt=attempt))
+        log.error("job.failed", code=code, message=message, attempt=attempt)

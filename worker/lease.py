@@ -1,0 +1,89 @@
+"""A job's lease while it is drawn: a thread renews it, writes progress and learns whether to go on, so that the
+denoising loop never waits for Redis.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shared import ledger
+from shared.connection import UNAVAILABLE
+from shared.ledger import Hold
+from shared.logging import get_logger
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from shared.jobs import Job
+    from shared.ledger import Ledger
+
+log = get_logger(__name__)
+RENEW_SECONDS = 2.0
+MIN_INTERVAL_SECONDS = 0.05
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: somebody else decided
+    def __init__(self, hold: Hold) -> None:
+        super().__init__(hold)
+        self.hold = hold
+
+
+class Lease:
+    def __init__(self, jobs: Ledger, job: Job, stall_seconds: float) -> None:
+        self._jobs = jobs
+        self._job = job
+        self._stall_seconds = stall_seconds
+        self._hold = Hold.HELD
+        self._progress: tuple[int, int | None] = (0, None)
+        self._last_step = time.monotonic()
+        self._wake = threading.Event()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._context = structlog.contextvars.get_contextvars()
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._done.set()
+        self._wake.set()
+        self._thread.join()
+
+    def step(self, step: int, steps: int) -> None:
+        """Reports a finished step. Never blocks.
+
+        :raises Stopped: the lease is lost, the job was canceled, or its deadline has passed.
+        """
+        self._progress = (step, steps)
+        self._last_step = time.monotonic()
+        self._wake.set()
+        if self._hold is not Hold.HELD:
+            raise Stopped(self._hold)
+
+    def _renew(self) -> None:
+        structlog.contextvars.bind_contextvars(**self._context)
+        while not self._done.is_set():
+            step, steps = self._progress
+            try:
+                self._hold = self._jobs.run(ledger.renew(self._job.id, self._job.attempt, step=step, steps=steps))
+            except UNAVAILABLE as error:
+                # The drawing goes on: should the lease be given away meanwhile, the hand-over is refused.
+                log.warning("lease.not_renewed", error=repr(error))
+            self._end_if_stalled()
+            self._done.wait(MIN_INTERVAL_SECONDS)
+            self._wake.wait(RENEW_SECONDS)
+            self._wake.clear()
+
+    def _end_if_stalled(self) -> None:
+        """A hung kernel cannot be interrupted from Python: the process ends, and its parent gives the job back."""
+        stalled = time.monotonic() - self._last_step
+        if stalled > self._stall_seconds:
+            log.error("job.stalled", seconds=round(stalled, 1), step=self._progress[0])
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,60 @@
+"""What the worker asks of a model. Torch is imported behind this protocol only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Called after each denoising step with (step from 1, steps); what it raises stops the drawing and is passed on.
+    OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    prompt: str
+    size: int  # the largest edge asked for, in pixels
+    seed: int
+    steps: int | None = None  # None: the model's default
+    guidance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """RGB, 8 bits, row by row: `len(data) == width * height * 3`."""
+
+    width: int
+    height: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    type: str  # cuda | mps | cpu
+    name: str
+    uuid: str = ""
+    memory_allocated_bytes: int = 0
+    memory_reserved_bytes: int = 0
+    memory_total_bytes: int = 0
+
+
+class GenerationError(Exception):
+    """The model could not draw this. `code` is the job's error code, the message is for its owner."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class LogoModel(Protocol):
+    name: str
+
+    def setup(self) -> None:
+        """Load and warm up. Called once, before anything else."""
+
+    def generate(self, drawing: Drawing, on_step: OnStep) -> Pixels:
+        """:raises GenerationError: with a code and a message for the job's owner."""
+
+    def device(self) -> Device: ...

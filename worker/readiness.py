@@ -1,0 +1,61 @@
+"""The gate before the generate queue: the parent consumes from it only while its child's model is warm.
+
+Celery's consumer starts while the child still loads, so without the gate a loading worker would swallow a job that an
+idle one could draw. The child tells its parent through shared memory, not through the broker: it holds while Redis is
+away, and a child that died is noticed by its process id.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.sharedctypes import RawValue
+from typing import Any
+
+from celery import bootsteps
+
+from shared.logging import get_logger
+from shared.queue import GENERATE
+
+log = get_logger(__name__)
+CHECK_SECONDS = 0.25
+
+# Made in the parent before it forks: the process id of the child whose model is warm, 0 for none.
+_warm_pid = RawValue("i", 0)
+
+
+def announce(pid: int) -> None:
+    """Called by the child: 0 while it loads, its process id when it is warm."""
+    _warm_pid.value = pid
+
+
+class Gate(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **kwargs: Any) -> None:
+        super().__init__(consumer, **kwargs)
+        self._timer: Any = None
+
+    def start(self, consumer: Any) -> None:
+        self._timer = consumer.timer.call_repeatedly(CHECK_SECONDS, check, (consumer,))
+
+    def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def check(consumer: Any) -> None:
+    children = {process.pid for process in consumer.pool._pool._pool if process.exitcode is None}  # noqa: SLF001 - no public list
+    open_ = consumer.task_consumer.consuming_from(GENERATE)
+    warm = _warm_pid.value in children
+    if warm and not open_:
+        consumer.add_task_queue(GENERATE)
+        log.info("worker.ready", child=_warm_pid.value)
+    elif open_ and not warm:
+        close(consumer)
+
+
+def close(consumer: Any) -> None:
+    announce(0)
+    if consumer.task_consumer.consuming_from(GENERATE):
+        consumer.cancel_task_queue(GENERATE)
+        log.warning("worker.not_ready")

@@ -1,0 +1,68 @@
+"""What becomes of a job whose worker, message or pixels are gone. Used by the sweeper and by a dead child's parent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared import ledger
+from shared.jobs import JobStatus
+from shared.ledger import MAX_ATTEMPTS
+from shared.logging import get_logger
+from shared.queue import send_finish, send_generate
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.jobs import Job
+    from shared.ledger import Ledger
+
+log = get_logger(__name__)
+
+
+class Recovery:
+    def __init__(self, jobs: Ledger, celery: Celery, job_ttl_seconds: int) -> None:
+        self._jobs = jobs
+        self._celery = celery
+        self._ttl = job_ttl_seconds
+
+    def recover(self, job: Job, reason: str) -> None:
+        """Sends a job on from the state that it is in."""
+        if job.is_terminal:
+            return
+        if job.status is JobStatus.QUEUED:
+            self.publish(job, reason)
+        elif job.status is JobStatus.FINISHING and self._pixels_exist(job) and job.finish_tries < MAX_ATTEMPTS:
+            self._finish_again(job, reason)
+        else:
+            self._draw_again(job, reason)
+
+    def publish(self, job: Job, reason: str) -> None:
+        send_generate(self._celery, job.id, job.request_id)
+        log.info("job.published_again", reason=reason)
+
+    def _draw_again(self, job: Job, reason: str) -> None:
+        if job.cancel_requested:
+            moved = self._jobs.run(ledger.cancel(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
+            log.info("job.canceled", outcome=moved.outcome)
+        elif job.attempt >= MAX_ATTEMPTS:
+            self._fail_poisonous(job, reason)
+        elif self._jobs.run(ledger.requeue(job.id, job.attempt)).outcome.holds:
+            log.warning("job.requeued", reason=reason, attempt=job.attempt, worker=job.worker)
+            send_generate(self._celery, job.id, job.request_id)
+
+    def _finish_again(self, job: Job, reason: str) -> None:
+        moved = self._jobs.run(ledger.refinish(job.id, job.attempt, job.finish_tries + 1))
+        if moved.outcome.holds:
+            send_finish(self._celery, job.id, job.request_id)
+            log.warning("job.finish_published_again", reason=reason, tries=job.finish_tries + 1)
+
+    def _fail_poisonous(self, job: Job, reason: str) -> None:
+        message = f"the job was given up after {job.attempt} attempts"
+        moved = self._jobs.run(
+            ledger.fail(job.id, code="poison", message=message, ttl_seconds=self._ttl, attempt=job.attempt)
+        )
+        if moved.outcome.holds:
+            log.error("job.failed", code="poison", reason=reason, attempt=job.attempt)
+
+    def _pixels_exist(self, job: Job) -> bool:
+        return bool(self._jobs.client.exists(ledger.pixels_key(job.id, job.attempt)))

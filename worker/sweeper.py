@@ -1,0 +1,106 @@
+"""`python -m worker.sweeper`: every two seconds, what nobody else would notice: leases that ran out, jobs without a
+message, deadlines that passed. Any number may run; the holder of a lock in Redis works.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from redis.exceptions import LockError
+
+from shared import ledger, logging, settings
+from shared.connection import UNAVAILABLE, patient_client
+from shared.jobs import JobStatus
+from shared.ledger import LEASE_SECONDS, QUEUED, Ledger
+from shared.queue import GENERATE, make_celery, waiting_job_ids
+from worker.recovery import Recovery
+from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.jobs import Job
+
+log = logging.get_logger(__name__)
+SWEEP_SECONDS = 2.0
+LOCK_SECONDS = 10.0
+# A message is neither in a list nor claimed for a moment while it is delivered; twice missing is missing.
+MESSAGE_CHECK_SECONDS = 5.0
+
+
+class Sweeper:
+    def __init__(self, jobs: Ledger, celery: Celery, job_ttl_seconds: int) -> None:
+        self._jobs = jobs
+        self._ttl = job_ttl_seconds
+        self._recovery = Recovery(jobs, celery, job_ttl_seconds)
+        self._without_message: set[str] = set()
+        self._checked_messages = 0.0
+
+    def sweep(self, *, leases: bool = True) -> None:
+        """`leases` False: just after an outage, holders get the time to renew them."""
+        for job in self._jobs_of(self._jobs.run(ledger.passed_deadlines())):
+            moved = self._jobs.run(ledger.expire(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
+            if moved.outcome.holds:
+                log.info("job.expired", job_id=job.id, request_id=job.request_id)
+        if leases:
+            for job in self._jobs_of(self._jobs.run(ledger.lost_leases())):
+                with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
+                    self._recovery.recover(job, "lease_lost")
+        if time.monotonic() - self._checked_messages >= MESSAGE_CHECK_SECONDS:
+            self._checked_messages = time.monotonic()
+            self.publish_missing()
+
+    def publish_missing(self) -> None:
+        """Publishes queued jobs that had no message at this check and at the one before."""
+        queued = {job_id.decode() for job_id in self._jobs.client.zrange(QUEUED, 0, -1)}
+        missing = queued - waiting_job_ids(self._jobs.client, GENERATE) if queued else set()
+        for job in self._jobs_of(sorted(missing & self._without_message)):
+            if job.status is JobStatus.QUEUED:
+                with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
+                    self._recovery.publish(job, "no_message")
+        self._without_message = missing - self._without_message
+
+    def _jobs_of(self, job_ids: list[str]) -> list[Job]:
+        readings = [self._jobs.run(ledger.read(job_id)) for job_id in job_ids]
+        return [reading.job for reading in readings if reading]
+
+
+def run(config: WorkerSettings) -> None:
+    # No retries: an outage must be seen, because leases ran out in it that their holders could not renew.
+    client = patient_client(config.redis_url, outage_seconds=0)
+    sweeper = Sweeper(Ledger(client), make_celery(config.redis_url), config.job_ttl_seconds)
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    trusted_from = time.monotonic() + LEASE_SECONDS
+    lock = client.lock("logo:sweeper", timeout=LOCK_SECONDS, thread_local=False)
+    while True:
+        try:
+            if lock.owned():
+                lock.reacquire()
+            elif lock.acquire(blocking=False, token=name):
+                log.info("sweeper.leads", name=name)
+            else:
+                time.sleep(SWEEP_SECONDS)
+                continue
+            sweeper.sweep(leases=time.monotonic() >= trusted_from)
+        except LockError:
+            log.info("sweeper.lost_lead", name=name)
+        except UNAVAILABLE as error:
+            log.warning("sweeper.redis_unavailable", error=repr(error))
+            trusted_from = time.monotonic() + LEASE_SECONDS
+        except Exception:
+            log.exception("sweeper.failed")
+        time.sleep(SWEEP_SECONDS)
+
+
+def main() -> None:
+    config = settings.load(WorkerSettings)
+    logging.configure(config.log_level, config.log_format, "sweeper")
+    run(config)
+
+
+if __name__ == "__main__":
+    main()
