@@ -1,4 +1,4 @@
-"""One line per request, with its id on every line logged meanwhile; what nothing else caught becomes the documented 500."""
+"""One log line per request, its id on every line logged meanwhile; what nothing else caught becomes a 500."""
 
 from __future__ import annotations
 

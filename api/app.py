@@ -1,4 +1,4 @@
-"""The HTTP front: validates, writes the ledger, publishes, waits. It never imports torch, nor anything of the worker's."""
+"""The HTTP front: validates, writes the ledger, publishes, waits. It never imports torch, nor the worker."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from api import errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
+from api.body_limit import BodyLimit
 from api.deps import Services
 from api.routes import health, jobs, logo
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.connection import prompt_client
-from shared.ledger import AsyncLedger
 from shared.logging import get_logger
 from shared.queue import make_celery
+from shared.scripts import AsyncLedger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,6 +51,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         version=health.VERSION,
         description="Text in, logo out. Submit a job, poll or long-wait, get base64 PNGs.",
         lifespan=lifespan,
+        redirect_slashes=False,
     )
     app.state.keys = Keys(settings.api_keys)
     app.state.services = Services(
@@ -64,7 +65,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for module in (health, logo, jobs):
         app.include_router(module.router)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

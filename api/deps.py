@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from api.settings import ApiSettings
     from api.submission import Submission
     from api.waiting import Waiting
-    from shared.ledger import AsyncLedger, Reading
+    from shared.ledger import Reading
+    from shared.scripts import AsyncLedger
 
 
 @dataclass(frozen=True, slots=True)

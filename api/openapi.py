@@ -11,7 +11,7 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     404: ("job_not_found", "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"),
     409: ("job_not_successful", "the job is canceled, it has no images"),
     410: ("images_expired", "the images of this job have expired; submit it again with the same seed"),
-    413: ("body_too_large", "Content Too Large"),
+    413: ("body_too_large", "body: more than 65536 bytes"),
     422: ("validation_error", "prompt: String should have at least 3 characters"),
     429: ("queue_full", "1000 jobs are queued, the bound is 1000"),
     500: ("generation_failed", "Failed to generate logo: the model's output was not finite"),

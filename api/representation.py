@@ -50,10 +50,7 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
 
 
 def _progress(job: Job) -> Progress:
-    if job.status in _DRAWN:
-        fraction = 1.0
-    else:
-        fraction = job.step / job.steps if job.steps else 0.0
+    fraction = 1.0 if job.status in _DRAWN else job.step / job.steps if job.steps else 0.0
     return Progress(step=job.step, steps=job.steps or None, fraction=round(fraction, 4))
 
 

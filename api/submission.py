@@ -1,4 +1,4 @@
-"""Submitting a job: the record first, then the message. A record that exists is a 202, whatever happens to its message."""
+"""Submitting a job: the record first, then the message. A record that exists is a 202, whatever its message does."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from shared.queue import send_generate
 if TYPE_CHECKING:
     from celery import Celery
 
-    from shared.ledger import AsyncLedger
     from shared.schemas import JobRequest
+    from shared.scripts import AsyncLedger
 
 log = get_logger(__name__)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shared import ledger
 from shared.connection import UNAVAILABLE, blocking_reader
@@ -18,11 +18,16 @@ from shared.logging import get_logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from shared.ledger import AsyncLedger, Reading
+    import redis.asyncio
+
+    from shared.ledger import Reading
+    from shared.scripts import AsyncLedger
 
 log = get_logger(__name__)
 BLOCK_SECONDS = 5.0
 BATCH = 500
+
+Event = tuple[bytes, dict[bytes, bytes]]  # its id in the stream, its fields
 
 
 class Waiting:
@@ -60,15 +65,15 @@ class Waiting:
             client = blocking_reader(self._redis_url, BLOCK_SECONDS)
             try:
                 # The end of the stream is taken first and the waiters are read after it, so nothing falls in between.
-                newest = await client.xrevrange(ledger.EVENTS, count=1)
+                newest = cast("list[Event]", await client.xrevrange(ledger.EVENTS, count=1))
                 last = newest[0][0] if newest else b"0-0"
                 await self._read_again()
                 while True:
-                    streams = await client.xread({ledger.EVENTS: last}, count=BATCH, block=int(BLOCK_SECONDS * 1000))
-                    for _, entries in streams or []:
-                        for last, event in entries:  # noqa: B007 - the last one read is where to go on
-                            if is_terminal(JobStatus(event[b"status"].decode())):
-                                self._wake(event[b"job_id"].decode())
+                    events = await _next_events(client, last)
+                    for _, event in events:
+                        if is_terminal(JobStatus(event[b"status"].decode())):
+                            self._wake(event[b"job_id"].decode())
+                    last = events[-1][0] if events else last
             except UNAVAILABLE as error:
                 log.warning("events.lost", error=repr(error))
                 await asyncio.sleep(0.5)
@@ -93,3 +98,9 @@ class Waiting:
         for woken in self._waiters.get(job_id, ()):
             if not woken.done():
                 woken.set_result(None)
+
+
+async def _next_events(client: redis.asyncio.Redis, after: bytes) -> list[Event]:
+    """What came after an id; waits for BLOCK_SECONDS, then an empty list."""
+    streams = await client.xread({ledger.EVENTS: after}, count=BATCH, block=int(BLOCK_SECONDS * 1000))
+    return cast("list[tuple[bytes, list[Event]]]", streams)[0][1] if streams else []

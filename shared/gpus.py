@@ -1,4 +1,4 @@
-"""The machine's NVIDIA cards, read through NVML: it creates no CUDA context, so a worker's parent process may ask it."""
+"""The machine's NVIDIA cards, read through NVML, which creates no CUDA context: a worker's parent may ask."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from shared.ledger import pixels_key
 
@@ -24,8 +24,7 @@ def store_pixels(client: redis.Redis, job_id: str, attempt: int, pixels: bytes) 
 
 
 def load_pixels(client: redis.Redis, job_id: str, attempt: int) -> bytes | None:
-    pixels: bytes | None = client.get(pixels_key(job_id, attempt))
-    return pixels
+    return cast("bytes | None", client.get(pixels_key(job_id, attempt)))
 
 
 def store_images(client: redis.Redis, job_id: str, attempt: int, images: dict[int, str], ttl_seconds: int) -> None:
@@ -44,11 +43,10 @@ def drop_images(client: redis.Redis, job_id: str, attempt: int) -> None:
 
 async def load_images(client: redis.asyncio.Redis, job_id: str, attempt: int) -> dict[str, str]:
     """Base64 PNGs by size; empty once they have expired."""
-    images = await client.hgetall(images_key(job_id, attempt))
+    images = cast("dict[bytes, bytes]", await client.hgetall(images_key(job_id, attempt)))
     return {size.decode(): image.decode() for size, image in images.items()}
 
 
 async def load_image(client: redis.asyncio.Redis, job_id: str, attempt: int, size: str) -> bytes | None:
     """One base64 PNG."""
-    image: bytes | None = await client.hget(images_key(job_id, attempt), size)
-    return image
+    return cast("bytes | None", await client.hget(images_key(job_id, attempt), size))

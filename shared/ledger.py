@@ -1,7 +1,7 @@
 """The job ledger: the only code that writes a job's status.
 
-Each function names an intent and returns a `Command`: one Lua script with its keys, arguments and the reading of its
-reply. `Ledger` (workers) and `AsyncLedger` (the API) run commands; every command is safe to run again after a lost reply.
+Each function names an intent and returns a `Command` (shared/scripts.py), which a `Ledger` or an `AsyncLedger` runs.
+Each is one atomic script, and safe to run again after a lost reply.
 """
 
 from __future__ import annotations
@@ -9,18 +9,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from shared.jobs import Job, JobStatus, encode, is_terminal, sources
+from shared.scripts import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    import redis
-    import redis.asyncio
-
-T = TypeVar("T")
+    from collections.abc import Iterable
 
 QUEUED = "logo:queued"
 LEASES = "logo:leases"
@@ -32,16 +27,6 @@ LEASE_SECONDS = 10.0
 # Waiting in the finish queue counts too: a finisher takes the lease anew when it starts.
 FINISH_LEASE_SECONDS = 30.0
 MAX_ATTEMPTS = 3
-
-SCRIPTS = {path.stem: path.read_text() for path in (Path(__file__).parent / "lua").glob("*.lua")}
-
-
-@dataclass(frozen=True, slots=True)
-class Command(Generic[T]):
-    script: str
-    keys: tuple[str, ...]
-    args: tuple[str | int, ...]
-    parse: Callable[[Any], T]
 
 
 class Outcome(StrEnum):
@@ -135,13 +120,15 @@ def renew(
     )
 
 
-def finish(job_id: str, attempt: int, *, width: int, height: int, model: str) -> Command[Moved]:
+def finish(  # noqa: PLR0913 - what is known of the drawing
+    job_id: str, attempt: int, *, width: int, height: int, model: str, steps: int = 0
+) -> Command[Moved]:
     """Running -> finishing: the raw pixels of this attempt are stored."""
     return _move(
         job_id,
         JobStatus.FINISHING,
         attempt=attempt,
-        set_={"width": width, "height": height, "model": model},
+        set_={"width": width, "height": height, "model": model, "step": steps, "steps": steps},
         stamp="drawn_at",
         lease_seconds=FINISH_LEASE_SECONDS,
     )
@@ -202,6 +189,11 @@ def passed_deadlines(limit: int = 100) -> Command[list[str]]:
 
 def backlog() -> Command[Backlog]:
     return Command("backlog", (QUEUED,), (), lambda reply: Backlog(reply[0], reply[1] / 1000))
+
+
+def queued() -> Command[list[str]]:
+    """Every queued job: each was put there at a time that has come."""
+    return Command("due", (QUEUED,), (-1,), _ids)
 
 
 def pixels_key(job_id: str, attempt: int) -> str:
@@ -282,33 +274,3 @@ def _reading(reply: list[Any]) -> Reading | None:
 
 def _ids(reply: list[bytes]) -> list[str]:
     return [item.decode() for item in reply]
-
-
-class Ledger:
-    """Runs commands on a blocking client."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self.client = client
-        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
-
-    def run(self, command: Command[T]) -> T:
-        return command.parse(self._scripts[command.script](keys=command.keys, args=command.args))
-
-
-class AsyncLedger:
-    """Runs commands on an asyncio client."""
-
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self.client = client
-        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
-
-    async def run(self, command: Command[T]) -> T:
-        return command.parse(await self._scripts[command.script](keys=command.keys, args=command.args))
-
-    async def run_many(self, commands: list[Command[T]]) -> list[T]:
-        """One round trip for all of them."""
-        pipeline = self.client.pipeline(transaction=False)
-        for command in commands:
-            await self._scripts[command.script](keys=command.keys, args=command.args, client=pipeline)
-        replies = await pipeline.execute()
-        return [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]

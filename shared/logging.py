@@ -1,4 +1,4 @@
-"""Structured logs: events with fields, one line each, on standard output, for our own loggers and the libraries' alike."""
+"""Structured logs: events with fields, one line each, on standard output, our own and the libraries' alike."""
 
 from __future__ import annotations
 

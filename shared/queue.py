@@ -1,4 +1,4 @@
-"""The transport: queue names, Celery's configuration, and sending by task name. Celery carries ids; the ledger decides."""
+"""The transport: queue names, Celery's configuration, sending by name. Celery carries ids; the ledger decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that every process reads, from the environment and `.env`. Built once per process by `load`, then handed on."""
+"""Settings that every process reads, from the environment and `.env`. Built once by `load`, then handed on."""
 
 from __future__ import annotations
 

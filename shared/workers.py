@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import redis
@@ -49,6 +49,6 @@ def retire(client: redis.Redis, name: str) -> None:
 
 async def live(client: redis.asyncio.Redis) -> list[WorkerInfo]:
     """By name; a worker that has not been heard of for ALIVE_SECONDS is not among them."""
-    names = sorted(await client.zrange(WORKERS, 0, -1))
+    names = sorted(cast("list[bytes]", await client.zrange(WORKERS, 0, -1)))
     found = await client.mget([_key(name.decode()) for name in names]) if names else []
     return [WorkerInfo(**json.loads(item)) for item in found if item]

@@ -16,7 +16,7 @@ from shared import ledger
 from shared.logging import get_logger
 
 if TYPE_CHECKING:
-    from shared.ledger import Ledger
+    from shared.scripts import Ledger
     from worker.recovery import Recovery
 
 log = get_logger(__name__)

@@ -1,4 +1,4 @@
-"""FLUX through diffusers: FLUX.1-dev, FLUX.1-schnell, or the small CPU model in the repository, all by the same code."""
+"""FLUX through diffusers: FLUX.1-dev, FLUX.1-schnell, or the CPU model in the repository, all by the same code."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from celery import signals
 
 from shared import logging, settings
 from shared.connection import patient_client
-from shared.ledger import Ledger
 from shared.queue import GENERATE, LOADING, OUTAGE_BUDGET_SECONDS, make_celery
+from shared.scripts import Ledger
 from shared.workers import WorkerInfo, retire
 from worker import fate, readiness
 from worker.generator import Generator
@@ -46,7 +46,7 @@ def main() -> None:
     _keep_our_logging()
     signals.worker_process_init.connect(functools.partial(_set_up_child, app, config, gpu, name), weak=False)
 
-    @app.task(name=GENERATE, base=JobTask)  # type: ignore[untyped-decorator]
+    @app.task(name=GENERATE, base=JobTask)
     def generate(job_id: str, version: int) -> None:  # noqa: ARG001 - read by JobTask
         generator: Generator = app.generator
         generator.draw(job_id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from shared.jobs import Job
-    from shared.ledger import Ledger
+    from shared.scripts import Ledger
     from worker.model import LogoModel, Pixels
     from worker.settings import WorkerSettings
 
@@ -64,7 +64,7 @@ class Generator:
         self.job_id = job_id
         try:
             with Lease(self._lease_jobs, job, self._settings.stall_seconds) as lease:
-                self._hand_over(job, self._denoise(job, lease))
+                self._hand_over(job, self._denoise(job, lease), lease.steps)
         except Stopped as stopped:
             self._stop(job, stopped.hold)
         except GenerationError as error:
@@ -91,10 +91,17 @@ class Generator:
         log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=pixels.width)
         return pixels
 
-    def _hand_over(self, job: Job, pixels: Pixels) -> None:
+    def _hand_over(self, job: Job, pixels: Pixels, steps: int) -> None:
         store_pixels(self._jobs.client, job.id, job.attempt, pixels.data)
         moved = self._jobs.run(
-            ledger.finish(job.id, job.attempt, width=pixels.width, height=pixels.height, model=self._model.name)
+            ledger.finish(
+                job.id,
+                job.attempt,
+                width=pixels.width,
+                height=pixels.height,
+                model=self._model.name,
+                steps=steps,
+            )
         )
         if not moved.outcome.holds:
             log.warning("job.lost", outcome=moved.outcome, attempt=job.attempt)

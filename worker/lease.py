@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import structlog
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from shared.jobs import Job
-    from shared.ledger import Ledger
+    from shared.scripts import Ledger
 
 log = get_logger(__name__)
 RENEW_SECONDS = 2.0
 MIN_INTERVAL_SECONDS = 0.05
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: somebody else decided
+class Stopped(Exception):
     def __init__(self, hold: Hold) -> None:
         super().__init__(hold)
         self.hold = hold
@@ -47,7 +47,7 @@ class Lease:
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._context = structlog.contextvars.get_contextvars()
 
-    def __enter__(self) -> Lease:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -55,6 +55,11 @@ class Lease:
         self._done.set()
         self._wake.set()
         self._thread.join()
+
+    @property
+    def steps(self) -> int:
+        """How many steps the drawing has, as far as it is known."""
+        return self._progress[1] or 0
 
     def step(self, step: int, steps: int) -> None:
         """Reports a finished step. Never blocks.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from shared.jobs import Job
-    from shared.ledger import Ledger
+    from shared.scripts import Ledger
 
 log = get_logger(__name__)
 

@@ -15,8 +15,9 @@ from redis.exceptions import LockError
 from shared import ledger, logging, settings
 from shared.connection import UNAVAILABLE, patient_client
 from shared.jobs import JobStatus
-from shared.ledger import LEASE_SECONDS, QUEUED, Ledger
+from shared.ledger import LEASE_SECONDS
 from shared.queue import GENERATE, make_celery, waiting_job_ids
+from shared.scripts import Ledger
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 
@@ -56,8 +57,8 @@ class Sweeper:
 
     def publish_missing(self) -> None:
         """Publishes queued jobs that had no message at this check and at the one before."""
-        queued = {job_id.decode() for job_id in self._jobs.client.zrange(QUEUED, 0, -1)}
-        missing = queued - waiting_job_ids(self._jobs.client, GENERATE) if queued else set()
+        queued = self._jobs.run(ledger.queued())
+        missing = set(queued) - waiting_job_ids(self._jobs.client, GENERATE) if queued else set()
         for job in self._jobs_of(sorted(missing & self._without_message)):
             if job.status is JobStatus.QUEUED:
                 with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):

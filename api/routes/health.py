@@ -56,7 +56,7 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
 
 @router.get("/health/live")
 async def alive() -> dict[str, str]:
-    """This process answers. Load balancers and containers probe this, so that pollers are never cut off."""
+    """The process answers. Load balancers and containers probe this, so that pollers are never cut off."""
     return {"status": "alive"}
 
 

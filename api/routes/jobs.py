@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
@@ -19,6 +19,7 @@ from shared.schemas import JobRequest, JobView  # noqa: TC001 - as above
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
+PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The PNG."}}
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
@@ -82,8 +83,7 @@ async def cancel(job_id: JobId, services: Deps, owner: Owner) -> JobView:
 @router.get(
     "/{job_id}/images/{name}",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}, "description": "The PNG."}}
-    | errors_of(401, 404, 409, 410, 422, 503),
+    responses=PNG | errors_of(401, 404, 409, 410, 422, 503),
 )
 async def image(
     job_id: JobId,

@@ -14,7 +14,7 @@ from worker.finish.encode import encode
 
 if TYPE_CHECKING:
     from shared.jobs import Job
-    from shared.ledger import Ledger
+    from shared.scripts import Ledger
     from shared.settings import Settings
     from worker.recovery import Recovery
 

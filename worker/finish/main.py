@@ -10,8 +10,8 @@ from celery import signals
 
 from shared import logging, settings
 from shared.connection import patient_client
-from shared.ledger import Ledger
 from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
+from shared.scripts import Ledger
 from worker import fate
 from worker.finish.finisher import Finisher
 from worker.recovery import Recovery
@@ -31,7 +31,7 @@ def main() -> None:
         jobs = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
         app.finisher = Finisher(jobs, Recovery(jobs, app, config.job_ttl_seconds), config)
 
-    @app.task(name=FINISH, base=JobTask)  # type: ignore[untyped-decorator]
+    @app.task(name=FINISH, base=JobTask)
     def finish(job_id: str, version: int) -> None:  # noqa: ARG001 - read by JobTask
         finisher: Finisher = app.finisher
         finisher.finish(job_id)

@@ -1,0 +1,196 @@
+"""The ledger's scripts on a real server: every move from every state, fencing, repeats, memory."""
+
+from itertools import product
+
+import pytest
+import redis
+
+from shared import ledger
+from shared.jobs import TRANSITIONS, Job, JobStatus, is_terminal
+from shared.ledger import DEADLINES, EVENTS, LEASES, QUEUED, Hold, Outcome
+from shared.scripts import Ledger
+
+S = JobStatus
+TTL = 60
+MOVES = {
+    "claim": (S.RUNNING, lambda i, a: ledger.claim(i, worker="w", delivery=f"after-{a}")),
+    "finish": (S.FINISHING, lambda i, a: ledger.finish(i, a, width=1, height=1, model="m")),
+    "succeed": (S.SUCCEEDED, lambda i, a: ledger.succeed(i, a, images_expire_at=1, ttl_seconds=TTL)),
+    "fail": (S.FAILED, lambda i, a: ledger.fail(i, code="c", message="m", ttl_seconds=TTL, attempt=a)),
+    "cancel": (S.CANCELED, lambda i, a: ledger.cancel(i, ttl_seconds=TTL, attempt=a)),
+    "expire": (S.EXPIRED, lambda i, a: ledger.expire(i, ttl_seconds=TTL, attempt=a)),
+    "requeue": (S.QUEUED, ledger.requeue),
+}
+PATHS = {
+    S.QUEUED: [],
+    S.RUNNING: ["claim"],
+    S.FINISHING: ["claim", "finish"],
+    S.SUCCEEDED: ["claim", "finish", "succeed"],
+    S.FAILED: ["fail"],
+    S.CANCELED: ["cancel"],
+    S.EXPIRED: ["expire"],
+}
+
+
+def new_job(job_id="job", **changes):
+    return Job(**{"id": job_id, "status": S.QUEUED, "prompt": "fox", "sizes": (64,), "seed": 1} | changes)
+
+
+def create(ledger_, job_id="job", **options):
+    return ledger_.run(ledger.create(new_job(job_id), **{"max_queue": 100} | options))
+
+
+def read(ledger_, job_id="job"):
+    return ledger_.run(ledger.read(job_id)).job
+
+
+def bring_to(ledger_, status, job_id="job"):
+    create(ledger_, job_id)
+    for name in PATHS[status]:
+        moved = ledger_.run(MOVES[name][1](job_id, read(ledger_, job_id).attempt))
+        assert moved.outcome is Outcome.MOVED
+    assert read(ledger_, job_id).status is status
+
+
+@pytest.mark.parametrize(("source", "name"), list(product(JobStatus, MOVES)))
+def test_every_move_from_every_state(ledger_, client, source, name):
+    target, move = MOVES[name]
+    bring_to(ledger_, source)
+    before, events = read(ledger_), client.xlen(EVENTS)
+    moved = ledger_.run(move("job", before.attempt))
+    after = read(ledger_)
+    if target in TRANSITIONS[source]:
+        assert moved.outcome is Outcome.MOVED
+        assert after.status is target
+        assert client.xlen(EVENTS) == events + 1
+        assert (client.zscore(QUEUED, "job") is not None) == (target is S.QUEUED)
+        assert (client.zscore(LEASES, "job") is not None) == (target in (S.RUNNING, S.FINISHING))
+        assert (client.ttl("logo:job:job") > 0) == is_terminal(target)
+        assert (after.finished_at > 0) == is_terminal(target)
+    else:
+        assert moved.outcome is (Outcome.ALREADY if source is target and name != "claim" else Outcome.REFUSED)
+        assert after == before
+        assert client.xlen(EVENTS) == events
+
+
+@pytest.mark.parametrize("name", ["finish", "succeed", "fail", "cancel", "expire", "requeue"])
+@pytest.mark.parametrize("source", [S.RUNNING, S.FINISHING])
+def test_a_worker_that_lost_its_lease_can_no_longer_write(ledger_, source, name):
+    bring_to(ledger_, source)
+    before = read(ledger_)
+    assert ledger_.run(MOVES[name][1]("job", before.attempt - 1)).outcome is Outcome.REFUSED
+    assert read(ledger_) == before
+    assert ledger_.run(ledger.renew("job", before.attempt - 1)) is Hold.LOST
+
+
+def test_a_repeated_claim_is_the_same_claim_and_another_is_refused(ledger_):
+    create(ledger_)
+    first = ledger_.run(ledger.claim("job", worker="w", delivery="d1"))
+    again = ledger_.run(ledger.claim("job", worker="w", delivery="d1"))
+    assert (first.outcome, again.outcome) == (Outcome.MOVED, Outcome.ALREADY)
+    assert first.job == again.job
+    assert first.job.attempt == 1
+    assert ledger_.run(ledger.claim("job", worker="v", delivery="d2")).outcome is Outcome.REFUSED
+
+
+def test_attempts_are_bounded(ledger_):
+    create(ledger_)
+    for attempt in (1, 2, 3):
+        assert ledger_.run(ledger.claim("job", worker="w", delivery=str(attempt))).job.attempt == attempt
+        assert ledger_.run(ledger.requeue("job", attempt)).outcome is Outcome.MOVED
+    assert ledger_.run(ledger.claim("job", worker="w", delivery="4")).outcome is Outcome.EXHAUSTED
+    assert read(ledger_).status is S.QUEUED
+
+
+def test_a_caller_cancels_at_once_or_asks_the_worker(ledger_):
+    for status, outcome in [
+        (S.QUEUED, Outcome.MOVED),
+        (S.RUNNING, Outcome.FLAGGED),
+        (S.FINISHING, Outcome.MOVED),
+        (S.SUCCEEDED, Outcome.REFUSED),
+        (S.CANCELED, Outcome.ALREADY),
+    ]:
+        bring_to(ledger_, status, job_id=status)
+        assert ledger_.run(ledger.request_cancel(status, ttl_seconds=TTL)).outcome is outcome
+    assert read(ledger_, S.RUNNING).status is S.RUNNING
+    assert ledger_.run(ledger.renew(S.RUNNING, 1)) is Hold.CANCEL
+
+
+def test_progress_and_deadline_come_with_the_lease(ledger_, client):
+    create(ledger_, deadline_seconds=1000)
+    ledger_.run(ledger.claim("job", worker="w", delivery="d"))
+    assert ledger_.run(ledger.renew("job", 1, step=3, steps=28)) is Hold.HELD
+    assert (read(ledger_).step, read(ledger_).steps) == (3, 28)
+    client.hset("logo:job:job", "deadline_at", 1)
+    client.zadd(DEADLINES, {"job": 1})
+    assert ledger_.run(ledger.renew("job", 1)) is Hold.EXPIRED
+    assert ledger_.run(ledger.passed_deadlines()) == ["job"]
+    ledger_.run(ledger.expire("job", ttl_seconds=TTL))
+    assert ledger_.run(ledger.passed_deadlines()) == []
+
+
+def test_lost_leases_are_listed(ledger_, client):
+    bring_to(ledger_, S.RUNNING)
+    assert ledger_.run(ledger.lost_leases()) == []
+    client.zadd(LEASES, {"job": 1})
+    assert ledger_.run(ledger.lost_leases()) == ["job"]
+    ledger_.run(ledger.renew("job", 1))
+    assert ledger_.run(ledger.lost_leases()) == []
+
+
+def test_leaving_finishing_frees_the_pixels(ledger_, client):
+    bring_to(ledger_, S.FINISHING)
+    client.set(ledger.pixels_key("job", 1), b"pixels")
+    ledger_.run(ledger.refinish("job", 1, tries=1))
+    assert client.exists(ledger.pixels_key("job", 1))
+    ledger_.run(MOVES["succeed"][1]("job", 1))
+    assert not client.exists(ledger.pixels_key("job", 1))
+
+
+def test_one_job_for_one_idempotency_key(ledger_):
+    key = {"idempotency_key": "k", "fingerprint": "f"}
+    assert create(ledger_, "a", **key).outcome == "created"
+    replayed = create(ledger_, "b", **key)
+    assert (replayed.outcome, replayed.job_id) == ("replayed", "a")
+    assert create(ledger_, "c", idempotency_key="k", fingerprint="other").outcome == "conflict"
+    assert create(ledger_, "a", **key).outcome == "created"  # the same create again, after a lost reply
+    assert ledger_.run(ledger.read("b")) is None
+    assert ledger_.run(ledger.backlog()).depth == 1
+
+
+def test_the_queue_is_bounded_and_positions_count_from_one(ledger_):
+    assert [create(ledger_, name, max_queue=2).outcome for name in "ab"] == ["created", "created"]
+    full = create(ledger_, "c", max_queue=2)
+    assert (full.outcome, full.job_id) == ("full", "2")
+    assert [ledger_.run(ledger.read(name)).queue_position for name in "ab"] == [1, 2]
+
+
+def test_at_maxmemory_nothing_is_created_and_everything_ends(ledger_, client):
+    bring_to(ledger_, S.FINISHING, "finishing")
+    bring_to(ledger_, S.RUNNING, "running")
+    client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.OutOfMemoryError):
+            create(ledger_, "new")
+        assert ledger_.run(ledger.renew("running", 1, step=1, steps=2)) is Hold.HELD
+        assert ledger_.run(MOVES["fail"][1]("running", 1)).outcome is Outcome.MOVED
+        assert ledger_.run(MOVES["succeed"][1]("finishing", 1)).outcome is Outcome.MOVED
+    finally:
+        client.config_set("maxmemory", 0)
+
+
+def test_what_was_acknowledged_survives_a_kill(own_valkey):
+    with own_valkey.client() as client:
+        jobs = Ledger(client)
+        bring_to(jobs, S.RUNNING)
+        before = read(jobs)
+    own_valkey.kill()
+    own_valkey.start()
+    with own_valkey.client() as client:
+        assert read(Ledger(client)) == before
+
+
+def test_an_unknown_job(ledger_):
+    assert ledger_.run(ledger.read("none")) is None
+    assert ledger_.run(ledger.requeue("none", 1)).outcome is Outcome.MISSING
+    assert ledger_.run(ledger.renew("none", 1)) is Hold.LOST

@@ -1,0 +1,71 @@
+"""Long waits when events are lost: the server restarts, the stream is emptied."""
+
+import asyncio
+
+import pytest
+
+from api.waiting import Waiting
+from shared import ledger
+from shared.connection import prompt_client
+from shared.jobs import Job, JobStatus
+from shared.scripts import AsyncLedger, Ledger
+
+
+@pytest.fixture
+def valkey(own_valkey):
+    return own_valkey
+
+
+def create(ledger_, job_id):
+    ledger_.run(
+        ledger.create(Job(id=job_id, status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=1), max_queue=999)
+    )
+
+
+async def registered(waiting, count):
+    while sum(map(len, waiting._waiters.values())) < count:
+        await asyncio.sleep(0.01)
+
+
+async def test_many_waiters_one_connection(valkey, ledger_):
+    for i in range(200):
+        create(ledger_, f"job-{i}")
+    client = prompt_client(valkey.url)
+    waiting = Waiting(valkey.url, AsyncLedger(client))
+    async with waiting.running():
+        waits = [asyncio.create_task(waiting.until_terminal(f"job-{i}", 30)) for i in range(200)]
+        await registered(waiting, 200)
+        for i in range(200):
+            ledger_.run(ledger.cancel(f"job-{i}", ttl_seconds=60))
+        readings = await asyncio.wait_for(asyncio.gather(*waits), 10)
+        assert {reading.job.status for reading in readings} == {JobStatus.CANCELED}
+        assert waiting._waiters == {}
+    await client.aclose()
+
+
+async def test_an_end_that_came_while_redis_restarted_is_seen(valkey, ledger_):
+    create(ledger_, "job")
+    client = prompt_client(valkey.url)
+    waiting = Waiting(valkey.url, AsyncLedger(client))
+    async with waiting.running():
+        wait = asyncio.create_task(waiting.until_terminal("job", 60))
+        await registered(waiting, 1)
+        valkey.kill()
+        valkey.start()
+        with valkey.client() as direct:
+            Ledger(direct).run(ledger.cancel("job", ttl_seconds=60))
+            direct.delete(ledger.EVENTS)  # as if the event had been trimmed before anybody read it
+        reading = await asyncio.wait_for(wait, 15)
+        assert reading.job.status is JobStatus.CANCELED
+    await client.aclose()
+
+
+async def test_a_terminal_job_and_an_unknown_one_are_answered_at_once(valkey, ledger_):
+    create(ledger_, "job")
+    ledger_.run(ledger.cancel("job", ttl_seconds=60))
+    client = prompt_client(valkey.url)
+    waiting = Waiting(valkey.url, AsyncLedger(client))
+    reading = await asyncio.wait_for(waiting.until_terminal("job", 60), 2)
+    assert reading.job.status is JobStatus.CANCELED
+    assert await asyncio.wait_for(waiting.until_terminal("none", 60), 2) is None
+    await client.aclose()

@@ -1,0 +1,293 @@
+"""Generator, finisher, sweeper and recovery on a real server, with a model whose steps the test decides."""
+
+import threading
+import time
+
+import pytest
+
+from shared import ledger
+from shared.images import store_pixels
+from shared.jobs import Job, JobStatus
+from shared.ledger import DEADLINES, LEASES
+from shared.queue import FINISH, GENERATE, send_generate, waiting_job_ids
+from worker.finish.finisher import Finisher
+from worker.generator import Generator
+from worker.model import Device, GenerationError, Pixels
+from worker.recovery import Recovery
+from worker.settings import WorkerSettings
+from worker.sweeper import Sweeper
+
+S = JobStatus
+
+
+class FakeModel:
+    """Calls `during` between its steps; draws one grey image."""
+
+    name = "fake"
+
+    def __init__(self, during=lambda step: None, steps=4):
+        self.during, self.steps, self.drawings = during, steps, []
+
+    def setup(self):
+        pass
+
+    def device(self):
+        return Device("cpu", "cpu")
+
+    def generate(self, drawing, on_step):
+        self.drawings.append(drawing)
+        for step in range(1, self.steps + 1):
+            self.during(step)
+            on_step(step, self.steps)
+        return Pixels(64, 64, bytes([128]) * 64 * 64 * 3)
+
+
+@pytest.fixture
+def settings(valkey):
+    return WorkerSettings(_env_file=None, redis_url=valkey.url)
+
+
+@pytest.fixture
+def draw(ledger_, celery_app, settings):
+    def _draw(model, job_id="job"):
+        Generator("worker-1", model, ledger_, ledger_, celery_app, settings).draw(job_id)
+
+    return _draw
+
+
+@pytest.fixture
+def recovery(ledger_, celery_app):
+    return Recovery(ledger_, celery_app, 60)
+
+
+@pytest.fixture
+def finisher(ledger_, recovery, settings):
+    return Finisher(ledger_, recovery, settings)
+
+
+@pytest.fixture
+def sweeper(ledger_, celery_app):
+    return Sweeper(ledger_, celery_app, 60)
+
+
+@pytest.fixture
+def job(ledger_):
+    """A queued job; `read()` reads it again."""
+    ledger_.run(
+        ledger.create(
+            Job(id="job", status=S.QUEUED, prompt="fox", sizes=(64, 128), seed=3, request_id="r"), max_queue=9
+        )
+    )
+
+    def read():
+        return ledger_.run(ledger.read("job")).job
+
+    return read
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not come about"
+        time.sleep(0.01)
+
+
+def test_drawn_handed_over_finished(job, draw, finisher, client):
+    model = FakeModel()
+    draw(model)
+    assert (job().status, job().attempt, job().steps, job().model) == (S.FINISHING, 1, 4, "fake")
+    assert client.strlen(ledger.pixels_key("job", 1)) == 64 * 64 * 3
+    assert waiting_job_ids(client, FINISH) == {"job"}
+    (drawing,) = model.drawings
+    assert (drawing.size, drawing.seed) == (128, 3)
+    assert drawing.prompt.startswith("fox, ")
+    finisher.finish("job")
+    assert job().status is S.SUCCEEDED
+    assert set(client.hkeys("logo:images:job:1")) == {b"64", b"128"}
+    assert 0 < client.ttl("logo:images:job:1") <= 3600
+    assert not client.exists(ledger.pixels_key("job", 1))
+
+
+def test_a_duplicate_delivery_does_no_work(job, draw, finisher):
+    draw(FakeModel())
+    model = FakeModel()
+    draw(model)
+    assert model.drawings == []
+    finisher.finish("job")
+    done = job()
+    finisher.finish("job")
+    draw(model)
+    assert (job(), model.drawings) == (done, [])
+
+
+def test_a_canceled_job_stops_within_a_step(job, draw, ledger_):
+    def during(step):
+        if step == 2:
+            ledger_.run(ledger.request_cancel("job", ttl_seconds=60))
+            lease_thread_saw_it(step)
+
+    def lease_thread_saw_it(step):
+        # The lease's thread asks after each step; give it the time of one, as a real step does.
+        time.sleep(0.2)
+
+    model = FakeModel(during, steps=50)
+    reached = []
+    model.during = lambda step: (reached.append(step), during(step))
+    draw(model)
+    assert job().status is S.CANCELED
+    assert reached[-1] <= 4
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(job, draw, ledger_, client):
+    def steal(step):
+        if step == 2:
+            ledger_.run(ledger.requeue("job", 1))
+            ledger_.run(ledger.claim("job", worker="worker-2", delivery="other"))
+
+    draw(FakeModel(steal))
+    assert (job().status, job().attempt, job().worker) == (S.RUNNING, 2, "worker-2")
+    assert not client.exists(ledger.pixels_key("job", 1))
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (GenerationError("output_not_finite", "the output was not finite"), "output_not_finite", "not finite"),
+        (RuntimeError("CUDA error in /secret/path"), "generation_failed", "RuntimeError"),
+    ],
+)
+def test_a_model_that_fails_is_a_failed_job(job, draw, error, code, message):
+    def during(_):
+        raise error
+
+    draw(FakeModel(during))
+    assert (job().status, job().error_code) == (S.FAILED, code)
+    assert message in job().error_message
+    assert "/secret" not in job().error_message
+
+
+def test_a_deadline_that_passed_costs_no_drawing(job, draw, client):
+    client.hset("logo:job:job", "deadline_at", 1)
+    model = FakeModel()
+    draw(model)
+    assert (job().status, model.drawings) == (S.EXPIRED, [])
+
+
+def test_the_fourth_attempt_is_refused_as_poison(job, draw, ledger_):
+    for attempt in (1, 2, 3):
+        ledger_.run(ledger.claim("job", worker="w", delivery=str(attempt)))
+        ledger_.run(ledger.requeue("job", attempt))
+    model = FakeModel()
+    draw(model)
+    assert (job().status, job().error_code, model.drawings) == (S.FAILED, "poison", [])
+
+
+def test_a_lease_is_renewed_while_a_step_lasts(job, draw, client, monkeypatch):
+    monkeypatch.setattr("worker.lease.RENEW_SECONDS", 0.05)
+    scores = []
+
+    def slow(_):
+        before = client.zscore(LEASES, "job")
+        wait_for(lambda: client.zscore(LEASES, "job") > before)
+        scores.append(before)
+
+    draw(FakeModel(slow, steps=2))
+    assert len(scores) == 2
+
+
+def test_pixels_that_are_gone_are_drawn_again(job, draw, finisher, client):
+    draw(FakeModel())
+    client.delete(ledger.pixels_key("job", 1))
+    finisher.finish("job")
+    assert (job().status, job().seed) == (S.QUEUED, 3)
+    assert waiting_job_ids(client, GENERATE) == {"job"}
+
+
+def test_pixels_that_cannot_be_encoded_fail_the_job(job, draw, finisher, ledger_, client):
+    draw(FakeModel())
+    store_pixels(client, "job", 1, b"short")
+    finisher.finish("job")
+    assert (job().status, job().error_code) == (S.FAILED, "finish_failed")
+
+
+def test_canceled_while_it_was_encoded(job, draw, finisher, ledger_, client, monkeypatch):
+    draw(FakeModel())
+
+    def cancel_meanwhile(*_):
+        ledger_.run(ledger.request_cancel("job", ttl_seconds=60))
+        return {64: "late"}
+
+    monkeypatch.setattr("worker.finish.finisher.encode", cancel_meanwhile)
+    finisher.finish("job")
+    assert job().status is S.CANCELED
+    assert not client.exists("logo:images:job:1")
+
+
+class TestSweeper:
+    def test_a_lost_lease_is_drawn_elsewhere(self, job, ledger_, sweeper, client):
+        ledger_.run(ledger.claim("job", worker="dead", delivery="d"))
+        sweeper.sweep()
+        assert job().status is S.RUNNING
+        client.zadd(LEASES, {"job": 1})
+        sweeper.sweep(leases=False)
+        assert job().status is S.RUNNING
+        sweeper.sweep()
+        assert (job().status, job().attempt) == (S.QUEUED, 1)
+        assert waiting_job_ids(client, GENERATE) == {"job"}
+
+    def test_a_lost_lease_of_the_third_attempt_is_poison(self, job, ledger_, sweeper, client):
+        for attempt in (1, 2, 3):
+            ledger_.run(ledger.claim("job", worker="dead", delivery=str(attempt)))
+            client.zadd(LEASES, {"job": 1})
+            sweeper.sweep()
+        assert (job().status, job().error_code, job().attempt) == (S.FAILED, "poison", 3)
+
+    def test_a_lost_lease_of_a_canceled_job(self, job, ledger_, sweeper, client):
+        ledger_.run(ledger.claim("job", worker="dead", delivery="d"))
+        ledger_.run(ledger.request_cancel("job", ttl_seconds=60))
+        client.zadd(LEASES, {"job": 1})
+        sweeper.sweep()
+        assert job().status is S.CANCELED
+
+    def test_a_finisher_that_died_is_replaced_and_given_up_in_the_end(self, job, draw, sweeper, client):
+        draw(FakeModel())
+        for tries in (1, 2, 3):
+            client.delete(FINISH)
+            client.zadd(LEASES, {"job": 1})
+            sweeper.sweep()
+            assert (job().status, job().finish_tries) == (S.FINISHING, tries)
+        client.zadd(LEASES, {"job": 1})
+        sweeper.sweep()
+        assert (job().status, job().finish_tries) == (S.QUEUED, 0)
+
+    def test_a_queued_job_without_a_message_gets_one(self, job, sweeper, client):
+        sweeper.publish_missing()
+        assert waiting_job_ids(client, GENERATE) == set()
+        sweeper.publish_missing()
+        assert waiting_job_ids(client, GENERATE) == {"job"}
+        for _ in range(4):
+            sweeper.publish_missing()
+        assert sum(client.llen(key) for key in client.keys("generate*")) == 1
+
+    def test_a_queued_job_with_its_message_is_left_alone(self, job, sweeper, celery_app, client):
+        send_generate(celery_app, "job", "r")
+        for _ in range(4):
+            sweeper.publish_missing()
+        assert sum(client.llen(key) for key in client.keys("generate*")) == 1
+
+    def test_a_passed_deadline_expires(self, job, sweeper, client):
+        client.zadd(DEADLINES, {"job": 1})
+        sweeper.sweep()
+        assert job().status is S.EXPIRED
+        assert client.zcard(DEADLINES) == 0
+
+
+def test_a_stalled_step_ends_the_process(job, ledger_, celery_app, monkeypatch):
+    killed = threading.Event()
+    monkeypatch.setattr("worker.lease.RENEW_SECONDS", 0.02)
+    monkeypatch.setattr("worker.lease.os.kill", lambda pid, signal: killed.set())
+    monkeypatch.setattr("worker.lease.log.error", lambda *_, **__: None)
+    settings = WorkerSettings.model_construct(**WorkerSettings(_env_file=None).model_dump() | {"stall_seconds": 0.1})
+    model = FakeModel(lambda _: killed.wait(10), steps=1)
+    Generator("w", model, ledger_, ledger_, celery_app, settings).draw("job")
+    assert killed.is_set()
