@@ -1,4 +1,4 @@
-"""`python -m celery -A shared.flower flower`: the Celery application that Flower watches. Its tasks' ids are job ids."""
+"""`python -m celery -A shared.flower flower`: the Celery application that Flower watches; task ids are job ids."""
 
 from shared import logging, settings
 from shared.queue import make_celery
