@@ -14,6 +14,9 @@ def main() -> None:
         create_app(config),
         host=config.host,
         port=config.port,
+        # Not uvloop: it raises RuntimeError, not OSError, on a connection that Redis closed meanwhile (docs/decisions).
+        loop="asyncio",
+        http="httptools",
         log_config=None,
         access_log=False,
         server_header=False,

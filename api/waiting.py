@@ -34,7 +34,7 @@ class Waiting:
     def __init__(self, redis_url: str, jobs: AsyncLedger) -> None:
         self._redis_url = redis_url
         self._jobs = jobs
-        self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -47,13 +47,15 @@ class Waiting:
 
     async def until_terminal(self, job_id: str, seconds: float) -> Reading | None:
         """The job once it is terminal, or as it is when `seconds` are over; None for an unknown one."""
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        woken: asyncio.Future[Reading | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(job_id, set()).add(woken)
         try:
             reading = await self._jobs.run(ledger.read(job_id))
             if reading is None or reading.job.is_terminal:
                 return reading
             await asyncio.wait([woken], timeout=seconds)
+            if woken.done():
+                return woken.result()
             return await self._jobs.run(ledger.read(job_id))
         finally:
             self._waiters[job_id].discard(woken)
@@ -67,12 +69,11 @@ class Waiting:
                 # The end of the stream is taken first and the waiters are read after it, so nothing falls in between.
                 newest = cast("list[Event]", await client.xrevrange(ledger.EVENTS, count=1))
                 last = newest[0][0] if newest else b"0-0"
-                await self._read_again()
+                await self._read_again(list(self._waiters))
                 while True:
                     events = await _next_events(client, last)
-                    for _, event in events:
-                        if is_terminal(JobStatus(event[b"status"].decode())):
-                            self._wake(event[b"job_id"].decode())
+                    ended = [e[b"job_id"].decode() for _, e in events if is_terminal(JobStatus(e[b"status"].decode()))]
+                    await self._read_again([job_id for job_id in ended if job_id in self._waiters])
                     last = events[-1][0] if events else last
             except UNAVAILABLE as error:
                 log.warning("events.lost", error=repr(error))
@@ -84,20 +85,16 @@ class Waiting:
             finally:
                 await client.aclose()
 
-    async def _read_again(self) -> None:
-        waited_for = list(self._waiters)
-        for start in range(0, len(waited_for), BATCH):
-            batch = waited_for[start : start + BATCH]
-            for job_id, reading in zip(
-                batch, await self._jobs.run_many([ledger.read(job_id) for job_id in batch]), strict=True
-            ):
+    async def _read_again(self, job_ids: list[str]) -> None:
+        """Reads jobs, pipelined, and wakes those who wait for what has ended."""
+        for start in range(0, len(job_ids), BATCH):
+            batch = job_ids[start : start + BATCH]
+            readings = await self._jobs.run_many([ledger.read(job_id) for job_id in batch])
+            for job_id, reading in zip(batch, readings, strict=True):
                 if reading is None or reading.job.is_terminal:
-                    self._wake(job_id)
-
-    def _wake(self, job_id: str) -> None:
-        for woken in self._waiters.get(job_id, ()):
-            if not woken.done():
-                woken.set_result(None)
+                    for woken in self._waiters.get(job_id, ()):
+                        if not woken.done():
+                            woken.set_result(reading)
 
 
 async def _next_events(client: redis.asyncio.Redis, after: bytes) -> list[Event]:

@@ -33,7 +33,7 @@ def prompt_client(url: str) -> redis.asyncio.Redis:
     """For the API: a command has failed after 1.5 s at the most, so that a 503 leaves in under 2 s."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
-        max_connections=64,
+        max_connections=256,
         timeout=1,
         socket_connect_timeout=0.5,
         socket_timeout=0.7,

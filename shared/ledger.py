@@ -24,8 +24,6 @@ EVENTS = "logo:events"
 MAX_EVENTS = 10_000
 IDEMPOTENCY_TTL_SECONDS = 24 * 3600
 LEASE_SECONDS = 10.0
-# Waiting in the finish queue counts too: a finisher takes the lease anew when it starts.
-FINISH_LEASE_SECONDS = 30.0
 MAX_ATTEMPTS = 3
 
 
@@ -109,13 +107,12 @@ def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
     )
 
 
-def renew(
-    job_id: str, attempt: int, *, lease_seconds: float = LEASE_SECONDS, step: int = 0, steps: int | None = None
-) -> Command[Hold]:
+def renew(job_id: str, attempt: int, *, step: int = 0, steps: int | None = None) -> Command[Hold]:
+    """Running and finishing alike; without `steps` the progress stays as it is."""
     return Command(
         "renew",
         (_job_key(job_id), LEASES),
-        (job_id, attempt, round(lease_seconds * 1000), step, "" if steps is None else steps),
+        (job_id, attempt, round(LEASE_SECONDS * 1000), step, "" if steps is None else steps),
         lambda reply: Hold(reply.decode()),
     )
 
@@ -130,7 +127,7 @@ def finish(  # noqa: PLR0913 - what is known of the drawing
         attempt=attempt,
         set_={"width": width, "height": height, "model": model, "step": steps, "steps": steps},
         stamp="drawn_at",
-        lease_seconds=FINISH_LEASE_SECONDS,
+        lease_seconds=LEASE_SECONDS,
     )
 
 
@@ -142,7 +139,7 @@ def refinish(job_id: str, attempt: int, tries: int) -> Command[Moved]:
         attempt=attempt,
         from_={JobStatus.FINISHING},
         set_={"finish_tries": tries},
-        lease_seconds=FINISH_LEASE_SECONDS,
+        lease_seconds=LEASE_SECONDS,
         again=True,
     )
 

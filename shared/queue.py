@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
+from celery.exceptions import CPendingDeprecationWarning
 from kombu import Queue
 from kombu.transport.redis import PRIORITY_STEPS
 
@@ -26,6 +28,8 @@ OUTAGE_BUDGET_SECONDS = 120
 
 def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
     """`prompt`: publishing gives up within two seconds (the API); otherwise it outlasts a restart of Redis."""
+    # It asks for the setting worker_cancel_long_running_tasks_on_connection_loss, which is set below.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, module="celery")
     app = Celery("logo")
     transport: dict[str, Any] = {
         # Redelivers what a vanished worker left unacknowledged. Only a backstop, the sweeper is quicker; it must exceed

@@ -40,8 +40,11 @@ class FluxModel:
         self._pipeline: Any = None
 
     def setup(self) -> None:
-        diffusers_logging.disable_progress_bar()
-        transformers_logging.disable_progress_bar()
+        for library in (diffusers_logging, transformers_logging):
+            library.disable_progress_bar()
+            # Into our own lines instead of the library's.
+            library.disable_default_handler()
+            library.enable_propagation()
         start = time.perf_counter()
         token = self._settings.hf_token
         pipeline = FluxPipeline.from_pretrained(

@@ -86,6 +86,8 @@ def _set_up_child(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: st
 
 
 def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> None:
+    # At import it warns of optional packages that FLUX does without.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from worker.flux import FluxModel  # noqa: PLC0415 - imports torch: in the child only
 
     model = FluxModel(config, gpu)

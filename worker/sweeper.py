@@ -16,7 +16,7 @@ from shared import ledger, logging, settings
 from shared.connection import UNAVAILABLE, patient_client
 from shared.jobs import JobStatus
 from shared.ledger import LEASE_SECONDS
-from shared.queue import GENERATE, make_celery, waiting_job_ids
+from shared.queue import FINISH, GENERATE, make_celery, waiting_job_ids
 from shared.scripts import Ledger
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
@@ -48,12 +48,21 @@ class Sweeper:
             if moved.outcome.holds:
                 log.info("job.expired", job_id=job.id, request_id=job.request_id)
         if leases:
-            for job in self._jobs_of(self._jobs.run(ledger.lost_leases())):
-                with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
-                    self._recovery.recover(job, "lease_lost")
+            self.recover_lost()
         if time.monotonic() - self._checked_messages >= MESSAGE_CHECK_SECONDS:
             self._checked_messages = time.monotonic()
             self.publish_missing()
+
+    def recover_lost(self) -> None:
+        lost = self._jobs_of(self._jobs.run(ledger.lost_leases()))
+        to_finish = waiting_job_ids(self._jobs.client, FINISH) if lost else set()
+        for job in lost:
+            if job.status is JobStatus.FINISHING and job.id in to_finish:
+                # Nobody holds it yet: it waits for a finisher.
+                self._jobs.run(ledger.renew(job.id, job.attempt))
+                continue
+            with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
+                self._recovery.recover(job, "lease_lost")
 
     def publish_missing(self) -> None:
         """Publishes queued jobs that had no message at this check and at the one before."""

@@ -31,7 +31,7 @@ def celery_app(valkey):
 
 @pytest.fixture
 def serve(valkey):
-    """An API in this process on the real server: `async with serve(api_keys=("k",)) as client:`."""
+    """The API in this process, on the real server; used as a context manager that yields its client."""
 
     @contextlib.asynccontextmanager
     async def _serve(**settings):

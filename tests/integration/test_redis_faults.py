@@ -1,5 +1,7 @@
 """The API when Redis is away, full or read-only."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -38,9 +40,6 @@ async def test_away(serve, valkey):
 
 async def test_stopped_in_mid_connection(serve, valkey):
     """A half-open connection: the server takes bytes and never answers."""
-    import os
-    import signal
-
     async with serve() as http:
         await http.get("/health")
         os.kill(valkey.process.pid, signal.SIGSTOP)

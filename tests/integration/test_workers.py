@@ -62,7 +62,7 @@ def recovery(ledger_, celery_app):
 
 @pytest.fixture
 def finisher(ledger_, recovery, settings):
-    return Finisher(ledger_, recovery, settings)
+    return Finisher(ledger_, ledger_, recovery, settings)
 
 
 @pytest.fixture
@@ -249,13 +249,24 @@ class TestSweeper:
         sweeper.sweep()
         assert job().status is S.CANCELED
 
+    def test_a_job_that_waits_for_a_finisher_is_left_alone(self, job, draw, sweeper, client):
+        draw(FakeModel())
+        client.zadd(LEASES, {"job": 1})
+        sweeper.sweep()
+        assert (job().status, job().finish_tries) == (S.FINISHING, 0)
+        assert client.zscore(LEASES, "job") > 1
+        assert sum(client.llen(key) for key in client.keys("finish*")) == 1
+
     def test_a_finisher_that_died_is_replaced_and_given_up_in_the_end(self, job, draw, sweeper, client):
         draw(FakeModel())
         for tries in (1, 2, 3):
-            client.delete(FINISH)
+            for key in client.keys("finish*"):
+                client.delete(key)
             client.zadd(LEASES, {"job": 1})
             sweeper.sweep()
             assert (job().status, job().finish_tries) == (S.FINISHING, tries)
+        for key in client.keys("finish*"):
+            client.delete(key)
         client.zadd(LEASES, {"job": 1})
         sweeper.sweep()
         assert (job().status, job().finish_tries) == (S.QUEUED, 0)

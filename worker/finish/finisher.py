@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING
 from shared import ledger
 from shared.images import drop_images, load_pixels, store_images
 from shared.jobs import JobStatus
-from shared.ledger import FINISH_LEASE_SECONDS, Hold
 from shared.logging import get_logger
 from worker.finish.encode import encode
+from worker.lease import Lease
 
 if TYPE_CHECKING:
     from shared.jobs import Job
     from shared.scripts import Ledger
-    from shared.settings import Settings
     from worker.recovery import Recovery
+    from worker.settings import WorkerSettings
 
 log = get_logger(__name__)
 
 
 class Finisher:
-    def __init__(self, jobs: Ledger, recovery: Recovery, settings: Settings) -> None:
+    """`jobs` outlasts an outage of Redis, `lease_jobs` does not wait for one: its loop comes again anyway."""
+
+    def __init__(self, jobs: Ledger, lease_jobs: Ledger, recovery: Recovery, settings: WorkerSettings) -> None:
         self._jobs = jobs
+        self._lease_jobs = lease_jobs
         self._recovery = recovery
         self._settings = settings
 
@@ -33,10 +36,10 @@ class Finisher:
             log.info("finish.skipped", status=reading and reading.job.status)
             return
         job = reading.job
-        hold = self._jobs.run(ledger.renew(job.id, job.attempt, lease_seconds=FINISH_LEASE_SECONDS))
-        if hold is Hold.LOST:
-            log.info("finish.skipped", hold=hold)
-            return
+        with Lease(self._lease_jobs, job, self._settings.stall_seconds):
+            self._finish(job)
+
+    def _finish(self, job: Job) -> None:
         pixels = load_pixels(self._jobs.client, job.id, job.attempt)
         if pixels is None:
             self._recovery.recover(job, "pixels_gone")

@@ -29,7 +29,8 @@ def main() -> None:
     @signals.worker_process_init.connect(weak=False)
     def set_up_child(**_: Any) -> None:
         jobs = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
-        app.finisher = Finisher(jobs, Recovery(jobs, app, config.job_ttl_seconds), config)
+        lease_jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
+        app.finisher = Finisher(jobs, lease_jobs, Recovery(jobs, app, config.job_ttl_seconds), config)
 
     @app.task(name=FINISH, base=JobTask)
     def finish(job_id: str, version: int) -> None:  # noqa: ARG001 - read by JobTask

@@ -1,0 +1,138 @@
+"""The whole stack as a user starts it: `python -m shared.serve`, in processes of its own, with real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import psutil
+import pytest
+
+from shared.serve import free_port
+
+START_SECONDS = 120
+
+
+class Stack:
+    def __init__(self, directory, **env):
+        self.directory = directory
+        self.url = f"http://127.0.0.1:{env['PORT']}"
+        self.env = os.environ | {"LOG_FORMAT": "json", "HOST": "127.0.0.1", "DATA_DIR": str(directory)} | env
+        self.log = directory / "stack.log"
+        self.process = None
+        self.http = httpx.Client(base_url=self.url, timeout=70)
+
+    def start(self):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "shared.serve"], env=self.env, stdout=log, stderr=log
+            )
+        self.wait_until(self.ready)
+
+    def stop(self):
+        """Ctrl-C. Returns the seconds it took and the processes that were left."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        start = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+        return time.monotonic() - start, [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+    def close(self):
+        self.http.close()
+        if self.process and self.process.poll() is None:
+            family = psutil.Process(self.process.pid).children(recursive=True)
+            self.process.kill()
+            self.process.wait()
+            for process in family:
+                if process.is_running():
+                    process.kill()
+
+    def ready(self):
+        try:
+            return self.http.get("/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    def processes(self, part):
+        """Of one part, parents before children: 'worker.generate', 'api.main', 'valkey-server'."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        found = [p for p in family if p.is_running() and any(part in word for word in _command(p))]
+        return sorted(found, key=lambda p: p.create_time())
+
+    def submit(self, **body):
+        response = self.http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [64]} | body)
+        assert response.status_code == 202, response.text
+        return response.json()
+
+    def get(self, job_id, **params):
+        """Like a client on a bad network: asks again until it is answered."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                response = self.http.get(f"/api/jobs/{job_id}", params=params)
+                if response.status_code != 503:
+                    assert response.status_code == 200, response.text
+                    return response.json()
+            except httpx.TransportError:
+                pass
+            assert time.monotonic() < deadline, "no answer for 60 s"
+            time.sleep(0.1)
+
+    def end_of(self, job_id, seconds=120):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            job = self.get(job_id, wait=10)
+            if job["status"] in ("succeeded", "failed", "canceled", "expired"):
+                return job
+        raise AssertionError(f"{job['id']} is still {job['status']} after {seconds} s")
+
+    def wait_until(self, condition, seconds=START_SECONDS):
+        deadline = time.monotonic() + seconds
+        while not (result := condition()):
+            assert self.process.poll() is None, f"the stack ended: {self.log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, f"not within {seconds} s: {self.log.read_text()[-3000:]}"
+            time.sleep(0.05)
+        return result
+
+    def events(self, **fields):
+        """The log's events that have these fields."""
+        lines = (line for line in self.log.read_text().splitlines() if line.startswith("{"))
+        return [event for event in map(json.loads, lines) if fields.items() <= event.items()]
+
+
+def _command(process):
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@pytest.fixture
+def new_stack(tmp_path):
+    stacks = []
+
+    def _new(**env):
+        directory = tmp_path / f"stack-{len(stacks)}"
+        directory.mkdir()
+        stack = Stack(directory, **{"PORT": str(free_port()), "WARMUP_SIZE": "64"} | env)
+        stacks.append(stack)
+        stack.start()
+        return stack
+
+    yield _new
+    for stack in stacks:
+        stack.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """One stack for the tests of a module that leave it as they found it."""
+    shared = Stack(tmp_path_factory.mktemp("stack"), PORT=str(free_port()), WARMUP_SIZE="64")
+    shared.start()
+    yield shared
+    shared.close()

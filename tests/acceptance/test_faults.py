@@ -1,0 +1,126 @@
+"""Real processes, real signals: a job that was answered with 202 ends, whatever dies."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+
+@pytest.fixture
+def stack(new_stack):
+    return new_stack()
+
+
+def running(stack, job):
+    return lambda: stack.get(job["id"])["status"] == "running"
+
+
+def child(stack):
+    """The generate worker's child: the process that holds the model."""
+    (parent,) = [p for p in stack.processes("worker.generate") if p.ppid() == stack.process.pid]
+    return parent, parent.children()[0]
+
+
+def test_a_killed_child_costs_an_attempt_and_no_job(stack):
+    job = stack.submit(sizes=[512], steps=50, seed=1)
+    stack.wait_until(running(stack, job))
+    parent, held = child(stack)
+    start = time.monotonic()
+    held.kill()
+    done = stack.end_of(job["id"])
+    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    assert parent.is_running()
+    requeued = stack.events(event="job.requeued", job_id=job["id"])
+    assert [event["reason"] for event in requeued] == ["WorkerLostError"]
+    assert time.monotonic() - start < 60
+
+
+def test_a_job_that_kills_its_worker_each_time_is_given_up(stack):
+    job = stack.submit(sizes=[512], steps=50)
+    for attempt in (1, 2, 3):
+        stack.wait_until(lambda n=attempt: stack.get(job["id"])["attempt"] == n and running(stack, job)())
+        child(stack)[1].kill()
+    done = stack.end_of(job["id"])
+    assert (done["status"], done["error"]["code"], done["attempt"]) == ("failed", "poison", 3)
+    assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
+
+
+def test_a_killed_worker_is_replaced_and_its_job_drawn_again(stack):
+    job = stack.submit(sizes=[512], steps=50)
+    stack.wait_until(running(stack, job))
+    parent, held = child(stack)
+    parent.kill()
+    done = stack.end_of(job["id"])
+    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    held.wait(10)
+
+
+def test_the_api_dies_while_a_client_waits(stack):
+    job = stack.submit(sizes=[256], steps=28)
+    ends = []
+    waiter = threading.Thread(target=lambda: ends.append(stack.end_of(job["id"])))
+    waiter.start()
+    stack.wait_until(running(stack, job))
+    (api,) = stack.processes("api.main")
+    api.kill()
+    waiter.join(90)
+    assert ends[0]["status"] == "succeeded"
+    assert ends[0]["attempt"] == 1
+
+
+def test_redis_is_restarted_in_mid_job(stack):
+    job = stack.submit(sizes=[512], steps=20)
+    stack.wait_until(running(stack, job))
+    (valkey,) = stack.processes("valkey-server")
+    valkey.kill()
+    done = stack.end_of(job["id"])
+    assert done["status"] == "succeeded"
+    assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
+
+
+def test_everything_is_killed_in_turn_while_twenty_wait(stack):
+    jobs = [stack.submit(seed=seed, steps=10, sizes=[64, 256]) for seed in range(20)]
+    succeeded = lambda: sum(stack.get(job["id"], include="none")["status"] == "succeeded" for job in jobs)  # noqa: E731
+    victims = [
+        lambda: child(stack)[1],
+        lambda: stack.processes("worker.finish.main")[-1],
+        lambda: stack.processes("worker.finish.main")[0],
+        lambda: stack.processes("api.main")[0],
+        lambda: stack.processes("valkey-server")[0],
+    ]
+    for count, victim in enumerate(victims, start=1):
+        stack.wait_until(lambda n=count: succeeded() >= n, seconds=60)
+        victim().kill()
+    done = [stack.end_of(job["id"]) for job in jobs]
+    assert {job["status"] for job in done} == {"succeeded"}
+    assert all(job["attempt"] <= 3 for job in done)
+    assert [set(job["images"]) for job in done] == [{"64", "256"}] * 20
+    assert len({job["images"]["64"] for job in done}) == 20
+    ends = [event["job_id"] for event in stack.events(event="job.succeeded")]
+    assert sorted(ends) == sorted(job["id"] for job in jobs)
+
+
+def test_a_loading_worker_takes_no_job_that_an_idle_one_could_draw(stack, new_stack, tmp_path):
+    """A second worker on the same Redis whose model takes long: everything goes to the first, and at once."""
+    redis_url = next(p.environ()["REDIS_URL"] for p in stack.processes("api.main"))
+    slow = new_stack(REDIS_URL=redis_url, WARMUP_SIZE="512", WARMUP_STEPS="50")
+    slow.wait_until(lambda: len(slow.http.get("/health").json()["workers"]) == 2)
+    for _ in range(5):
+        job = stack.submit(steps=1)
+        done = stack.end_of(job["id"])
+        assert done["timings"]["queued"] < 5
+    claimed = slow.events(event="job.claimed")
+    ready = slow.events(event="worker.ready")
+    assert all(event["timestamp"] > ready[0]["timestamp"] for event in claimed)
+
+
+def test_sigterm_in_mid_job_loses_nothing(stack):
+    """A deploy: the worker ends its job within the grace, or it is drawn again."""
+    job = stack.submit(sizes=[256], steps=20)
+    stack.wait_until(running(stack, job))
+    parent, _ = child(stack)
+    parent.send_signal(signal.SIGTERM)
+    done = stack.end_of(job["id"])
+    assert done["status"] == "succeeded"
+    assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"

@@ -1,0 +1,132 @@
+"""What a user does with a stack that works."""
+
+import base64
+import io
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from PIL import Image
+
+from shared.serve import free_port
+
+START = [sys.executable, "-m", "shared.serve"]
+
+
+def size_of(encoded):
+    image = Image.open(io.BytesIO(base64.b64decode(encoded)))
+    assert image.format == "PNG"
+    return image.size
+
+
+def test_the_apps_three_calls(stack):
+    assert stack.http.get("/").json()["status"] == "healthy"
+    health = stack.http.get("/health").json()
+    assert (health["status"], health["model_loaded"], health["model"]) == ("healthy", True, "logo-mini")
+    assert health["gpu"] == {"gpu_available": False, "device_type": "cpu"}
+    answer = stack.http.post("/api/generate_logo", json={"prompt": "a red fox head", "sizes": [64, 256, 300]})
+    assert answer.status_code == 200
+    assert {size: size_of(data) for size, data in answer.json()["images"].items()} == {
+        "64": (64, 64),
+        "256": (256, 256),
+        "300": (300, 300),
+    }
+    assert stack.http.post("/api/generate_logo", json={"prompt": "ab"}).status_code == 422
+
+
+def test_a_long_wait_returns_the_result_the_moment_it_is_ready(stack):
+    job = stack.submit(steps=4)
+    start = time.monotonic()
+    done = stack.http.get(f"/api/jobs/{job['id']}", params={"wait": 30}).json()
+    assert (done["status"], size_of(done["images"]["64"])) == ("succeeded", (64, 64))
+    assert done["progress"] == {"step": 4, "steps": 4, "fraction": 1}
+    assert time.monotonic() - start < 15
+
+
+def test_the_same_seed_is_the_same_image_and_another_is_another(stack):
+    ids = [stack.submit(seed=seed, steps=2)["id"] for seed in (5, 5, 6)]
+    images = [stack.end_of(job_id)["images"]["64"] for job_id in ids]
+    assert images[0] == images[1] != images[2]
+
+
+def test_fifty_at_once_each_gets_its_own(stack):
+    with ThreadPoolExecutor(50) as pool:
+        jobs = list(pool.map(lambda seed: stack.submit(seed=seed, steps=1), range(50)))
+        done = list(pool.map(lambda job: stack.end_of(job["id"]), jobs))
+    assert {job["status"] for job in done} == {"succeeded"}
+    assert [job["seed"] for job in done] == list(range(50))
+    assert {job["attempt"] for job in done} == {1}
+    # Each from its own noise: no image was handed to two jobs.
+    assert len({job["images"]["64"] for job in done}) == 50
+
+
+def test_a_running_job_is_canceled_within_a_step(stack):
+    job = stack.submit(sizes=[512], steps=50)
+    stack.wait_until(lambda: stack.get(job["id"])["progress"]["step"] >= 2)
+    at = stack.http.delete(f"/api/jobs/{job['id']}").json()["progress"]["step"]
+    done = stack.end_of(job["id"])
+    assert done["status"] == "canceled"
+    assert done["progress"]["step"] <= at + 3
+
+
+def test_every_line_of_a_job_carries_its_ids(stack):
+    response = stack.http.post(
+        "/api/jobs", json={"prompt": "fox\n{}", "sizes": [64], "steps": 1}, headers={"X-Request-ID": "trace-me"}
+    )
+    job_id = response.json()["id"]
+    stack.end_of(job_id)
+    ours = stack.wait_until(
+        lambda: (
+            [e for e in stack.events(job_id=job_id) if e["event"] == "job.succeeded"] and stack.events(job_id=job_id)
+        )
+    )
+    names = [e["event"] for e in ours if e["event"].startswith("job.")]
+    assert names == ["job.created", "job.claimed", "job.denoised", "job.drawn", "job.encoded", "job.succeeded"]
+    assert {e["request_id"] for e in ours if e["event"].startswith("job.")} == {"trace-me"}
+    assert {e["process"] for e in ours} == {"api", "generate", "finish"}
+
+
+def test_the_command_line_client_saves_pngs(stack, tmp_path):
+    command = [sys.executable, "-m", "api.client", "a leaf", "--sizes", "64,128", "--out", tmp_path, "--url", stack.url]
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    paths = sorted(tmp_path.glob("*.png"))
+    assert [path.name for path in paths] == ["a-leaf-128.png", "a-leaf-64.png"]
+    assert [Image.open(io.BytesIO(path.read_bytes())).size for path in paths] == [(128, 128), (64, 64)]
+    assert "succeeded" in result.stdout
+
+
+def test_ctrl_c_ends_everything_within_ten_seconds(new_stack):
+    stack = new_stack()
+    job = stack.submit(sizes=[512], steps=50)
+    stack.wait_until(lambda: stack.get(job["id"])["status"] == "running")
+    seconds, left = stack.stop()
+    assert seconds < 10
+    assert left == []
+    stack.start()
+    assert stack.end_of(job["id"])["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(("name", "value", "bound"), [("PORT", "0", "1"), ("REDIS_MAXMEMORY", "lots", "kb")])
+def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path, name, value, bound):
+    env = os.environ | {"DATA_DIR": str(tmp_path), name: value}
+    result = subprocess.run(
+        [sys.executable, "-m", "shared.serve"], env=env, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert name in result.stderr
+    assert bound in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_second_stack_on_the_same_data_is_refused(new_stack):
+    stack = new_stack()
+    for change in ({"PORT": str(free_port())}, {"DATA_DIR": str(stack.directory / "other")}):
+        result = subprocess.run(START, env=stack.env | change, capture_output=True, text=True, check=False)
+        assert result.returncode == 1
+        assert "in use" in result.stderr or "cannot be used" in result.stderr
+    assert psutil.pid_exists(stack.process.pid)
+    assert stack.ready()
