@@ -42,8 +42,10 @@ class Waiting:
         try:
             yield
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            # More than once: on Python 3.11 asyncio.wait_for, which redis-py uses, can swallow a cancellation.
+            while not reader.done():
+                reader.cancel()
+                await asyncio.wait([reader], timeout=0.1)
 
     async def until_terminal(self, job_id: str, seconds: float) -> Reading | None:
         """The job once it is terminal, or as it is when `seconds` are over; None for an unknown one."""

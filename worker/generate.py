@@ -36,6 +36,8 @@ LOAD_TIMEOUT_SECONDS = 1800.0
 
 
 def main() -> None:
+    # Idle OpenMP threads sleep instead of spinning: on shared cores a spin costs the CPU model up to 17 times its time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "generate")
     gpu = None if config.torch_device in ("cpu", "mps") else take_gpu(config.gpu_lock_dir, config.gpu)
@@ -44,6 +46,7 @@ def main() -> None:
     app.conf.worker_proc_alive_timeout = LOAD_TIMEOUT_SECONDS
     app.steps["consumer"].add(readiness.Gate)
     _keep_our_logging()
+    signals.worker_shutting_down.connect(lambda **_: readiness.end_loading_child(), weak=False)
     signals.worker_process_init.connect(functools.partial(_set_up_child, app, config, gpu, name), weak=False)
 
     @app.task(name=GENERATE, base=JobTask)
@@ -75,7 +78,7 @@ def _keep_our_logging() -> None:
 
 def _set_up_child(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str, **_: Any) -> None:
     """Celery swallows what this raises, and a worker without a model would go on serving: so a failure ends both."""
-    readiness.announce(0)
+    readiness.announce(-os.getpid())
     try:
         _load(app, config, gpu, name)
     except BaseException:

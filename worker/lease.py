@@ -1,5 +1,6 @@
 """A job's lease while it is drawn or finished: a thread renews it, writes progress and learns whether to go on, so
-that the work never waits for Redis."""
+that the work never waits for Redis.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ away, and a child that died is noticed by its process id.
 
 from __future__ import annotations
 
+import os
+import signal
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
@@ -18,13 +20,19 @@ from shared.queue import GENERATE
 log = get_logger(__name__)
 CHECK_SECONDS = 0.25
 
-# Made in the parent before it forks: the process id of the child whose model is warm, 0 for none.
+# Made in the parent before it forks: the process id of the child whose model is warm; negative while it loads; or 0.
 _warm_pid = RawValue("i", 0)
 
 
 def announce(pid: int) -> None:
-    """Called by the child: 0 while it loads, its process id when it is warm."""
+    """Called by the child: its process id, negative while it loads."""
     _warm_pid.value = pid
+
+
+def end_loading_child() -> None:
+    """On shutdown: a child that still loads has no job to end, and may take minutes."""
+    if _warm_pid.value < 0:
+        os.kill(-_warm_pid.value, signal.SIGKILL)
 
 
 class Gate(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types

@@ -27,12 +27,12 @@ class Stack:
         self.process = None
         self.http = httpx.Client(base_url=self.url, timeout=70)
 
-    def start(self):
+    def start(self, until="ready"):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "shared.serve"], env=self.env, stdout=log, stderr=log
             )
-        self.wait_until(self.ready)
+        self.wait_until(self.ready if until == "ready" else self.alive)
 
     def stop(self):
         """Ctrl-C. Returns the seconds it took and the processes that were left."""
@@ -55,6 +55,12 @@ class Stack:
     def ready(self):
         try:
             return self.http.get("/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    def alive(self):
+        try:
+            return self.http.get("/health/live").is_success
         except httpx.TransportError:
             return False
 
@@ -116,12 +122,12 @@ def _command(process):
 def new_stack(tmp_path):
     stacks = []
 
-    def _new(**env):
+    def _new(until="ready", **env):
         directory = tmp_path / f"stack-{len(stacks)}"
         directory.mkdir()
         stack = Stack(directory, **{"PORT": str(free_port()), "WARMUP_SIZE": "64"} | env)
         stacks.append(stack)
-        stack.start()
+        stack.start(until)
         return stack
 
     yield _new

@@ -110,6 +110,14 @@ def test_ctrl_c_ends_everything_within_ten_seconds(new_stack):
     assert stack.end_of(job["id"])["status"] == "succeeded"
 
 
+def test_a_stack_that_still_loads_ends_as_fast(new_stack):
+    stack = new_stack(WARMUP_SIZE="512", WARMUP_STEPS="50", until="alive")
+    stack.wait_until(lambda: stack.events(event="model.loaded"))
+    seconds, left = stack.stop()
+    assert seconds < 5
+    assert left == []
+
+
 @pytest.mark.parametrize(("name", "value", "bound"), [("PORT", "0", "1"), ("REDIS_MAXMEMORY", "lots", "kb")])
 def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path, name, value, bound):
     env = os.environ | {"DATA_DIR": str(tmp_path), name: value}

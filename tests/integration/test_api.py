@@ -206,6 +206,7 @@ class TestApp:
                 http.post("/api/generate_logo", json={"prompt": " fox ", "sizes": [128, 64, 128, 9]})
             )
             while not (queued := client.zrange(QUEUED, 0, -1)):
+                assert not held.done(), held.result().text
                 await asyncio.sleep(0.01)
             await asyncio.to_thread(succeed, queued[0].decode())
             response = await asyncio.wait_for(held, 5)
@@ -243,6 +244,7 @@ class TestApp:
         async with serve() as http:
             held = asyncio.create_task(http.post("/api/generate_logo", json=BODY))
             while not (queued := client.zrange(QUEUED, 0, -1)):
+                assert not held.done(), held.result().text
                 await asyncio.sleep(0.01)
             ledger_.run(end(queued[0].decode()))
             response = await asyncio.wait_for(held, 5)
