@@ -1,0 +1,70 @@
+"""What the queue costs on top of the drawing, and the ledger on top of Redis."""
+
+import itertools
+import os
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from shared import ledger
+from shared.jobs import Job, JobStatus
+from shared.serve import free_port
+from worker.model import Drawing
+from worker.settings import WorkerSettings
+
+pytestmark = pytest.mark.benchmark
+PROMPT, SIZE, STEPS = "a red fox head, geometric", 256, 28
+
+
+def test_a_jobs_life_in_the_ledger_over_plain_writes(ledger_, client, median_seconds, report):
+    """create, claim, finish, succeed: four scripts, against four SETs on the same server."""
+    numbers = itertools.count()
+
+    def life():
+        job = f"job-{next(numbers)}"
+        ledger_.run(
+            ledger.create(Job(id=job, status=JobStatus.QUEUED, prompt=PROMPT, sizes=(SIZE,), seed=1), max_queue=10**6)
+        )
+        ledger_.run(ledger.claim(job, worker="w", delivery="d"))
+        ledger_.run(ledger.finish(job, 1, width=SIZE, height=SIZE, model="m"))
+        ledger_.run(ledger.succeed(job, 1, images_expire_at=1, ttl_seconds=60))
+
+    def plain():
+        for _ in range(4):
+            client.set("key", "value")
+
+    report("a job's four moves", median_seconds(life, 200), "four SETs", median_seconds(plain, 200))
+
+
+def test_a_job_through_the_stack_over_the_drawing_alone(tmp_path, median_seconds, report):
+    """Submit, long-wait, base64 PNG back, against FluxModel.generate in this process; one after the other."""
+    from worker.flux import FluxModel  # noqa: PLC0415 - imports torch: for this benchmark only
+
+    model = FluxModel(WorkerSettings(_env_file=None, warmup_size=SIZE), None)
+    model.setup()
+    alone = median_seconds(lambda: model.generate(Drawing(PROMPT, SIZE, 1, STEPS), lambda *_: None), 7)
+
+    port = free_port()
+    env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(tmp_path)}
+    with (tmp_path / "log").open("wb") as log:
+        stack = subprocess.Popen([sys.executable, "-m", "shared.serve"], env=env, stdout=log, stderr=log)
+    try:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=70, transport=httpx.HTTPTransport(retries=50)
+        ) as http:
+            while not http.get("/health/ready").is_success:
+                assert stack.poll() is None
+
+            def job():
+                body = {"prompt": PROMPT, "sizes": [SIZE], "seed": 1, "steps": STEPS, "enhance": False}
+                submitted = http.post("/api/jobs", json=body).json()
+                done = http.get(f"/api/jobs/{submitted['id']}", params={"wait": 60}).json()
+                assert done["status"] == "succeeded"
+
+            through = median_seconds(job, 7)
+    finally:
+        stack.terminate()
+        stack.wait()
+    report("a job through the stack", through, "the drawing alone", alone)
