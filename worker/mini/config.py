@@ -34,6 +34,7 @@ class StageConfig:
     """`ema` is the most that the moving average keeps of itself at a step."""
 
     steps: int
+    fall: float
     batch: int
     rate: float
     ema: float

@@ -48,7 +48,7 @@ class Stage:
         in the first three quarters without changing what has been trained."""
         config = self.config
         rise = min(1.0, (self.step + 1) / config.warmup_steps)
-        fall = min(1.0, 0.02 + 4 * (1 - self.step / config.steps))
+        fall = min(1.0, 0.02 + (1 - self.step / config.steps) / config.fall)
         return config.rate * rise * fall
 
     def descend(self, loss: torch.Tensor) -> None:
