@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from shared.jobs import JobStatus  # noqa: TC001 - as above
 
 MIN_SIZE, MAX_SIZE = 64, 2048
+MAX_SIZES = 16
 DEFAULT_SIZES = (256, 512, 1024)
 PROMPT_EXAMPLE = "a red fox head, geometric"
 
@@ -36,7 +37,7 @@ class JobRequest(BaseModel):
 
     prompt: Prompt
     sizes: list[Size] = Field(
-        list(DEFAULT_SIZES), min_length=1, max_length=16, description="Edge lengths in pixels, one PNG for each."
+        list(DEFAULT_SIZES), min_length=1, max_length=MAX_SIZES, description="Edge lengths in pixels, one PNG for each."
     )
     seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Chosen and reported if absent.")
     steps: int | None = Field(None, ge=1, le=50, description="Denoising steps; the model's default if absent.")
@@ -63,6 +64,8 @@ class LogoRequest(BaseModel):
         valid = [size for size in sizes or DEFAULT_SIZES if MIN_SIZE <= size <= MAX_SIZE]
         if not valid:
             raise ValueError(f"no size is within {MIN_SIZE} and {MAX_SIZE} pixels")
+        if len(set(valid)) > MAX_SIZES:
+            raise ValueError(f"more than {MAX_SIZES} different sizes")
         return valid
 
 

@@ -21,7 +21,9 @@ class WorkerSettings(Settings):
     use_fp16: bool = Field(True, description="Half precision on a GPU: bf16 where the card has it, else fp16.")
     enable_attention_slicing: bool = Field(False, description="No effect on FLUX; accepted for old .env files.")
     enable_vae_slicing: bool = False
-    max_concurrent_jobs: int = Field(1, ge=1, le=8, description="The most images that one GPU denoises together.")
+    max_concurrent_jobs: int = Field(
+        1, ge=1, le=8, description="Images that one GPU denoises together; 1 until jobs have variations."
+    )
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
     warmup_enabled: bool = True

@@ -4,8 +4,9 @@ message, deadlines that passed. Any number may run; the holder of a lock in Redi
 
 from __future__ import annotations
 
-import os
-import socket
+import contextlib
+import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from celery import Celery
+    from redis.lock import Lock
 
     from shared.jobs import Job
 
@@ -83,32 +85,40 @@ def run(config: WorkerSettings) -> None:
     # No retries: an outage must be seen, because leases ran out in it that their holders could not renew.
     client = patient_client(config.redis_url, outage_seconds=0)
     sweeper = Sweeper(Ledger(client), make_celery(config.redis_url), config.job_ttl_seconds)
-    name = f"{socket.gethostname()}:{os.getpid()}"
-    trusted_from = time.monotonic() + LEASE_SECONDS
     lock = client.lock("logo:sweeper", timeout=LOCK_SECONDS, thread_local=False)
-    while True:
-        try:
-            if lock.owned():
-                lock.reacquire()
-            elif lock.acquire(blocking=False, token=name):
-                log.info("sweeper.leads", name=name)
-            else:
-                time.sleep(SWEEP_SECONDS)
-                continue
-            sweeper.sweep(leases=time.monotonic() >= trusted_from)
-        except LockError:
-            log.info("sweeper.lost_lead", name=name)
-        except UNAVAILABLE as error:
-            log.warning("sweeper.redis_unavailable", error=repr(error))
-            trusted_from = time.monotonic() + LEASE_SECONDS
-        except Exception:
-            log.exception("sweeper.failed")
-        time.sleep(SWEEP_SECONDS)
+    trusted_from = time.monotonic() + LEASE_SECONDS
+    try:
+        while True:
+            try:
+                if _leads(lock):
+                    sweeper.sweep(leases=time.monotonic() >= trusted_from)
+            except LockError:
+                log.info("sweeper.lost_lead")
+            except UNAVAILABLE as error:
+                log.warning("sweeper.redis_unavailable", error=repr(error))
+                trusted_from = time.monotonic() + LEASE_SECONDS
+            except Exception:
+                log.exception("sweeper.failed")
+            time.sleep(SWEEP_SECONDS)
+    finally:
+        # The next one need not wait for the lock to run out.
+        with contextlib.suppress(LockError, *UNAVAILABLE):
+            lock.release()
+
+
+def _leads(lock: Lock) -> bool:
+    if lock.owned():
+        return bool(lock.reacquire())
+    taken = bool(lock.acquire(blocking=False))
+    if taken:
+        log.info("sweeper.leads")
+    return taken
 
 
 def main() -> None:
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "sweeper")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run(config)
 
 

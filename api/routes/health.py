@@ -41,7 +41,7 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
         return JSONResponse({"status": "unhealthy", "error": message}, 503, {"Retry-After": "2"})
     return {
         "status": "healthy",
-        "model": live[0].model if live else None,
+        "model": live[0].model if live else "none",
         "model_loaded": any(worker.ready for worker in live),
         "gpu": _device(live[0]) if live else {"gpu_available": False, "device_type": "none"},
         "environment": services.settings.environment,

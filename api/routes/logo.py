@@ -18,8 +18,8 @@ router = APIRouter(tags=["app"])
 @router.post("/api/generate_logo", responses=errors_of(401, 409, 413, 422, 429, 500, 503, 504))
 async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
     """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
-    # Already validated; JobRequest's bound on the number of sizes is not the app's.
-    asked = JobRequest.model_construct(**JobRequest(prompt=request.prompt).model_dump() | {"sizes": request.sizes})
+    # Not validated again: a prompt that was long enough before it was trimmed is the app's to send.
+    asked = JobRequest.model_construct(prompt=request.prompt, sizes=request.sizes)
     job_id, _ = await services.submission.submit(asked, owner)
     reading = visible(await services.waiting.until_terminal(job_id, services.settings.request_timeout), owner, job_id)
     job = reading.job

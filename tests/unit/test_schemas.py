@@ -31,7 +31,7 @@ def test_the_apps_sizes(asked, valid):
     assert LogoRequest(prompt="fox", sizes=asked).sizes == valid
 
 
-@pytest.mark.parametrize("sizes", [[63], [2049, 0], ["large"], [256.5], "512", None, [None]])
+@pytest.mark.parametrize("sizes", [list(range(64, 81)), [63], [2049, 0], ["large"], [256.5], "512", None, [None]])
 def test_the_apps_bad_sizes(sizes):
     with pytest.raises(ValidationError) as error:
         LogoRequest(prompt="fox", sizes=sizes)
