@@ -77,7 +77,7 @@ def _edge_error(decoded: Tensor, pictures: Tensor) -> Tensor:
 
 @torch.no_grad()
 def whiten(vae: Any, painter: Painter) -> None:
-    """Gives each latent channel the same spread, without changing what is decoded, and sets the scaling and the shift."""
+    """Gives each latent channel the same spread without changing what is decoded; sets the scaling and the shift."""
     mean, spread = _statistics(vae, painter)
     channels = len(spread)
     vae.encoder.conv_out.weight[:channels] /= spread[:, None, None, None]
@@ -90,10 +90,10 @@ def whiten(vae: Any, painter: Painter) -> None:
 
 
 @torch.no_grad()
-def encode_all(vae: Any, painter: Painter, *, batch: int) -> Tensor:
-    """Every logo's scaled latents as the transformer sees them: (logos, tokens, 4 x channels) in half precision."""
+def encode(vae: Any, painter: Painter, count: int, *, batch: int) -> Tensor:
+    """The first `count` logos' scaled latents as the transformer sees them: (logos, tokens, 4 x channels), halves."""
     device, parts = painter.layers.device, []
-    for part in slices(len(painter.shapes), batch):
+    for part in slices(count, batch):
         latents = _encode(vae, painter(torch.arange(part.start, part.stop, device=device)))
         latents = (latents - vae.config.shift_factor) * vae.config.scaling_factor
         count, channels, height, width = latents.shape

@@ -50,7 +50,7 @@ def _scene(logo: Logo, rng: Random, *, complete: bool) -> str:
         return _joined(symbol, rng.choice(wordings.ON_PAGE).format(ground), rng)
     noun = rng.choice(containers.NOUNS[shape.container])
     container = f"{ground} {noun}" if rng.random() < 0.92 else f"{noun} in {ground}"  # noqa: PLR2004 - the usual order
-    forms = wordings.IN_CONTAINER
+    forms: tuple[str, ...] = wordings.IN_CONTAINER
     if shape.container == "ring" and rng.random() < 0.4:  # noqa: PLR2004 - a ring has forms of its own
         forms = wordings.IN_RING
     text = rng.choice(forms).format(symbol=symbol, container=_article(container, rng))

@@ -87,7 +87,11 @@ _TO_LAB = np.array([
 def oklab(rgb: NDArray[np.floating | np.integer]) -> NDArray[np.float64]:
     """`rgb`: sRGB from 0 to 255, the channels last."""
     value = np.asarray(rgb, dtype=np.float64) / 255
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    linear = np.where(
+        value <= 0.04045,  # noqa: PLR2004 - sRGB's own constant
+        value / 12.92,
+        ((value + 0.055) / 1.055) ** 2.4,
+    )
     return np.asarray(np.cbrt(linear @ _FROM_RGB.T) @ _TO_LAB.T)
 
 

@@ -27,6 +27,8 @@ class CorpusConfig:
     shapes: int
     logos: int
     captions_per_logo: int
+    # So many of the logos are encoded and drawn by the transformer; the autoencoder learns from all.
+    encoded: int
 
 
 @dataclass(frozen=True)

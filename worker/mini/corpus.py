@@ -30,8 +30,9 @@ _state: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class Corpus:
-    """`layers` (shapes, 3, 256, 256) uint8; for each logo its shape's number, its palette (5, 3), its extent (2) and the
-    tokens of its captions, (captions, length) for T5 and for CLIP. The arrays are memory-mapped."""
+    """`layers` (shapes, 3, 256, 256); for each logo its shape's number, its palette (5, 3), its extent (2) and its
+    captions' tokens, (captions, length) for T5 and for CLIP. The arrays are memory-mapped.
+    """
 
     layers: NDArray[np.uint8]
     shapes: NDArray[np.int32]

@@ -17,6 +17,7 @@ from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
 from worker.mini.sheet import GUIDANCE, MODEL_PATH, contact_sheet, draw_prompts, load
 from worker.mini.symbols import SYMBOLS
+from worker.prompts import enhance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,8 @@ class Verdict:
 
 def held_out_cases(count: int) -> list[Case]:
     """One-colour logos of held-out combinations. Half of the prompts carry the guidance text; every symbol is asked for
-    about equally often."""
+    about equally often.
+    """
     rng = Random(SEED)  # noqa: S311 - a fixed list, no secrets
     cases: list[Case] = []
     while len(cases) < count:
@@ -71,7 +73,7 @@ def held_out_cases(count: int) -> list[Case]:
         shape = logos.place(symbol, container, 1)
         logo = logos.Logo(shape, "one-colour", colour, ground, logos.page_for(container, colour, ground))
         prompt = captions.caption(logo, rng, complete=True)
-        bare = prompt.removesuffix(captions.enhance(""))
+        bare = prompt.removesuffix(enhance(""))
         cases.append(Case(bare, symbol, container, colour, ground, SEED + len(cases), enhanced=bare != prompt))
     return cases
 
@@ -90,7 +92,7 @@ def draw(pipeline: Any, cases: Sequence[Case], *, batch: int, **options: Any) ->
     images: list[Image.Image] = []
     for start in range(0, len(cases), batch):
         some = cases[start : start + batch]
-        prompts = [captions.enhance(case.prompt) if case.enhanced else case.prompt for case in some]
+        prompts = [enhance(case.prompt) if case.enhanced else case.prompt for case in some]
         images += draw_prompts(pipeline, prompts, seed=some[0].seed, batch=batch, enhanced=False, **options)
     return images
 

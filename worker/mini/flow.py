@@ -19,13 +19,15 @@ from worker.mini.pipeline import BASE_SHIFT
 from worker.mini.training_state import batch_numbers, noise_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from worker.mini.config import TrainingConfig
     from worker.mini.corpus import Corpus
     from worker.mini.training_state import Stage
 
-LOG_EVERY, CHECK_EVERY = 50, 10
+LOG_EVERY, CHECK_EVERY, EXPORT_EVERY = 50, 10, 1000
 # Of the noise levels: so many are drawn evenly, the rest from a logit-normal, both then shifted as the scheduler does.
 EVEN = 0.3
 TRAINED_TOGETHER = ("transformer", "text_encoder", "text_encoder_2")
@@ -34,7 +36,7 @@ TRAINED_TOGETHER = ("transformer", "text_encoder", "text_encoder_2")
 class Denoiser(nn.Module):
     """The parts of the pipeline that are trained together."""
 
-    def __init__(self, pipeline: FluxPipeline) -> None:
+    def __init__(self, pipeline: Any) -> None:
         super().__init__()
         self.transformer, self.text_encoder = pipeline.transformer, pipeline.text_encoder
         self.text_encoder_2 = pipeline.text_encoder_2
@@ -61,7 +63,7 @@ class Denoiser(nn.Module):
 class Examples:
     """The latents and the captions' tokens, on the device; `empty` are the tokens of no caption."""
 
-    def __init__(self, corpus: Corpus, latents: Tensor, pipeline: FluxPipeline) -> None:
+    def __init__(self, corpus: Corpus, latents: Tensor, pipeline: Any) -> None:
         self.latents, device = latents, latents.device
         self.t5, self.clip = (torch.from_numpy(np.array(tokens)).to(device) for tokens in (corpus.t5, corpus.clip))
         self.empty = tuple(
@@ -86,16 +88,25 @@ def noise_levels(count: int, source: torch.Generator, device: torch.device) -> T
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
-def train_flow(
-    stage: Stage, examples: Examples, config: TrainingConfig, teacher: Denoiser | None = None, *, compiled: bool
+def train_flow(  # noqa: PLR0913 - two of them by name
+    stage: Stage,
+    examples: Examples,
+    config: TrainingConfig,
+    export: Callable[[], None],
+    *,
+    teacher: Denoiser | None = None,
+    compiled: bool,
 ) -> None:
-    """With a `teacher` the target is its guided velocity, else the true one."""
+    """With a `teacher` the target is its guided velocity, else the true one. `export` is called now and then."""
     device = examples.latents.device
     run: Any = stage.model
     if compiled:
         run.transformer.compile(dynamic=False)
         if teacher is not None:
             teacher.transformer.compile(dynamic=False)
+    for encoder in (run.text_encoder, run.text_encoder_2):
+        # Small, and an attention kernel with a trained bias is one thing less to go wrong.
+        encoder.set_attn_implementation("eager")
     low, high = config.guidance_range
     seed = config.seed + (0 if teacher is None else 1)
     while not stage.finished:
@@ -117,6 +128,9 @@ def train_flow(
             stage.log(loss=loss.item())
         if stage.step % CHECK_EVERY == 0:
             stage.check_time()
+        if stage.step % EXPORT_EVERY == 0:
+            stage.save()
+            export()
 
 
 @torch.no_grad()

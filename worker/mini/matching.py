@@ -29,7 +29,8 @@ PLACES = {"none": (-2, -1, 0, 1, 2), "container": (-1, 0, 1)}
 @dataclass(frozen=True)
 class Match:
     """`colour` and `ground` are the named colours nearest to the medians of those pixels that the best template counts
-    to the symbol and to its container (or the page); `residual` is the root mean square misfit in units of 255."""
+    to the symbol and to its container (or the page); `residual` is the root mean square misfit in units of 255.
+    """
 
     symbol: str
     colour: str
@@ -47,7 +48,8 @@ class Templates:
 
 @cache
 def templates(container: str) -> Templates:
-    names, rows = [], []
+    names: list[str] = []
+    rows: list[NDArray[np.bool_]] = []
     moves = PLACES.get(container, PLACES["container"])
     for symbol in SYMBOLS:
         middle = logos.place(symbol, container, 1)
@@ -93,7 +95,8 @@ def match(picture: Image.Image, container: str) -> Match:
 
 def sharpness(picture: Image.Image) -> float:
     """The 99th percentile of the brightness steps between neighbours, from 0 to 1: a clean edge between contrasting
-    colours is crossed in one or two pixels, a blurred one in many."""
+    colours is crossed in one or two pixels, a blurred one in many.
+    """
     grey = np.asarray(picture.convert("L"), dtype=np.float32) / 255
     steps = np.concatenate([np.abs(np.diff(grey, axis=axis)).ravel() for axis in (0, 1)])
     span = float(np.percentile(grey, 99.5) - np.percentile(grey, 0.5))

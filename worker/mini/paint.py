@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def paint(layers: Tensor, palettes: Tensor, extents: Tensor) -> Tensor:
-    """`layers` (n, 3, h, w) uint8, `palettes` (n, 5, 3) uint8 and `extents` (n, 2), as `logos` gives them for each logo.
+    """`layers` (n, 3, h, w) uint8, `palettes` (n, 5, 3) uint8 and `extents` (n, 2), as `logos` has them.
     Returns (n, 3, h, w) from -1 to 1.
     """
     cover = layers.float().div(255)[:, :, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
@@ -19,7 +19,8 @@ COMPONENTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 BASE_SHIFT = 0.5
 
 
-def build(config: ModelConfig, seed: int) -> FluxPipeline:
+def build(config: ModelConfig, seed: int) -> Any:
+    """A `FluxPipeline` with random weights from `seed`."""
     torch.manual_seed(seed)
     clip_tokens, t5_tokens = clip_tokenizer(), t5_tokenizer()
     clip = CLIPTextModel(
@@ -48,7 +49,7 @@ def build(config: ModelConfig, seed: int) -> FluxPipeline:
             feed_forward_proj="gated-gelu",
         )
     )
-    transformer = FluxTransformer2DModel(
+    transformer: Any = FluxTransformer2DModel(
         in_channels=4 * config.latent_channels,
         num_layers=config.double_layers,
         num_single_layers=config.single_layers,
@@ -98,7 +99,7 @@ def autoencoder(config: ModelConfig) -> AutoencoderKL:
     )
 
 
-def quiet_start(transformer: FluxTransformer2DModel) -> None:
+def quiet_start(transformer: nn.Module) -> None:
     """Every block begins as the identity and the output as zero (adaLN-Zero, Peebles and Xie 2023)."""
     for name, module in transformer.named_modules():
         modulates = name.endswith((".norm1.linear", ".norm1_context.linear", ".norm.linear", "norm_out.linear"))
@@ -107,5 +108,5 @@ def quiet_start(transformer: FluxTransformer2DModel) -> None:
             nn.init.zeros_(module.bias)
 
 
-def parameters(pipeline: FluxPipeline) -> dict[str, int]:
+def parameters(pipeline: Any) -> dict[str, int]:
     return {name: sum(p.numel() for p in getattr(pipeline, name).parameters()) for name in COMPONENTS}

@@ -10,6 +10,7 @@ import argparse
 import logging
 import time
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from diffusers import FluxPipeline
 
 from worker.mini import config as configuration
 from worker.mini import corpus
-from worker.mini.autoencoder import Painter, encode_all, reconstructions, train_autoencoder, whiten
+from worker.mini.autoencoder import Painter, encode, reconstructions, train_autoencoder, whiten
 from worker.mini.flow import TRAINED_TOGETHER, Denoiser, Examples, train_flow
 from worker.mini.pipeline import COMPONENTS, build, parameters
 from worker.mini.sheet import SAMPLE_PROMPTS, contact_sheet, draw_prompts
@@ -29,8 +30,12 @@ STAGES = ("vae", "flow", "distil")
 
 
 class Training:
-    def __init__(self, config: configuration.TrainingConfig, work: Path, out: Path, deadline: float) -> None:
-        self.config, self.work, self.out, self.deadline = config, work, out, deadline
+    """`autoencoder` is the folder of one that is trained already, or None."""
+
+    def __init__(self, config: configuration.TrainingConfig, options: argparse.Namespace) -> None:
+        self.config, self.work, self.autoencoder = config, options.work, options.autoencoder
+        self.out = options.out or options.work / "model"
+        self.deadline = time.monotonic() + 60 * options.minutes
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.compiled = self.device.type == "cuda"
         self.pipeline: Any = build(config.model, config.seed).to(self.device)
@@ -58,8 +63,14 @@ class Training:
         if not path.exists():
             painter = Painter(made, self.device)
             self._note("shapes on the device")
-            self._train_autoencoder(painter)
-            latents = encode_all(vae, painter, batch=256)
+            if self.autoencoder:
+                vae.load_state_dict(type(vae).from_pretrained(self.autoencoder).state_dict())
+                kept = type(vae).load_config(self.autoencoder)
+                vae.register_to_config(**{name: kept[name] for name in ("scaling_factor", "shift_factor")})
+                vae.to(memory_format=torch.channels_last)
+            else:
+                self._train_autoencoder(painter)
+            latents = encode(vae, painter, self.config.corpus.encoded, batch=256)
             spread = latents[:2000].float().std().item()
             self._note(f"latents, spread {spread:.3f}, scaling {vae.config.scaling_factor}")
             kept = {name: vae.config[name] for name in ("scaling_factor", "shift_factor")}
@@ -86,7 +97,9 @@ class Training:
 
     def _train_flow(self, stage: Stage, examples: Examples, teacher: Any) -> None:
         try:
-            train_flow(stage, examples, self.config, teacher, compiled=self.compiled)
+            train_flow(
+                stage, examples, self.config, partial(self._export, stage), teacher=teacher, compiled=self.compiled
+            )
         finally:
             stage.save()
             self._export(stage)
@@ -98,7 +111,7 @@ class Training:
         """Writes the stage's moving average as a pipeline in half precision, and a contact sheet of it."""
         average = deepcopy(stage.average)
         parts = {name: getattr(average, name) for name in TRAINED_TOGETHER}
-        pipeline = FluxPipeline(**self.pipeline.components | {"vae": deepcopy(self.pipeline.vae)} | parts)
+        pipeline: Any = FluxPipeline(**self.pipeline.components | {"vae": deepcopy(self.pipeline.vae)} | parts)
         pipeline.set_progress_bar_config(disable=True)
         images = draw_prompts(pipeline, SAMPLE_PROMPTS, batch=len(SAMPLE_PROMPTS))
         contact_sheet(images, SAMPLE_PROMPTS).save(self.work / f"{stage.name}.png")
@@ -117,13 +130,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where the corpus, checkpoints and logs are")
     parser.add_argument("--out", type=Path, help="where the model is written (default: WORK/model)")
     parser.add_argument("--config", type=Path, default=configuration.DEFAULT)
+    parser.add_argument("--autoencoder", type=Path, help="a trained one to start from, such as worker/mini/trained/vae")
     parser.add_argument("--minutes", type=float, default=24 * 60, help="of this piece")
     parser.add_argument("--last", choices=STAGES, default=STAGES[-1], help="the last stage to train")
     options = parser.parse_args()
     torch.set_float32_matmul_precision("high")
-    deadline = time.monotonic() + 60 * options.minutes
-    config = configuration.load(options.config)
-    training = Training(config, options.work, options.out or options.work / "model", deadline)
+    training = Training(configuration.load(options.config), options)
     try:
         training.run(options.last)
     except OutOfTime:

@@ -24,7 +24,8 @@ class OutOfTime(Exception):
 class Stage:
     """A stage's model, its moving average and its optimizer, which are saved and resumed together.
 
-    `deadline` is a `time.monotonic()`. After a step, `advance` moves the average and the rate."""
+    `deadline` is a `time.monotonic()`. After a step, `advance` moves the average and the rate.
+    """
 
     def __init__(self, name: str, model: nn.Module, config: StageConfig, folder: Path, deadline: float) -> None:
         self.name, self.model, self.config, self.deadline = name, model, config, deadline
@@ -45,7 +46,8 @@ class Stage:
 
     def rate(self) -> float:
         """A linear rise, a level, and over the last quarter a linear fall. So the number of steps may still be changed
-        in the first three quarters without changing what has been trained."""
+        in the first three quarters without changing what has been trained.
+        """
         config = self.config
         rise = min(1.0, (self.step + 1) / config.warmup_steps)
         fall = min(1.0, 0.02 + (1 - self.step / config.steps) / config.fall)
@@ -60,8 +62,9 @@ class Stage:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        averages, values = list(self.average.parameters()), list(self.model.parameters())
-        torch._foreach_lerp_(averages, [value.detach() for value in values], 1 - keep)  # noqa: SLF001 - no public name
+        averages: list[torch.Tensor] = list(self.average.parameters())
+        values: list[torch.Tensor] = [value.detach() for value in self.model.parameters()]
+        torch._foreach_lerp_(averages, values, 1 - keep)
         self.step += 1
 
     def check_time(self) -> None:

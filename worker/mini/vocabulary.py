@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from string import printable
+from typing import Any, cast
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import CLIPTokenizer, PreTrainedTokenizerFast
@@ -49,7 +50,7 @@ def clip_tokenizer() -> CLIPTokenizer:
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     return CLIPTokenizer(
         vocab={token: i for i, token in enumerate(tokens)},
-        merges=[tuple(pair) for pair in trained["merges"]],
+        merges=cast("Any", [tuple(pair) for pair in trained["merges"]]),
         model_max_length=CLIP_LENGTH,
     )
 

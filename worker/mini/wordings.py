@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words
 """The words that captions are made of, beside the names of symbols, containers and colours."""
 
 from __future__ import annotations

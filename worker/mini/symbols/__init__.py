@@ -95,7 +95,8 @@ def draw_symbol(name: str, pen: Pen) -> None:
 def drawing(name: str) -> Callable[[Pen], None]:
     if name in LETTERS:
         return partial(_letter, name[-1].upper())
-    return next(getattr(module, name) for module in _MODULES if hasattr(module, name))
+    draw: Callable[[Pen], None] = next(getattr(module, name) for module in _MODULES if hasattr(module, name))
+    return draw
 
 
 def _letter(letter: str, pen: Pen) -> None:

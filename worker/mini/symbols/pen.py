@@ -49,7 +49,7 @@ class Brush:
         for x, y in points:
             self.circle(x, y, width / 2)
 
-    def arc(self, x: float, y: float, radius: float, start: float, end: float, width: float) -> None:
+    def arc(self, x: float, y: float, radius: float, start: float, end: float, width: float) -> None:  # noqa: PLR0913
         """Degrees, clockwise from the right."""
         steps = max(8, int(abs(end - start) / 4))
         angles = [math.radians(start + (end - start) * i / steps) for i in range(steps + 1)]
@@ -64,7 +64,7 @@ class Brush:
 
 
 class Pen:
-    """Layers of `pixels` x `pixels`; the unit square is centred at `centre` and `scale` pixels from there to its edge."""
+    """Layers of `pixels` x `pixels`; the unit square is centred at `centre`, `scale` pixels to its edge."""
 
     def __init__(self, pixels: int, centre: Point, scale: float) -> None:
         self._body, self._detail = Image.new("L", (pixels, pixels)), Image.new("L", (pixels, pixels))
