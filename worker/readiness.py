@@ -22,15 +22,19 @@ CHECK_SECONDS = 0.25
 
 # Made in the parent before it forks: the process id of the child whose model is warm; negative while it loads; or 0.
 _warm_pid = RawValue("i", 0)
+_ending = RawValue("b", 0)
 
 
 def announce(pid: int) -> None:
     """Called by the child: its process id, negative while it loads."""
+    if _ending.value:
+        os._exit(0)  # the pool replaced a child that was ended below, before it knew of the shutdown
     _warm_pid.value = pid
 
 
 def end_loading_child() -> None:
     """On shutdown: a child that still loads has no job to end, and may take minutes."""
+    _ending.value = 1
     if _warm_pid.value < 0:
         os.kill(-_warm_pid.value, signal.SIGKILL)
 
@@ -63,7 +67,7 @@ def check(consumer: Any) -> None:
 
 
 def close(consumer: Any) -> None:
-    announce(0)
+    _warm_pid.value = 0
     if consumer.task_consumer.consuming_from(GENERATE):
         consumer.cancel_task_queue(GENERATE)
         log.warning("worker.not_ready")
