@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from worker.mini.corpus import Corpus
     from worker.mini.training_state import Stage
 
+# A trained one, which further training may start from.
+TRAINED = Path(__file__).parent / "trained" / "vae"
 LOG_EVERY, CHECK_EVERY = 50, 10
 
 

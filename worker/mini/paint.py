@@ -30,11 +30,16 @@ def paint(layers: Tensor, palettes: Tensor, extents: Tensor) -> Tensor:
     return torch.lerp(picture, second, cover[:, 2])
 
 
-def image(logo: logos.Logo, pixels: int = logos.PIXELS) -> Image.Image:
+def picture(logo: logos.Logo, pixels: int = logos.PIXELS) -> Tensor:
+    """(1, 3, pixels, pixels) from -1 to 1."""
     layers = torch.from_numpy(logos.layers(logo.shape, pixels))[None]
     palettes = torch.from_numpy(logos.palette(logo))[None]
     extents = torch.tensor([logos.extent(logo.shape)])
-    return to_images(paint(layers, palettes, extents))[0]
+    return paint(layers, palettes, extents)
+
+
+def image(logo: logos.Logo, pixels: int = logos.PIXELS) -> Image.Image:
+    return to_images(picture(logo, pixels))[0]
 
 
 def to_images(pictures: Tensor) -> list[Image.Image]:
