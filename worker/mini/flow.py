@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from worker.mini.corpus import Corpus
     from worker.mini.training_state import Stage
 
-LOG_EVERY, CHECK_EVERY, EXPORT_EVERY = 50, 10, 1000
+LOG_EVERY, CHECK_EVERY, EXPORT_EVERY = 50, 10, 2000
 # Of the noise levels: so many are drawn evenly, the rest from a logit-normal, both then shifted as the scheduler does.
 EVEN = 0.3
 TRAINED_TOGETHER = ("transformer", "text_encoder", "text_encoder_2")
