@@ -71,7 +71,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["X-Request-ID", "Location", "Retry-After", "ETag", "Idempotent-Replayed"],
+        expose_headers=[
+            "X-Request-ID",
+            "Location",
+            "Retry-After",
+            "ETag",
+            "Idempotent-Replayed",
+            "Preference-Applied",
+        ],
     )
     app.add_middleware(AccessLog)
     app.add_middleware(

@@ -1,10 +1,46 @@
-"""The errors of each call in the OpenAPI page, with an example for each."""
+"""The answers of each call in the OpenAPI page, with an example for each."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from shared.schemas import ErrorResponse
+from shared.schemas import ErrorResponse, JobView
+
+_ID = "3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"
+_QUEUED: dict[str, Any] = {
+    "id": _ID,
+    "status": "queued",
+    "prompt": "a red fox head, geometric",
+    "sizes": [256, 512],
+    "seed": 7,
+    "created_at": "2026-11-23T21:00:00.120Z",
+    "started_at": None,
+    "finished_at": None,
+    "progress": {"step": 0, "steps": None, "fraction": 0},
+    "queue_position": 3,
+    "attempt": 0,
+    "cancel_requested": False,
+    "images": None,
+    "model": None,
+    "timings": {"queued": None, "denoise": None, "finish": None},
+    "error": None,
+    "urls": {"self": f"/api/jobs/{_ID}", "cancel": f"/api/jobs/{_ID}", "images": {}},
+    "expires_at": None,
+}
+_SUCCEEDED = _QUEUED | {
+    "status": "succeeded",
+    "started_at": "2026-11-23T21:00:04.900Z",
+    "finished_at": "2026-11-23T21:00:11.300Z",
+    "progress": {"step": 28, "steps": 28, "fraction": 1},
+    "queue_position": None,
+    "attempt": 1,
+    "images": {"256": "iVBORw0KGgo...", "512": "iVBORw0KGgo..."},
+    "model": "black-forest-labs/FLUX.1-dev",
+    "timings": {"queued": 4.78, "denoise": 5.6, "finish": 0.8},
+    "urls": _QUEUED["urls"] | {"images": {size: f"/api/jobs/{_ID}/images/{size}.png" for size in ("256", "512")}},
+    "expires_at": "2026-11-23T22:00:11.300Z",
+}
+_JOBS = {200: ("The job as it is; with its images once it has succeeded.", _SUCCEEDED), 202: ("Queued.", _QUEUED)}
 
 _EXAMPLES: dict[int, tuple[str, str]] = {
     401: ("unauthorized", "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
@@ -18,6 +54,18 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     503: ("service_unavailable", "the job store is out of reach; try again"),
     504: ("still_running", "the logo was not ready within 300 s; the job goes on"),
 }
+
+
+def job_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What answers with a job."""
+    return {
+        status: {
+            "model": JobView,
+            "description": _JOBS[status][0],
+            "content": {"application/json": {"example": _JOBS[status][1]}},
+        }
+        for status in statuses
+    }
 
 
 def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:

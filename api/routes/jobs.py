@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
-from api.openapi import errors_of
+from api.openapi import errors_of, job_of
+from api.prefer import wait_seconds
 from api.representation import view
 from shared import errors, ledger
+from shared.connection import UNAVAILABLE
 from shared.images import load_image, load_images
 from shared.jobs import JobStatus
 from shared.schemas import JobRequest, JobView  # noqa: TC001 - as above
+
+if TYPE_CHECKING:
+    from api.deps import Services
+    from shared.ledger import Reading
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
@@ -23,8 +30,27 @@ PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "des
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
-@router.post("", status_code=202, responses=errors_of(401, 413, 422, 429, 503))
-async def submit(
+def represent(reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
+    if not reading.job.is_terminal:
+        response.headers["Retry-After"] = "1"
+    return view(reading, images)
+
+
+async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
+    """Base64 PNGs by size; None for a job without any.
+
+    :raises errors.ImagesExpired: the record outlived them.
+    """
+    if reading.job.status is not JobStatus.SUCCEEDED:
+        return None
+    images = await load_images(services.client, reading.job.id, reading.job.attempt)
+    if not images:
+        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
+    return images
+
+
+@router.post("", status_code=202, responses=job_of(200, 202) | errors_of(401, 410, 413, 422, 429, 503))
+async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: JobRequest,
     response: Response,
     services: Deps,
@@ -35,20 +61,37 @@ async def submit(
             min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."
         ),
     ] = None,
+    prefer: Annotated[
+        list[str] | None,
+        Header(
+            description=f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS})."
+        ),
+    ] = None,
 ) -> JobView:
-    """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal."""
+    """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal.
+
+    With `Prefer: wait=N` this call is held itself: 200 with the result and its images if the job ends in time, else the
+    202 that it would have been. A caller that leaves meanwhile does not cancel its job.
+    """
     job_id, replayed = await services.submission.submit(request, owner, idempotency_key or "")
     reading = await own_job(services, owner, job_id)
     response.headers["Location"] = f"/api/jobs/{job_id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
-        if reading.job.is_terminal:
-            response.status_code = 200
-    return view(reading, None)
+    wait = wait_seconds(prefer or (), MAX_WAIT_SECONDS)
+    if wait is None:
+        response.status_code = 200 if replayed and reading.job.is_terminal else 202
+        return represent(reading, None, response)
+    response.headers["Preference-Applied"] = f"wait={wait}"
+    # What was created is a 202 whatever becomes of the wait: the caller must not submit again.
+    with contextlib.suppress(*UNAVAILABLE):
+        reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
+    response.status_code = 200 if reading.job.is_terminal else 202
+    return represent(reading, await images_of(services, reading), response)
 
 
-@router.get("/{job_id}", responses=errors_of(401, 404, 410, 422, 503))
-async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
+@router.get("/{job_id}", responses=job_of(200) | errors_of(401, 404, 410, 422, 503))
+async def get(  # noqa: PLR0913 - as above
     job_id: JobId,
     response: Response,
     services: Deps,
@@ -62,22 +105,15 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     reading = await own_job(services, owner, job_id)
     if wait and not reading.job.is_terminal:
         reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
-    if not reading.job.is_terminal:
-        response.headers["Retry-After"] = "1"
-    if reading.job.status is not JobStatus.SUCCEEDED or include == "none":
-        return view(reading, None)
-    images = await load_images(services.client, job_id, reading.job.attempt)
-    if not images:
-        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
-    return view(reading, images)
+    return represent(reading, None if include == "none" else await images_of(services, reading), response)
 
 
-@router.delete("/{job_id}", responses=errors_of(401, 404, 422, 503))
-async def cancel(job_id: JobId, services: Deps, owner: Owner) -> JobView:
+@router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
+async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner) -> JobView:
     """Cancel the job: at once while it is queued, within one denoising step while it runs. Terminal: unchanged."""
     await own_job(services, owner, job_id)
     await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
-    return view(await own_job(services, owner, job_id), None)
+    return represent(await own_job(services, owner, job_id), None, response)
 
 
 @router.get(
