@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.schemas import ErrorResponse, JobView
+from shared.schemas import ErrorResponse, JobList, JobView
 
 _ID = "3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"
 _QUEUED: dict[str, Any] = {
@@ -53,6 +53,19 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     500: ("generation_failed", "Failed to generate logo: the model's output was not finite"),
     503: ("service_unavailable", "the job store is out of reach; try again"),
     504: ("still_running", "the logo was not ready within 300 s; the job goes on"),
+}
+
+
+LISTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": JobList,
+        "description": "A page.",
+        "content": {
+            "application/json": {
+                "example": {"jobs": [_QUEUED, _SUCCEEDED | {"images": None}], "next_cursor": "MTc5NTQ2NzY0MDEyMA"}
+            }
+        },
+    }
 }
 
 

@@ -21,6 +21,8 @@ QUEUED = "logo:queued"
 LEASES = "logo:leases"
 DEADLINES = "logo:deadlines"
 EVENTS = "logo:events"
+OWNED = "logo:owned"  # less ':' and the owner: the jobs of each (shared/listing.py)
+FORGET = "logo:forget"
 MAX_EVENTS = 10_000
 IDEMPOTENCY_TTL_SECONDS = 24 * 3600
 LEASE_SECONDS = 10.0
@@ -80,7 +82,10 @@ def create(
 ) -> Command[Created]:
     return Command(
         "create",
-        (_job_key(job.id), QUEUED, DEADLINES, EVENTS, f"logo:idempotency:{job.owner}:{idempotency_key}"),
+        (
+            *(job_key(job.id), QUEUED, DEADLINES, EVENTS),
+            *(f"logo:idempotency:{job.owner}:{idempotency_key}", OWNED, FORGET),
+        ),
         (
             job.id,
             json.dumps(job.to_record()),
@@ -89,6 +94,7 @@ def create(
             max_queue,
             encode(deadline_seconds),
             MAX_EVENTS,
+            job.owner,
         ),
         lambda reply: Created(reply[0].decode(), reply[1].decode()),
     )
@@ -111,7 +117,7 @@ def renew(job_id: str, attempt: int, *, step: int = 0, steps: int | None = None)
     """Running and finishing alike; without `steps` the progress stays as it is."""
     return Command(
         "renew",
-        (_job_key(job_id), LEASES),
+        (job_key(job_id), LEASES),
         (job_id, attempt, round(LEASE_SECONDS * 1000), step, "" if steps is None else steps),
         lambda reply: Hold(reply.decode()),
     )
@@ -173,7 +179,7 @@ def requeue(job_id: str, attempt: int) -> Command[Moved]:
 
 
 def read(job_id: str) -> Command[Reading | None]:
-    return Command("read", (_job_key(job_id), QUEUED), (job_id,), _reading)
+    return Command("read", (job_key(job_id), QUEUED), (job_id,), reading_of)
 
 
 def lost_leases(limit: int = 100) -> Command[list[str]]:
@@ -202,7 +208,7 @@ def _pixels_prefix(job_id: str) -> str:
     return f"logo:pixels:{job_id}"
 
 
-def _job_key(job_id: str) -> str:
+def job_key(job_id: str) -> str:
     return f"logo:job:{job_id}"
 
 
@@ -253,7 +259,7 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
         raise ValueError(f"a terminal state, and only that, takes a TTL: {target}")
     return Command(
         "move",
-        (_job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id)),
+        (job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET),
         (job_id, json.dumps({name: value for name, value in options.items() if value is not None})),
         lambda reply: Moved(Outcome(reply[0].decode()), _job(reply[1:])),
     )
@@ -264,7 +270,7 @@ def _job(flat: list[bytes]) -> Job | None:
     return Job.from_record(dict(zip(texts[::2], texts[1::2], strict=True))) if texts else None
 
 
-def _reading(reply: list[Any]) -> Reading | None:
+def reading_of(reply: list[Any]) -> Reading | None:
     job = _job(reply[1:])
     return Reading(job, reply[0] + 1 if reply[0] >= 0 else None) if job else None
 

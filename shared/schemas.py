@@ -120,6 +120,11 @@ class JobView(BaseModel):
     expires_at: datetime | None = Field(description="When the images go.")
 
 
+class JobList(BaseModel):
+    jobs: list[JobView] = Field(description="Newest first, without images.")
+    next_cursor: str | None = Field(description="Hand it on as `cursor`; null at the end.")
+
+
 class ErrorBody(BaseModel):
     code: str
     message: str

@@ -1,4 +1,4 @@
-"""Jobs: submit, poll, long-wait, cancel, fetch an image."""
+"""Jobs: submit, list, poll, long-wait, cancel, fetch an image."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastapi import APIRouter, Header, Path, Query, Response
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
-from api.openapi import errors_of, job_of
+from api.openapi import LISTED, errors_of, job_of
 from api.prefer import wait_seconds
 from api.representation import view
-from shared import errors, ledger
+from shared import errors, ledger, listing
 from shared.connection import UNAVAILABLE
 from shared.images import load_image, load_images
 from shared.jobs import JobStatus
-from shared.schemas import JobRequest, JobView  # noqa: TC001 - as above
+from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
     from api.deps import Services
@@ -88,6 +88,26 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
     response.status_code = 200 if reading.job.is_terminal else 202
     return represent(reading, await images_of(services, reading), response)
+
+
+@router.get("", responses=LISTED | errors_of(401, 422, 503))
+async def list_jobs(
+    services: Deps,
+    owner: Owner,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.", max_length=64)] = None,
+) -> JobList:
+    """The caller's own jobs, newest first, as long as their records are kept. Without API keys all callers are one.
+
+    With `status` a page may be shorter than `limit`, even empty; go on until `next_cursor` is null.
+    """
+    try:
+        command = listing.page(owner, status=status, limit=limit, cursor=cursor or "")
+    except ValueError:
+        raise errors.InvalidRequest("cursor: not one that this server gave out") from None
+    page = await services.jobs.run(command)
+    return JobList(jobs=[view(reading, None) for reading in page.readings], next_cursor=page.next_cursor)
 
 
 @router.get("/{job_id}", responses=job_of(200) | errors_of(401, 404, 410, 422, 503))
