@@ -14,7 +14,8 @@ from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
 from api.deps import Services
-from api.routes import health, jobs, logo
+from api.following import Following
+from api.routes import events, health, jobs, logo
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.connection import prompt_client
@@ -60,9 +61,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
         jobs=ledger,
         waiting=waiting,
         submission=Submission(ledger, celery, settings.max_queue_length),
+        following=Following(waiting, ledger, settings.max_streams_per_key),
     )
     errors.install(app)
-    for module in (health, logo, jobs):
+    for module in (health, logo, jobs, events):
         app.include_router(module.router)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)

@@ -24,7 +24,12 @@ _QUEUED: dict[str, Any] = {
     "model": None,
     "timings": {"queued": None, "denoise": None, "finish": None},
     "error": None,
-    "urls": {"self": f"/api/jobs/{_ID}", "cancel": f"/api/jobs/{_ID}", "images": {}},
+    "urls": {
+        "self": f"/api/jobs/{_ID}",
+        "events": f"/api/jobs/{_ID}/events",
+        "cancel": f"/api/jobs/{_ID}",
+        "images": {},
+    },
     "expires_at": None,
 }
 _SUCCEEDED = _QUEUED | {
@@ -82,11 +87,10 @@ def job_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: _response(status) for status in statuses}
+    return {status: error_of(status, *_EXAMPLES[status]) for status in statuses}
 
 
-def _response(status: int) -> dict[str, Any]:
-    code, message = _EXAMPLES[status]
+def error_of(status: int, code: str, message: str) -> dict[str, Any]:
     example: dict[str, Any] = {"error": {"code": code, "message": message}, "detail": message, "request_id": "b7e1"}
     if status == 422:  # noqa: PLR2004 - the one status whose detail is a list
         example["detail"] = [{"type": "string_too_short", "loc": ["body", "prompt"], "msg": message.split(": ")[1]}]
@@ -95,3 +99,22 @@ def _response(status: int) -> dict[str, Any]:
         "description": code.replace("_", " "),
         "content": {"application/json": {"example": example}},
     }
+
+
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The stream. The data of `snapshot`, `status` and `done` is the job without its images.",
+        "content": {
+            "text/event-stream": {
+                "example": "id: 0-queued-0\nevent: snapshot\nretry: 2000\n"
+                f'data: {{"id": "{_ID}", "status": "queued"}}\n\n'
+                "id: 1-running-12\nevent: progress\n"
+                'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null}\n\n'
+                ": heartbeat\n\n"
+                f'id: 1-succeeded-28\nevent: done\ndata: {{"id": "{_ID}", "status": "succeeded"}}\n\n'
+            }
+        },
+    },
+    204: {"description": "`Last-Event-ID` is that of `done`: there is nothing more, and an EventSource stays away."},
+    429: error_of(429, "too_many_streams", "200 streams of this key are open here, the bound is 200"),
+}

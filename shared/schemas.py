@@ -80,6 +80,12 @@ class Progress(BaseModel):
     fraction: float = Field(ge=0, le=1)
 
 
+class ProgressEvent(Progress):
+    """The data of a `progress` event."""
+
+    queue_position: int | None
+
+
 class Timings(BaseModel):
     """Seconds; null while the stage is not over."""
 
@@ -95,6 +101,7 @@ class JobError(BaseModel):
 
 class Urls(BaseModel):
     self: str
+    events: str = Field(description="Server-sent events.")
     cancel: str
     images: dict[str, str] = Field(description="PNG bytes by size.")
 
