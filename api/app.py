@@ -60,7 +60,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
         client=client,
         jobs=ledger,
         waiting=waiting,
-        submission=Submission(ledger, celery, settings.max_queue_length),
+        submission=Submission(
+            ledger, celery, max_queue_length=settings.max_queue_length, max_queued_per_key=settings.max_queued_per_key
+        ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
     )
     errors.install(app)

@@ -27,6 +27,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.JobNotSuccessful: 409,
     errors.ImagesExpired: 410,
     errors.QueueFull: 429,
+    errors.TooManyQueued: 429,
     errors.TooManyStreams: 429,
     errors.ServiceUnavailable: 503,
     errors.StillRunning: 504,

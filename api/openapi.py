@@ -13,6 +13,7 @@ _QUEUED: dict[str, Any] = {
     "prompt": "a red fox head, geometric",
     "sizes": [256, 512],
     "seed": 7,
+    "priority": "normal",
     "created_at": "2026-11-23T21:00:00.120Z",
     "started_at": None,
     "finished_at": None,
@@ -54,7 +55,7 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     410: ("images_expired", "the images of this job have expired; submit it again with the same seed"),
     413: ("body_too_large", "body: more than 65536 bytes"),
     422: ("validation_error", "prompt: String should have at least 3 characters"),
-    429: ("queue_full", "1000 jobs are queued, the bound is 1000"),
+    429: ("queue_full", "1000 jobs are queued, the bound is 1000"),  # or too_many_queued, of one key
     500: ("generation_failed", "Failed to generate logo: the model's output was not finite"),
     503: ("service_unavailable", "the job store is out of reach; try again"),
     504: ("still_running", "the logo was not ready within 300 s; the job goes on"),

@@ -25,6 +25,7 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
         prompt=job.prompt,
         sizes=list(job.sizes),
         seed=job.seed,
+        priority=job.priority,
         created_at=_required_time(job.created_at),
         started_at=_time(job.started_at),
         finished_at=_time(job.finished_at),

@@ -10,6 +10,7 @@ LogoError
 |  |- JobNotSuccessful     canceled or expired
 |  |- ImagesExpired        the record outlived its images
 |  |- QueueFull            try later
+|  |- TooManyQueued        by this key; try later
 |  |- TooManyStreams       of this key; close one, or poll
 |- ServiceUnavailable      Redis is out of reach, full or read-only
 |- StillRunning            the app's call was held as long as it may be; the job goes on
@@ -67,6 +68,10 @@ class ImagesExpired(RequestError):
 
 class QueueFull(RequestError):
     code = "queue_full"
+
+
+class TooManyQueued(RequestError):
+    code = "too_many_queued"
 
 
 class TooManyStreams(RequestError):

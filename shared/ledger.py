@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.jobs import Job, JobStatus, encode, is_terminal, sources
+from shared.jobs import Job, JobStatus, Priority, encode, is_terminal, sources
 from shared.scripts import Command
 
 if TYPE_CHECKING:
@@ -23,6 +23,10 @@ DEADLINES = "logo:deadlines"
 EVENTS = "logo:events"
 OWNED = "logo:owned"  # less ':' and the owner: the jobs of each (shared/listing.py)
 FORGET = "logo:forget"
+OWN_QUEUED = "logo:own-queued"  # less ':' and the owner
+# What a priority adds to the time of creation (ms), which is the score in the queue: more than any time is apart.
+# Normal adds nothing, so that what the version before has queued stands where it stood.
+QUEUE_OFFSETS = {Priority.HIGH: -(10**13), Priority.NORMAL: 0, Priority.LOW: 10**13}
 MAX_EVENTS = 10_000
 IDEMPOTENCY_TTL_SECONDS = 24 * 3600
 LEASE_SECONDS = 10.0
@@ -52,8 +56,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    outcome: str  # created | replayed | conflict | full
-    job_id: str  # the existing job's for replayed and conflict; the queue's depth for full
+    outcome: str  # created | replayed | conflict | full | owner_full
+    job_id: str  # the existing job's for replayed and conflict; how many are queued for full and owner_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +81,21 @@ class Hold(StrEnum):
     EXPIRED = "expired"
 
 
-def create(
-    job: Job, *, fingerprint: str = "", idempotency_key: str = "", max_queue: int, deadline_seconds: float = 0
+def create(  # noqa: PLR0913 - a submit's conditions
+    job: Job,
+    *,
+    fingerprint: str = "",
+    idempotency_key: str = "",
+    max_queue: int,
+    max_own: int = 0,
+    deadline_seconds: float = 0,
 ) -> Command[Created]:
+    """`max_own` bounds the owner's queued jobs; 0: only `max_queue` does."""
     return Command(
         "create",
         (
             *(job_key(job.id), QUEUED, DEADLINES, EVENTS),
-            *(f"logo:idempotency:{job.owner}:{idempotency_key}", OWNED, FORGET),
+            *(f"logo:idempotency:{job.owner}:{idempotency_key}", OWNED, FORGET, OWN_QUEUED),
         ),
         (
             job.id,
@@ -95,6 +106,8 @@ def create(
             encode(deadline_seconds),
             MAX_EVENTS,
             job.owner,
+            QUEUE_OFFSETS[job.priority],
+            max_own,
         ),
         lambda reply: Created(reply[0].decode(), reply[1].decode()),
     )
@@ -191,12 +204,14 @@ def passed_deadlines(limit: int = 100) -> Command[list[str]]:
 
 
 def backlog() -> Command[Backlog]:
-    return Command("backlog", (QUEUED,), (), lambda reply: Backlog(reply[0], reply[1] / 1000))
+    return Command(
+        "backlog", (QUEUED,), tuple(QUEUE_OFFSETS.values()), lambda reply: Backlog(reply[0], reply[1] / 1000)
+    )
 
 
 def queued() -> Command[list[str]]:
-    """Every queued job: each was put there at a time that has come."""
-    return Command("due", (QUEUED,), (-1,), _ids)
+    """Every queued job, in the order of the queue."""
+    return Command("queued", (QUEUED,), (), _ids)
 
 
 def pixels_key(job_id: str, attempt: int) -> str:
@@ -259,7 +274,7 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
         raise ValueError(f"a terminal state, and only that, takes a TTL: {target}")
     return Command(
         "move",
-        (job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET),
+        (job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET, OWN_QUEUED),
         (job_id, json.dumps({name: value for name, value in options.items() if value is not None})),
         lambda reply: Moved(Outcome(reply[0].decode()), _job(reply[1:])),
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from shared.jobs import JobStatus  # noqa: TC001 - as above
+from shared.jobs import JobStatus, Priority
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 DEFAULT_SIZES = (256, 512, 1024)
@@ -42,6 +42,9 @@ class JobRequest(BaseModel):
     steps: int | None = Field(None, ge=1, le=50, description="Denoising steps; the model's default if absent.")
     guidance: float | None = Field(None, ge=0, le=20, description="Guidance scale; the model's default if absent.")
     enhance: bool = Field(True, description="Append the design guidance for logos to the prompt.")
+    priority: Priority = Field(
+        Priority.NORMAL, description="Drawn before all that are lower, after all that are higher or were there first."
+    )
     deadline_seconds: float | None = Field(
         None, gt=0, le=86400, description="The job expires if it is not done so many seconds after its creation."
     )
@@ -112,11 +115,14 @@ class JobView(BaseModel):
     prompt: str
     sizes: list[int]
     seed: int
+    priority: Priority
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     progress: Progress
-    queue_position: int | None = Field(description="From 1; null once it is not queued.")
+    queue_position: int | None = Field(
+        description="From 1, after those of a higher priority; null once it is not queued."
+    )
     attempt: int
     cancel_requested: bool
     images: dict[str, str] | None = Field(description="Base64 PNG by size, once succeeded and unless left out.")

@@ -53,7 +53,7 @@ class _Stream(EventSourceResponse):
                 log.info("stream.stalled")
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=errors_of(401, 404, 503) | EVENTS)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=errors_of(401, 404, 422, 503) | EVENTS)
 async def events(
     job_id: JobId,
     services: Deps,
