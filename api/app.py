@@ -15,7 +15,7 @@ from api.auth import Keys
 from api.body_limit import BodyLimit
 from api.deps import Services
 from api.following import Following
-from api.routes import events, health, jobs, logo
+from api.routes import events, health, images, jobs, logo
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.connection import prompt_client
@@ -66,7 +66,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         following=Following(waiting, ledger, settings.max_streams_per_key),
     )
     errors.install(app)
-    for module in (health, logo, jobs, events):
+    for module in (health, logo, jobs, events, images):
         app.include_router(module.router)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -82,6 +82,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "ETag",
             "Idempotent-Replayed",
             "Preference-Applied",
+            "Accept-Ranges",
+            "Content-Range",
         ],
     )
     app.add_middleware(AccessLog)

@@ -54,6 +54,7 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     409: ("job_not_successful", "the job is canceled, it has no images"),
     410: ("images_expired", "the images of this job have expired; submit it again with the same seed"),
     413: ("body_too_large", "body: more than 65536 bytes"),
+    416: ("range_not_satisfiable", "Range: the image has 48213 bytes"),
     422: ("validation_error", "prompt: String should have at least 3 characters"),
     429: ("queue_full", "1000 jobs are queued, the bound is 1000"),  # or too_many_queued, of one key
     500: ("generation_failed", "Failed to generate logo: the model's output was not finite"),
@@ -62,6 +63,11 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
 }
 
 
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/png": {}}, "description": "The PNG."},
+    206: {"content": {"image/png": {}}, "description": "The part that `Range` asked for, with `Content-Range`."},
+    304: {"description": "The caller has it: `If-None-Match` names its ETag."},
+}
 LISTED: dict[int | str, dict[str, Any]] = {
     200: {
         "model": JobList,

@@ -1,13 +1,11 @@
-"""Jobs: submit, list, poll, long-wait, cancel, fetch an image."""
+"""Jobs: submit, list, poll, long-wait, cancel."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
@@ -16,7 +14,7 @@ from api.prefer import wait_seconds
 from api.representation import view
 from shared import errors, ledger, listing
 from shared.connection import UNAVAILABLE
-from shared.images import load_image, load_images
+from shared.images import load_images
 from shared.jobs import JobStatus
 from shared.schemas import JobList, JobRequest, JobView
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
-PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The PNG."}}
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
@@ -134,32 +131,3 @@ async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner
     await own_job(services, owner, job_id)
     await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
     return represent(await own_job(services, owner, job_id), None, response)
-
-
-@router.get(
-    "/{job_id}/images/{name}",
-    response_class=Response,
-    responses=PNG | errors_of(401, 404, 409, 410, 422, 503),
-)
-async def image(
-    job_id: JobId,
-    services: Deps,
-    owner: Owner,
-    name: Annotated[str, Path(pattern=r"^[0-9]{2,4}\.png$", description="SIZE.png", examples=["512.png"])],
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> Response:
-    """One image as bytes."""
-    job = (await own_job(services, owner, job_id)).job
-    if job.status is not JobStatus.SUCCEEDED:
-        raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
-    size = name.removesuffix(".png")
-    if size not in {str(asked) for asked in job.sizes}:
-        raise errors.ImageNotFound(f"name: this job has the sizes {sorted(set(job.sizes))}, not {name}")
-    encoded = await load_image(services.client, job_id, job.attempt, size)
-    if encoded is None:
-        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
-    etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'
-    if if_none_match == etag:
-        return Response(status_code=304, headers={"ETag": etag})
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=3600, immutable"}
-    return Response(base64.b64decode(encoded), media_type="image/png", headers=headers)
