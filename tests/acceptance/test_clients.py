@@ -70,3 +70,20 @@ def test_a_stream_does_not_hold_the_end_up(new_stack):
         assert next(events_of(response.iter_lines()))[0] == "snapshot"
         seconds, left = stack.stop()
     assert (seconds < 10, left) == (True, [])
+
+
+def test_what_is_more_urgent_is_drawn_first(stack):
+    first = stack.submit(sizes=[512], steps=20)
+    stack.wait_until(lambda: stack.get(first["id"])["status"] == "running")
+    ids = [stack.submit(steps=1, priority=priority)["id"] for priority in ("low", "normal", "high")]
+    low, normal, high = (stack.end_of(job_id)["started_at"] for job_id in ids)
+    assert high < normal < low
+
+
+def test_a_download_that_was_cut_goes_on(stack):
+    job = stack.submit(steps=1)
+    stack.end_of(job["id"])
+    url = f"/api/jobs/{job['id']}/images/64.png"
+    whole = stack.http.get(url)
+    rest = stack.http.get(url, headers={"Range": "bytes=100-", "If-Range": whole.headers["ETag"]})
+    assert (rest.status_code, whole.content[:100] + rest.content) == (206, whole.content)
