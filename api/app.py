@@ -14,7 +14,8 @@ from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
 from api.deps import Services
-from api.routes import health, jobs, logo
+from api.following import Following
+from api.routes import events, health, images, jobs, logo
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.connection import prompt_client
@@ -59,10 +60,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
         client=client,
         jobs=ledger,
         waiting=waiting,
-        submission=Submission(ledger, celery, settings.max_queue_length),
+        submission=Submission(
+            ledger, celery, max_queue_length=settings.max_queue_length, max_queued_per_key=settings.max_queued_per_key
+        ),
+        following=Following(waiting, ledger, settings.max_streams_per_key),
     )
     errors.install(app)
-    for module in (health, logo, jobs):
+    for module in (health, logo, jobs, events, images):
         app.include_router(module.router)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -71,7 +75,16 @@ def create_app(settings: ApiSettings) -> FastAPI:
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["X-Request-ID", "Location", "Retry-After", "ETag", "Idempotent-Replayed"],
+        expose_headers=[
+            "X-Request-ID",
+            "Location",
+            "Retry-After",
+            "ETag",
+            "Idempotent-Replayed",
+            "Preference-Applied",
+            "Accept-Ranges",
+            "Content-Range",
+        ],
     )
     app.add_middleware(AccessLog)
     app.add_middleware(

@@ -14,6 +14,7 @@ from shared import errors, ledger
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from api.following import Following
     from api.settings import ApiSettings
     from api.submission import Submission
     from api.waiting import Waiting
@@ -28,6 +29,7 @@ class Services:
     jobs: AsyncLedger
     waiting: Waiting
     submission: Submission
+    following: Following
 
 
 async def _services(request: Request) -> Services:

@@ -26,7 +26,10 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.IdempotencyConflict: 422,
     errors.JobNotSuccessful: 409,
     errors.ImagesExpired: 410,
+    errors.RangeNotSatisfiable: 416,
     errors.QueueFull: 429,
+    errors.TooManyQueued: 429,
+    errors.TooManyStreams: 429,
     errors.ServiceUnavailable: 503,
     errors.StillRunning: 504,
     errors.GenerationFailed: 500,
@@ -54,7 +57,9 @@ def respond(  # noqa: PLR0913 - the contract's error has these parts
 
 async def _logo_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.LogoError)  # noqa: S101 - registered for this class
-    headers = {} if error.retry_after_seconds is None else {"Retry-After": str(error.retry_after_seconds)}
+    headers = dict(error.headers)
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return respond(STATUS[type(error)], error.code, error.message, details=error.details, headers=headers)

@@ -25,10 +25,11 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
         prompt=job.prompt,
         sizes=list(job.sizes),
         seed=job.seed,
+        priority=job.priority,
         created_at=_required_time(job.created_at),
         started_at=_time(job.started_at),
         finished_at=_time(job.finished_at),
-        progress=_progress(job),
+        progress=progress(job),
         queue_position=reading.queue_position,
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
@@ -42,6 +43,7 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
         error=JobError(code=job.error_code, message=job.error_message) if job.error_code else None,
         urls=Urls(
             self=url,
+            events=f"{url}/events",
             cancel=url,
             images={str(size): f"{url}/images/{size}.png" for size in sorted(set(job.sizes))} if succeeded else {},
         ),
@@ -49,7 +51,7 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
     )
 
 
-def _progress(job: Job) -> Progress:
+def progress(job: Job) -> Progress:
     fraction = 1.0 if job.status in _DRAWN else job.step / job.steps if job.steps else 0.0
     return Progress(step=job.step, steps=job.steps or None, fraction=round(fraction, 4))
 

@@ -15,6 +15,8 @@ class ApiSettings(Settings):
     port: int = Field(7860, ge=1, le=65535)
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that the app's call is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
+    max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
+    max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated; empty: no keys needed.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(("*",), description="Comma-separated origins.")
 

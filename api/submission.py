@@ -13,7 +13,7 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared import errors, ledger
-from shared.jobs import Job, JobStatus
+from shared.jobs import Job, JobStatus, Priority
 from shared.logging import get_logger
 from shared.queue import send_generate
 
@@ -27,25 +27,29 @@ log = get_logger(__name__)
 
 
 class Submission:
-    def __init__(self, jobs: AsyncLedger, celery: Celery, max_queue_length: int) -> None:
+    def __init__(self, jobs: AsyncLedger, celery: Celery, *, max_queue_length: int, max_queued_per_key: int) -> None:
         self._jobs = jobs
         self._celery = celery
         self._max_queue_length = max_queue_length
+        self._max_queued_per_key = max_queued_per_key
 
     async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[str, bool]:
         """The job's id, and whether an earlier submit under the same key had made it.
 
         :raises errors.IdempotencyConflict: the key was used for another body.
         :raises errors.QueueFull: as many jobs are queued as may be.
+        :raises errors.TooManyQueued: as many jobs of this owner are queued as may be.
         :raises errors.ServiceUnavailable: it is not known whether the record was created.
         """
         job = _new_job(request, owner)
         structlog.contextvars.bind_contextvars(job_id=job.id)
         command = ledger.create(
             job,
-            fingerprint=hashlib.sha256(request.model_dump_json().encode()).hexdigest(),
+            fingerprint=_fingerprint(request),
             idempotency_key=idempotency_key,
             max_queue=self._max_queue_length,
+            # Without keys there is one owner, whom the queue's own bound holds.
+            max_own=self._max_queued_per_key if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
         )
         try:
@@ -63,6 +67,11 @@ class Submission:
                 raise errors.QueueFull(
                     f"{created.job_id} jobs are queued, the bound is {self._max_queue_length}", retry_after_seconds=10
                 )
+            case "owner_full":
+                raise errors.TooManyQueued(
+                    f"{created.job_id} jobs of this key are queued, the bound is {self._max_queued_per_key}",
+                    retry_after_seconds=10,
+                )
             case "replayed":
                 structlog.contextvars.bind_contextvars(job_id=created.job_id)
                 log.info("job.replayed")
@@ -73,9 +82,15 @@ class Submission:
 
     async def _publish(self, job: Job) -> None:
         try:
-            await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id)
+            await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id, job.priority)
         except Exception as error:  # noqa: BLE001 - whatever it was, the sweeper publishes what has no message
             log.warning("job.publish_failed", error=repr(error))
+
+
+def _fingerprint(request: JobRequest) -> str:
+    # Without what the version before did not know, where it says nothing: a repeat of a request of then is one.
+    unsaid = {"priority"} if request.priority is Priority.NORMAL else set()
+    return hashlib.sha256(request.model_dump_json(exclude=unsaid).encode()).hexdigest()
 
 
 def _new_job(request: JobRequest, owner: str) -> Job:
@@ -83,6 +98,7 @@ def _new_job(request: JobRequest, owner: str) -> Job:
         id=str(uuid.uuid4()),
         status=JobStatus.QUEUED,
         prompt=request.prompt,
+        priority=request.priority,
         sizes=tuple(request.sizes),
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         enhance=request.enhance,

@@ -16,7 +16,7 @@ from shared.jobs import JobStatus, is_terminal
 from shared.logging import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     import redis.asyncio
 
@@ -35,6 +35,7 @@ class Waiting:
         self._redis_url = redis_url
         self._jobs = jobs
         self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
+        self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -64,6 +65,22 @@ class Waiting:
             if not self._waiters[job_id]:
                 del self._waiters[job_id]
 
+    @contextlib.contextmanager
+    def following(self, job_id: str, tell: Callable[[Reading | None], None]) -> Iterator[None]:
+        """`tell` gets the job each time it has been read anew: after each of its events, and by `read_followed`."""
+        self._followers.setdefault(job_id, set()).add(tell)
+        try:
+            yield
+        finally:
+            self._followers[job_id].discard(tell)
+            if not self._followers[job_id]:
+                del self._followers[job_id]
+
+    async def read_followed(self) -> bool:
+        """Reads what is followed, in one round trip for many jobs; False when nothing is."""
+        await self._read_again(list(self._followers))
+        return bool(self._followers)
+
     async def _read_events(self) -> None:
         while True:
             client = blocking_reader(self._redis_url, BLOCK_SECONDS)
@@ -71,11 +88,10 @@ class Waiting:
                 # The end of the stream is taken first and the waiters are read after it, so nothing falls in between.
                 newest = cast("list[Event]", await client.xrevrange(ledger.EVENTS, count=1))
                 last = newest[0][0] if newest else b"0-0"
-                await self._read_again(list(self._waiters))
+                await self._read_again(list(self._waiters.keys() | self._followers.keys()))
                 while True:
                     events = await _next_events(client, last)
-                    ended = [e[b"job_id"].decode() for _, e in events if is_terminal(JobStatus(e[b"status"].decode()))]
-                    await self._read_again([job_id for job_id in ended if job_id in self._waiters])
+                    await self._read_again(list({job_id for _, event in events if (job_id := self._wanted(event))}))
                     last = events[-1][0] if events else last
             except UNAVAILABLE as error:
                 log.warning("events.lost", error=repr(error))
@@ -87,12 +103,20 @@ class Waiting:
             finally:
                 await client.aclose()
 
+    def _wanted(self, event: dict[bytes, bytes]) -> str:
+        """The job of the event, if somebody here waits for it; else empty."""
+        job_id = event[b"job_id"].decode()
+        ended = job_id in self._waiters and is_terminal(JobStatus(event[b"status"].decode()))
+        return job_id if ended or job_id in self._followers else ""
+
     async def _read_again(self, job_ids: list[str]) -> None:
-        """Reads jobs, pipelined, and wakes those who wait for what has ended."""
+        """Reads jobs, pipelined, tells those who follow them and wakes those who wait for what has ended."""
         for start in range(0, len(job_ids), BATCH):
             batch = job_ids[start : start + BATCH]
             readings = await self._jobs.run_many([ledger.read(job_id) for job_id in batch])
             for job_id, reading in zip(batch, readings, strict=True):
+                for tell in self._followers.get(job_id, ()):
+                    tell(reading)
                 if reading is None or reading.job.is_terminal:
                     for woken in self._waiters.get(job_id, ()):
                         if not woken.done():

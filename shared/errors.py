@@ -9,7 +9,10 @@ LogoError
 |  |- IdempotencyConflict  same key, other body
 |  |- JobNotSuccessful     canceled or expired
 |  |- ImagesExpired        the record outlived its images
+|  |- RangeNotSatisfiable  of an image's bytes
 |  |- QueueFull            try later
+|  |- TooManyQueued        by this key; try later
+|  |- TooManyStreams       of this key; close one, or poll
 |- ServiceUnavailable      Redis is out of reach, full or read-only
 |- StillRunning            the app's call was held as long as it may be; the job goes on
 |- GenerationFailed        the job failed
@@ -24,12 +27,18 @@ class LogoError(Exception):
     code: ClassVar[str] = "internal_error"
 
     def __init__(
-        self, message: str, *, details: dict[str, Any] | None = None, retry_after_seconds: int | None = None
+        self,
+        message: str,
+        *,
+        details: dict[str, Any] | None = None,
+        retry_after_seconds: int | None = None,
+        headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
         self.retry_after_seconds = retry_after_seconds
+        self.headers = headers or {}
 
 
 class RequestError(LogoError):
@@ -64,8 +73,20 @@ class ImagesExpired(RequestError):
     code = "images_expired"
 
 
+class RangeNotSatisfiable(RequestError):
+    code = "range_not_satisfiable"
+
+
 class QueueFull(RequestError):
     code = "queue_full"
+
+
+class TooManyQueued(RequestError):
+    code = "too_many_queued"
+
+
+class TooManyStreams(RequestError):
+    code = "too_many_streams"
 
 
 class ServiceUnavailable(LogoError):

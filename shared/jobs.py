@@ -29,6 +29,12 @@ class JobStatus(StrEnum):
     EXPIRED = "expired"  # its deadline passed first
 
 
+class Priority(StrEnum):
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED}),
     JobStatus.RUNNING: frozenset(
@@ -63,6 +69,7 @@ class Job:
     sizes: tuple[int, ...]
     seed: int
     version: int = RECORD_VERSION
+    priority: Priority = Priority.NORMAL
     enhance: bool = True
     requested_steps: int = 0  # 0: the model's own default
     requested_guidance: float = -1.0  # below 0: the model's own default
@@ -113,5 +120,6 @@ _DECODERS: dict[str, Any] = {
     "float": float,
     "bool": lambda text: text == "1",
     "JobStatus": JobStatus,
+    "Priority": Priority,
     "tuple[int, ...]": lambda text: tuple(json.loads(text)),
 }

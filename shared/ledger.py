@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from shared.jobs import Job, JobStatus, encode, is_terminal, sources
+from shared.jobs import Job, JobStatus, Priority, encode, is_terminal, sources
 from shared.scripts import Command
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ QUEUED = "logo:queued"
 LEASES = "logo:leases"
 DEADLINES = "logo:deadlines"
 EVENTS = "logo:events"
+OWNED = "logo:owned"  # less ':' and the owner: the jobs of each (shared/listing.py)
+FORGET = "logo:forget"
+OWN_QUEUED = "logo:own-queued"  # less ':' and the owner
+# What a priority adds to the time of creation (ms), which is the score in the queue: more than any time is apart.
+# Normal adds nothing, so that what the version before has queued stands where it stood.
+QUEUE_OFFSETS = {Priority.HIGH: -(10**13), Priority.NORMAL: 0, Priority.LOW: 10**13}
 MAX_EVENTS = 10_000
 IDEMPOTENCY_TTL_SECONDS = 24 * 3600
 LEASE_SECONDS = 10.0
@@ -50,8 +56,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    outcome: str  # created | replayed | conflict | full
-    job_id: str  # the existing job's for replayed and conflict; the queue's depth for full
+    outcome: str  # created | replayed | conflict | full | owner_full
+    job_id: str  # the existing job's for replayed and conflict; how many are queued for full and owner_full
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,22 @@ class Hold(StrEnum):
     EXPIRED = "expired"
 
 
-def create(
-    job: Job, *, fingerprint: str = "", idempotency_key: str = "", max_queue: int, deadline_seconds: float = 0
+def create(  # noqa: PLR0913 - a submit's conditions
+    job: Job,
+    *,
+    fingerprint: str = "",
+    idempotency_key: str = "",
+    max_queue: int,
+    max_own: int = 0,
+    deadline_seconds: float = 0,
 ) -> Command[Created]:
+    """`max_own` bounds the owner's queued jobs; 0: only `max_queue` does."""
     return Command(
         "create",
-        (_job_key(job.id), QUEUED, DEADLINES, EVENTS, f"logo:idempotency:{job.owner}:{idempotency_key}"),
+        (
+            *(job_key(job.id), QUEUED, DEADLINES, EVENTS),
+            *(f"logo:idempotency:{job.owner}:{idempotency_key}", OWNED, FORGET, OWN_QUEUED),
+        ),
         (
             job.id,
             json.dumps(job.to_record()),
@@ -89,6 +105,9 @@ def create(
             max_queue,
             encode(deadline_seconds),
             MAX_EVENTS,
+            job.owner,
+            QUEUE_OFFSETS[job.priority],
+            max_own,
         ),
         lambda reply: Created(reply[0].decode(), reply[1].decode()),
     )
@@ -111,7 +130,7 @@ def renew(job_id: str, attempt: int, *, step: int = 0, steps: int | None = None)
     """Running and finishing alike; without `steps` the progress stays as it is."""
     return Command(
         "renew",
-        (_job_key(job_id), LEASES),
+        (job_key(job_id), LEASES),
         (job_id, attempt, round(LEASE_SECONDS * 1000), step, "" if steps is None else steps),
         lambda reply: Hold(reply.decode()),
     )
@@ -173,7 +192,7 @@ def requeue(job_id: str, attempt: int) -> Command[Moved]:
 
 
 def read(job_id: str) -> Command[Reading | None]:
-    return Command("read", (_job_key(job_id), QUEUED), (job_id,), _reading)
+    return Command("read", (job_key(job_id), QUEUED), (job_id,), reading_of)
 
 
 def lost_leases(limit: int = 100) -> Command[list[str]]:
@@ -185,12 +204,14 @@ def passed_deadlines(limit: int = 100) -> Command[list[str]]:
 
 
 def backlog() -> Command[Backlog]:
-    return Command("backlog", (QUEUED,), (), lambda reply: Backlog(reply[0], reply[1] / 1000))
+    return Command(
+        "backlog", (QUEUED,), tuple(QUEUE_OFFSETS.values()), lambda reply: Backlog(reply[0], reply[1] / 1000)
+    )
 
 
 def queued() -> Command[list[str]]:
-    """Every queued job: each was put there at a time that has come."""
-    return Command("due", (QUEUED,), (-1,), _ids)
+    """Every queued job, in the order of the queue."""
+    return Command("queued", (QUEUED,), (), _ids)
 
 
 def pixels_key(job_id: str, attempt: int) -> str:
@@ -202,7 +223,7 @@ def _pixels_prefix(job_id: str) -> str:
     return f"logo:pixels:{job_id}"
 
 
-def _job_key(job_id: str) -> str:
+def job_key(job_id: str) -> str:
     return f"logo:job:{job_id}"
 
 
@@ -253,7 +274,7 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
         raise ValueError(f"a terminal state, and only that, takes a TTL: {target}")
     return Command(
         "move",
-        (_job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id)),
+        (job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET, OWN_QUEUED),
         (job_id, json.dumps({name: value for name, value in options.items() if value is not None})),
         lambda reply: Moved(Outcome(reply[0].decode()), _job(reply[1:])),
     )
@@ -264,7 +285,7 @@ def _job(flat: list[bytes]) -> Job | None:
     return Job.from_record(dict(zip(texts[::2], texts[1::2], strict=True))) if texts else None
 
 
-def _reading(reply: list[Any]) -> Reading | None:
+def reading_of(reply: list[Any]) -> Reading | None:
     job = _job(reply[1:])
     return Reading(job, reply[0] + 1 if reply[0] >= 0 else None) if job else None
 

@@ -12,7 +12,7 @@ from celery.exceptions import CPendingDeprecationWarning
 from kombu import Queue
 from kombu.transport.redis import PRIORITY_STEPS
 
-from shared.jobs import RECORD_VERSION
+from shared.jobs import RECORD_VERSION, Priority
 
 if TYPE_CHECKING:
     import redis
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 GENERATE = "generate"  # one message per job to be drawn; the task's id is the job's id
 FINISH = "finish"  # one message per job whose raw pixels are stored
 LOADING = "loading"  # nothing is ever sent here: where a generate worker waits until its model is warm
-NORMAL_PRIORITY = 5
+# On Redis 0 goes first. Each falls on a step of its own (kombu's PRIORITY_STEPS), thus into a list of its own. With
+# queue_order_strategy "priority" a worker looks into these lists in this order; in each, who came first is first.
+PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 5, Priority.LOW: 9}
 
 HARD_LIMIT_SECONDS = 900
 OUTAGE_BUDGET_SECONDS = 120
@@ -50,7 +52,7 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
         broker_connection_max_retries=None,
         task_queues=[Queue(name) for name in (GENERATE, FINISH, LOADING)],
         task_default_queue=LOADING,
-        task_default_priority=NORMAL_PRIORITY,
+        task_default_priority=PRIORITIES[Priority.NORMAL],
         task_publish_retry=not prompt,
         # JSON only: a pickle is a program.
         accept_content=["json"],
@@ -78,21 +80,23 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
     return app
 
 
-def send_generate(app: Celery, job_id: str, request_id: str) -> None:
-    _send(app, GENERATE, job_id, request_id, task_id=job_id)
+def send_generate(app: Celery, job_id: str, request_id: str, priority: Priority = Priority.NORMAL) -> None:
+    _send(app, GENERATE, job_id, request_id, task_id=job_id, priority=priority)
 
 
 def send_finish(app: Celery, job_id: str, request_id: str) -> None:
     _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish")
 
 
-def _send(app: Celery, queue: str, job_id: str, request_id: str, *, task_id: str) -> None:
+def _send(  # noqa: PLR0913 - a message's parts
+    app: Celery, queue: str, job_id: str, request_id: str, *, task_id: str, priority: Priority = Priority.NORMAL
+) -> None:
     app.send_task(
         queue,
         kwargs={"job_id": job_id, "version": RECORD_VERSION},
         task_id=task_id,
         queue=queue,
-        priority=NORMAL_PRIORITY,
+        priority=PRIORITIES[priority],
         headers={"request_id": request_id},
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from shared.jobs import JobStatus  # noqa: TC001 - as above
+from shared.jobs import JobStatus, Priority
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_SIZES = 16
@@ -43,6 +43,9 @@ class JobRequest(BaseModel):
     steps: int | None = Field(None, ge=1, le=50, description="Denoising steps; the model's default if absent.")
     guidance: float | None = Field(None, ge=0, le=20, description="Guidance scale; the model's default if absent.")
     enhance: bool = Field(True, description="Append the design guidance for logos to the prompt.")
+    priority: Priority = Field(
+        Priority.NORMAL, description="Drawn before all that are lower, after all that are higher or were there first."
+    )
     deadline_seconds: float | None = Field(
         None, gt=0, le=86400, description="The job expires if it is not done so many seconds after its creation."
     )
@@ -83,6 +86,12 @@ class Progress(BaseModel):
     fraction: float = Field(ge=0, le=1)
 
 
+class ProgressEvent(Progress):
+    """The data of a `progress` event."""
+
+    queue_position: int | None
+
+
 class Timings(BaseModel):
     """Seconds; null while the stage is not over."""
 
@@ -98,6 +107,7 @@ class JobError(BaseModel):
 
 class Urls(BaseModel):
     self: str
+    events: str = Field(description="Server-sent events.")
     cancel: str
     images: dict[str, str] = Field(description="PNG bytes by size.")
 
@@ -108,11 +118,14 @@ class JobView(BaseModel):
     prompt: str
     sizes: list[int]
     seed: int
+    priority: Priority
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     progress: Progress
-    queue_position: int | None = Field(description="From 1; null once it is not queued.")
+    queue_position: int | None = Field(
+        description="From 1, after those of a higher priority; null once it is not queued."
+    )
     attempt: int
     cancel_requested: bool
     images: dict[str, str] | None = Field(description="Base64 PNG by size, once succeeded and unless left out.")
@@ -121,6 +134,11 @@ class JobView(BaseModel):
     error: JobError | None
     urls: Urls
     expires_at: datetime | None = Field(description="When the images go.")
+
+
+class JobList(BaseModel):
+    jobs: list[JobView] = Field(description="Newest first, without images.")
+    next_cursor: str | None = Field(description="Hand it on as `cursor`; null at the end.")
 
 
 class ErrorBody(BaseModel):

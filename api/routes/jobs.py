@@ -1,30 +1,53 @@
-"""Jobs: submit, poll, long-wait, cancel, fetch an image."""
+"""Jobs: submit, list, poll, long-wait, cancel."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from typing import Annotated, Any, Literal
+import contextlib
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
-from api.openapi import errors_of
+from api.openapi import LISTED, errors_of, job_of
+from api.prefer import wait_seconds
 from api.representation import view
-from shared import errors, ledger
-from shared.images import load_image, load_images
+from shared import errors, ledger, listing
+from shared.connection import UNAVAILABLE
+from shared.images import load_images
 from shared.jobs import JobStatus
-from shared.schemas import JobRequest, JobView  # noqa: TC001 - as above
+from shared.schemas import JobList, JobRequest, JobView
+
+if TYPE_CHECKING:
+    from api.deps import Services
+    from shared.ledger import Reading
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
-PNG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/png": {}}, "description": "The PNG."}}
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
-@router.post("", status_code=202, responses=errors_of(401, 413, 422, 429, 503))
-async def submit(
+def represent(reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
+    if not reading.job.is_terminal:
+        response.headers["Retry-After"] = "1"
+    return view(reading, images)
+
+
+async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
+    """Base64 PNGs by size; None for a job without any.
+
+    :raises errors.ImagesExpired: the record outlived them.
+    """
+    if reading.job.status is not JobStatus.SUCCEEDED:
+        return None
+    images = await load_images(services.client, reading.job.id, reading.job.attempt)
+    if not images:
+        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
+    return images
+
+
+@router.post("", status_code=202, responses=job_of(200, 202) | errors_of(401, 410, 413, 422, 429, 503))
+async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: JobRequest,
     response: Response,
     services: Deps,
@@ -35,20 +58,57 @@ async def submit(
             min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."
         ),
     ] = None,
+    prefer: Annotated[
+        list[str] | None,
+        Header(
+            description=f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS})."
+        ),
+    ] = None,
 ) -> JobView:
-    """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal."""
+    """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal.
+
+    With `Prefer: wait=N` this call is held itself: 200 with the result and its images if the job ends in time, else the
+    202 that it would have been. A caller that leaves meanwhile does not cancel its job.
+    """
     job_id, replayed = await services.submission.submit(request, owner, idempotency_key or "")
     reading = await own_job(services, owner, job_id)
     response.headers["Location"] = f"/api/jobs/{job_id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
-        if reading.job.is_terminal:
-            response.status_code = 200
-    return view(reading, None)
+    wait = wait_seconds(prefer or (), MAX_WAIT_SECONDS)
+    if wait is None:
+        response.status_code = 200 if replayed and reading.job.is_terminal else 202
+        return represent(reading, None, response)
+    response.headers["Preference-Applied"] = f"wait={wait}"
+    # What was created is a 202 whatever becomes of the wait: the caller must not submit again.
+    with contextlib.suppress(*UNAVAILABLE):
+        reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
+    response.status_code = 200 if reading.job.is_terminal else 202
+    return represent(reading, await images_of(services, reading), response)
 
 
-@router.get("/{job_id}", responses=errors_of(401, 404, 410, 422, 503))
-async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
+@router.get("", responses=LISTED | errors_of(401, 422, 503))
+async def list_jobs(
+    services: Deps,
+    owner: Owner,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.", max_length=64)] = None,
+) -> JobList:
+    """The caller's own jobs, newest first, as long as their records are kept. Without API keys all callers are one.
+
+    With `status` a page may be shorter than `limit`, even empty; go on until `next_cursor` is null.
+    """
+    try:
+        command = listing.page(owner, status=status, limit=limit, cursor=cursor or "")
+    except ValueError:
+        raise errors.InvalidRequest("cursor: not one that this server gave out") from None
+    page = await services.jobs.run(command)
+    return JobList(jobs=[view(reading, None) for reading in page.readings], next_cursor=page.next_cursor)
+
+
+@router.get("/{job_id}", responses=job_of(200) | errors_of(401, 404, 410, 422, 503))
+async def get(  # noqa: PLR0913 - as above
     job_id: JobId,
     response: Response,
     services: Deps,
@@ -62,48 +122,12 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     reading = await own_job(services, owner, job_id)
     if wait and not reading.job.is_terminal:
         reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
-    if not reading.job.is_terminal:
-        response.headers["Retry-After"] = "1"
-    if reading.job.status is not JobStatus.SUCCEEDED or include == "none":
-        return view(reading, None)
-    images = await load_images(services.client, job_id, reading.job.attempt)
-    if not images:
-        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
-    return view(reading, images)
+    return represent(reading, None if include == "none" else await images_of(services, reading), response)
 
 
-@router.delete("/{job_id}", responses=errors_of(401, 404, 422, 503))
-async def cancel(job_id: JobId, services: Deps, owner: Owner) -> JobView:
+@router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
+async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner) -> JobView:
     """Cancel the job: at once while it is queued, within one denoising step while it runs. Terminal: unchanged."""
     await own_job(services, owner, job_id)
     await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
-    return view(await own_job(services, owner, job_id), None)
-
-
-@router.get(
-    "/{job_id}/images/{name}",
-    response_class=Response,
-    responses=PNG | errors_of(401, 404, 409, 410, 422, 503),
-)
-async def image(
-    job_id: JobId,
-    services: Deps,
-    owner: Owner,
-    name: Annotated[str, Path(pattern=r"^[0-9]{2,4}\.png$", description="SIZE.png", examples=["512.png"])],
-    if_none_match: Annotated[str | None, Header()] = None,
-) -> Response:
-    """One image as bytes."""
-    job = (await own_job(services, owner, job_id)).job
-    if job.status is not JobStatus.SUCCEEDED:
-        raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
-    size = name.removesuffix(".png")
-    if size not in {str(asked) for asked in job.sizes}:
-        raise errors.ImageNotFound(f"name: this job has the sizes {sorted(set(job.sizes))}, not {name}")
-    encoded = await load_image(services.client, job_id, job.attempt, size)
-    if encoded is None:
-        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
-    etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'
-    if if_none_match == etag:
-        return Response(status_code=304, headers={"ETag": etag})
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=3600, immutable"}
-    return Response(base64.b64decode(encoded), media_type="image/png", headers=headers)
+    return represent(await own_job(services, owner, job_id), None, response)

@@ -1,10 +1,13 @@
 #!lua
 -- Creates a job, once. Not allowed at maxmemory: a new job is what memory must be kept from.
--- KEYS  1 job hash  2 queued zset (score: created_at)  3 deadlines zset (score: deadline_at)  4 events stream
---       5 idempotency key (string "job_id fingerprint")
+-- KEYS  1 job hash  2 queued zset (score: created_at, moved by the priority)  3 deadlines zset (score: deadline_at)  4 events stream
+--       5 idempotency key (string "job_id fingerprint")  6 prefix of the owned zsets, less ':' and the owner
+--         (score: created_at, made unique)  7 forget zset (member: "job_id owner", score: when the record goes)
+--       8 prefix of the sets of queued jobs, less ':' and the owner
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request, empty: no idempotency key
---       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s, 0: none)  7 bound of the events stream
--- Reply {outcome, job id or queue depth}: created | replayed | conflict | full
+--       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s, 0: none)  7 bound of the events stream  8 owner  9 what the priority adds to the score in the queue (ms)
+--       10 bound of the owner's queued jobs (0: none)
+-- Reply {outcome, job id or queue depth}: created | replayed | conflict | full | owner_full
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'created', ARGV[1]} -- the caller's own retry after a lost reply
 end
@@ -19,6 +22,13 @@ local depth = redis.call('ZCARD', KEYS[2])
 if depth >= tonumber(ARGV[5]) then
   return {'full', tostring(depth)}
 end
+local own_queued = KEYS[8] .. ':' .. ARGV[8]
+if tonumber(ARGV[10]) > 0 then
+  local own_depth = redis.call('SCARD', own_queued)
+  if own_depth >= tonumber(ARGV[10]) then
+    return {'owner_full', tostring(own_depth)}
+  end
+end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 for field, value in pairs(cjson.decode(ARGV[2])) do
@@ -30,7 +40,20 @@ if tonumber(ARGV[6]) > 0 then
   redis.call('HSET', KEYS[1], 'deadline_at', deadline)
   redis.call('ZADD', KEYS[3], deadline, ARGV[1])
 end
-redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
+-- Kept for a job that is queued again.
+local score = string.format('%.0f', now + ARGV[9])
+redis.call('HSET', KEYS[1], 'queue_score', score)
+redis.call('ZADD', KEYS[2], score, ARGV[1])
+redis.call('SADD', own_queued, ARGV[1])
+-- Each creation lists one job and forgets up to ten whose records are gone: a list is no longer than its records.
+local owned = KEYS[6] .. ':' .. ARGV[8]
+local newest = redis.call('ZRANGE', owned, -1, -1, 'WITHSCORES')
+redis.call('ZADD', owned, string.format('%.0f', math.max(now, (tonumber(newest[2]) or 0) + 1)), ARGV[1])
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', string.format('%.0f', now), 'LIMIT', 0, 10)) do
+  local id, owner = string.match(gone, '^(%S+) (%S*)$')
+  redis.call('ZREM', KEYS[6] .. ':' .. owner, id)
+  redis.call('ZREM', KEYS[7], gone)
+end
 if ARGV[3] ~= '' then
   redis.call('SET', KEYS[5], ARGV[1] .. ' ' .. ARGV[3], 'EX', ARGV[4])
 end

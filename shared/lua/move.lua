@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Moves a job from one state to another: an atomic compare-and-set. Allowed at maxmemory: it ends jobs and frees memory.
 -- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
---       6 raw pixels, less ':' and the attempt
+--       6 raw pixels, less ':' and the attempt  7 forget zset (member: "job_id owner", score: when the record goes)
+--       8 prefix of the sets of queued jobs, less ':' and the owner
 -- ARGV  1 job id  2 the move as a JSON object:
 --         to           the state to enter
 --         from         the states it may be entered from
@@ -58,10 +59,15 @@ for field, value in pairs(move.set or {}) do
   redis.call('HSET', KEYS[1], field, value)
 end
 if move.stamp then redis.call('HSET', KEYS[1], move.stamp, now) end
+local owner = redis.call('HGET', KEYS[1], 'owner') or ''
 if move.to == 'queued' then
-  redis.call('ZADD', KEYS[2], redis.call('HGET', KEYS[1], 'created_at'), ARGV[1])
+  -- A record of the version before has no score; it was of normal priority, whose score is its creation.
+  local kept = redis.call('HMGET', KEYS[1], 'queue_score', 'created_at')
+  redis.call('ZADD', KEYS[2], kept[1] or kept[2], ARGV[1])
+  redis.call('SADD', KEYS[8] .. ':' .. owner, ARGV[1])
 else
   redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('SREM', KEYS[8] .. ':' .. owner, ARGV[1])
 end
 if move.lease_ms then
   redis.call('ZADD', KEYS[3], string.format('%.0f', now + move.lease_ms), ARGV[1])
@@ -72,6 +78,7 @@ if status == 'finishing' and move.to ~= 'finishing' then redis.call('UNLINK', KE
 if move.ttl_s then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('EXPIRE', KEYS[1], move.ttl_s)
+  redis.call('ZADD', KEYS[7], string.format('%.0f', now + move.ttl_s * 1000), ARGV[1] .. ' ' .. owner)
 end
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', move.max_events, '*',
   'job_id', ARGV[1], 'status', move.to, 'attempt', attempt)

@@ -1,0 +1,107 @@
+"""A job's events as they happen, for a browser's EventSource and for apps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Header, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+
+from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.deps import Deps, JobId, own_job
+from api.openapi import EVENTS, errors_of
+from api.representation import progress, view
+from shared.logging import get_logger
+from shared.schemas import ProgressEvent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from api.following import Following
+    from shared.jobs import JobStatus
+    from shared.ledger import Reading
+
+log = get_logger(__name__)
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+HEARTBEAT_SECONDS = 15.0
+RECONNECT_MILLISECONDS = 2000
+# A client that takes nothing for so long is gone: its stream must not count against its key for ever.
+SEND_TIMEOUT_SECONDS = 30.0
+
+
+class _Stream(EventSourceResponse):
+    def __init__(self, following: Following, owner: str, job_id: str) -> None:
+        super().__init__(
+            _events(following.readings(job_id)),
+            headers={"Cache-Control": "no-store"},
+            ping=HEARTBEAT_SECONDS,
+            ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
+            sep="\n",
+            send_timeout=SEND_TIMEOUT_SECONDS,
+        )
+        self._slot = following.slot(owner)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Taken here and not in the call below, so that it is given back however the response ends.
+        with self._slot:
+            try:
+                await super().__call__(scope, receive, send)
+            except SendTimeoutError:
+                log.info("stream.stalled")
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=errors_of(401, 404, 422, 503) | EVENTS)
+async def events(
+    job_id: JobId,
+    services: Deps,
+    owner: Owner,
+    last_event_id: Annotated[str | None, Header(description="Of the last event that arrived.")] = None,
+) -> Response:
+    """Server-sent events: `snapshot` first, then `status`, `progress` (at most 2 a second), and `done` at the end.
+
+    Each event tells the whole state, so a stream that was cut is resumed by opening it again; states that passed
+    meanwhile, or faster than a slow client reads, are left out. A comment comes every 15 s. Leaving cancels nothing.
+    """
+    reading = await own_job(services, owner, job_id)
+    if reading.job.is_terminal and last_event_id == _event_id(reading):
+        return Response(status_code=204)
+    return _Stream(services.following, owner, job_id)
+
+
+async def _events(readings: AsyncIterator[Reading]) -> AsyncIterator[ServerSentEvent]:
+    last: Reading | None = None
+    async for reading in readings:
+        if last is None:
+            yield _event("snapshot", reading, retry=RECONNECT_MILLISECONDS)
+        if reading.job.is_terminal:
+            yield _event("done", reading)
+            return
+        if last and _standing(last) != _standing(reading):
+            yield _event("status", reading)
+        elif last and _position(last) != _position(reading):
+            yield _event("progress", reading)
+        last = reading
+
+
+def _standing(reading: Reading) -> tuple[JobStatus, int, bool]:
+    return reading.job.status, reading.job.attempt, reading.job.cancel_requested
+
+
+def _position(reading: Reading) -> tuple[int, int, int | None]:
+    return reading.job.step, reading.job.steps, reading.queue_position
+
+
+def _event_id(reading: Reading) -> str:
+    return f"{reading.job.attempt}-{reading.job.status}-{reading.job.step}"
+
+
+def _event(name: str, reading: Reading, *, retry: int | None = None) -> ServerSentEvent:
+    if name == "progress":
+        found = progress(reading.job).model_dump()
+        data = ProgressEvent(**found, queue_position=reading.queue_position).model_dump_json()
+    else:
+        data = view(reading, None).model_dump_json()
+    return ServerSentEvent(data, event=name, id=_event_id(reading), retry=retry, sep="\n")

@@ -1,0 +1,67 @@
+"""The images of a job as bytes, for an image view: cached, checked by ETag, in parts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Response
+
+from api import byte_range
+from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.deps import Deps, JobId, own_job
+from api.openapi import PNG, errors_of
+from shared import errors
+from shared.images import load_image
+from shared.jobs import JobStatus
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+
+@router.get(
+    "/{job_id}/images/{name}", response_class=Response, responses=PNG | errors_of(401, 404, 409, 410, 416, 422, 503)
+)
+async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
+    job_id: JobId,
+    services: Deps,
+    owner: Owner,
+    name: Annotated[str, Path(pattern=r"^[0-9]{2,4}\.png$", description="SIZE.png", examples=["512.png"])],
+    if_none_match: Annotated[str | None, Header(description="The ETag that the caller has.")] = None,
+    range_: Annotated[
+        str | None, Header(alias="Range", description="One range of bytes, to go on with a download that was cut.")
+    ] = None,
+    if_range: Annotated[str | None, Header(description="The ETag of the part that the caller has.")] = None,
+) -> Response:
+    """One image as bytes."""
+    job = (await own_job(services, owner, job_id)).job
+    if job.status is not JobStatus.SUCCEEDED:
+        raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
+    size = name.removesuffix(".png")
+    if size not in {str(asked) for asked in job.sizes}:
+        raise errors.ImageNotFound(f"name: this job has the sizes {sorted(set(job.sizes))}, not {name}")
+    encoded = await load_image(services.client, job_id, job.attempt, size)
+    if encoded is None:
+        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
+    etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, max-age=3600, immutable", "Accept-Ranges": "bytes"}
+    if if_none_match and _names(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    data = base64.b64decode(encoded)
+    try:
+        # A part of another version would not fit to what the caller has.
+        part = byte_range.part(range_, len(data)) if if_range in (None, etag) else None
+    except byte_range.Unsatisfiable:
+        raise errors.RangeNotSatisfiable(
+            f"Range: the image has {len(data)} bytes", headers={"Content-Range": f"bytes */{len(data)}"}
+        ) from None
+    if part is None:
+        return Response(data, media_type="image/png", headers=headers)
+    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"
+    return Response(data[part], 206, media_type="image/png", headers=headers)
+
+
+def _names(if_none_match: str, etag: str) -> bool:
+    """Weakly compared: a proxy that compresses marks our tag as weak."""
+    offered = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in offered or offered == ["*"]

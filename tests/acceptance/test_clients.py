@@ -1,0 +1,89 @@
+"""What an app does beside polling: a held submit, an event stream, its list, a part of an image."""
+
+import json
+import shutil
+import subprocess
+
+BODY = {"prompt": "a red fox", "sizes": [64]}
+
+
+def events_of(lines):
+    name = None
+    for line in lines:
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+def test_a_held_submit_brings_the_images(stack):
+    response = stack.http.post("/api/jobs", json=BODY | {"steps": 2}, headers={"Prefer": "wait=60"})
+    assert (response.status_code, response.json()["status"]) == (200, "succeeded")
+    assert response.headers["Preference-Applied"] == "wait=60"
+    assert set(response.json()["images"]) == {"64"}
+
+
+def test_a_stream_tells_a_job_from_its_submit_to_its_end(stack):
+    job = stack.submit(sizes=[512], steps=20)
+    with stack.http.stream("GET", job["urls"]["events"]) as response:
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        told = list(events_of(response.iter_lines()))
+    names = [name for name, _ in told]
+    assert (names[0], names[-1], set(names)) == ("snapshot", "done", {"snapshot", "status", "progress", "done"})
+    steps = [data["step"] for name, data in told if name == "progress"]
+    assert steps == sorted(steps)
+    assert told[-1][1]["status"] == "succeeded"
+
+
+def test_curl_follows_a_job_and_fetches_its_image(stack, tmp_path):
+    job = stack.submit(steps=4)
+    curl = [shutil.which("curl"), "-sS", "--fail", "--max-time", "60"]
+    text = subprocess.run([*curl, "-N", stack.url + job["urls"]["events"]], capture_output=True, text=True, check=True)
+    told = list(events_of(text.stdout.splitlines()))
+    assert told[-1][0] == "done"
+    path = tmp_path / "64.png"
+    subprocess.run([*curl, "-o", path, stack.url + told[-1][1]["urls"]["images"]["64"]], check=True)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_stream_that_is_left_is_given_back_and_cancels_nothing(stack):
+    job = stack.submit(sizes=[512], steps=20)
+    with stack.http.stream("GET", job["urls"]["events"]) as response:
+        assert next(events_of(response.iter_lines()))[0] == "snapshot"
+    stack.wait_until(lambda: stack.events(event="request", path=job["urls"]["events"]), seconds=10)
+    assert stack.end_of(job["id"])["status"] == "succeeded"
+
+
+def test_the_list_has_the_newest_first(stack):
+    ids = [stack.submit(steps=1)["id"] for _ in range(3)]
+    for job_id in ids:
+        stack.end_of(job_id)
+    page = stack.http.get("/api/jobs", params={"limit": 2, "status": "succeeded"}).json()
+    rest = stack.http.get("/api/jobs", params={"limit": 1, "status": "succeeded", "cursor": page["next_cursor"]}).json()
+    assert [job["id"] for job in page["jobs"] + rest["jobs"]] == ids[::-1]
+
+
+def test_a_stream_does_not_hold_the_end_up(new_stack):
+    stack = new_stack()
+    job = stack.submit(sizes=[512], steps=50)
+    with stack.http.stream("GET", job["urls"]["events"]) as response:
+        assert next(events_of(response.iter_lines()))[0] == "snapshot"
+        seconds, left = stack.stop()
+    assert (seconds < 10, left) == (True, [])
+
+
+def test_what_is_more_urgent_is_drawn_first(stack):
+    first = stack.submit(sizes=[512], steps=20)
+    stack.wait_until(lambda: stack.get(first["id"])["status"] == "running")
+    ids = [stack.submit(steps=1, priority=priority)["id"] for priority in ("low", "normal", "high")]
+    low, normal, high = (stack.end_of(job_id)["started_at"] for job_id in ids)
+    assert high < normal < low
+
+
+def test_a_download_that_was_cut_goes_on(stack):
+    job = stack.submit(steps=1)
+    stack.end_of(job["id"])
+    url = f"/api/jobs/{job['id']}/images/64.png"
+    whole = stack.http.get(url)
+    rest = stack.http.get(url, headers={"Range": "bytes=100-", "If-Range": whole.headers["ETag"]})
+    assert (rest.status_code, whole.content[:100] + rest.content) == (206, whole.content)

@@ -1,0 +1,179 @@
+"""Event streams: what they tell, when they end, how many there may be."""
+
+import asyncio
+import contextlib
+import json
+
+from api.routes import events
+from shared import ledger
+from shared.scripts import Ledger
+
+BODY = {"prompt": "a red fox", "sizes": [64]}
+
+
+def parse(text):
+    """[(event, id, data)] and the number of comments."""
+    found, comments = [], 0
+    for block in text.split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        comments += block.startswith(":")
+        if lines:
+            found.append((lines["event"], lines["id"], json.loads(lines["data"])))
+    return found, comments
+
+
+async def submitted(http, **options):
+    return (await http.post("/api/jobs", json=BODY, **options)).json()
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def parts(http):
+    return http._transport.app.state.services
+
+
+@contextlib.asynccontextmanager
+async def opened(http, job, **options):
+    """A stream that is open, as a task that ends with its whole text."""
+    waiting = parts(http).waiting
+    before = len(waiting._followers.get(job["id"], ()))
+    stream = asyncio.create_task(http.get(job["urls"]["events"], **options))
+    await until(lambda: stream.done() or len(waiting._followers.get(job["id"], ())) > before)
+    yield stream
+    stream.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await stream
+
+
+async def test_a_job_from_its_submit_to_its_end(serve, ledger_, succeed, monkeypatch):
+    told = []
+    make = events._event
+
+    def remember(name, reading, **options):
+        told.append(name)
+        return make(name, reading, **options)
+
+    monkeypatch.setattr(events, "_event", remember)
+    async with serve() as http:
+        job = await submitted(http)
+        async with opened(http, job) as stream:
+            await until(lambda: told == ["snapshot"])
+            ledger_.run(ledger.claim(job["id"], worker="w", delivery="d"))
+            await until(lambda: told[-1] == "status")
+            ledger_.run(ledger.renew(job["id"], 1, step=3, steps=28))
+            await until(lambda: told[-1] == "progress")
+            await asyncio.to_thread(succeed, job["id"])
+            response = await asyncio.wait_for(stream, 10)
+    found, _ = parse(response.text)
+    assert [name for name, _, _ in found if name != "status"] == ["snapshot", "progress", "done"]
+    assert found[0] == ("snapshot", "0-queued-0", job)
+    assert [data for name, _, data in found if name == "progress"] == [
+        {"step": 3, "steps": 28, "fraction": 0.1071, "queue_position": None}
+    ]
+    name, event_id, done = found[-1]
+    assert (name, event_id, done["status"], done["images"]) == ("done", "1-succeeded-0", "succeeded", None)
+    assert list(done["urls"]["images"]) == ["64"]
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    assert (response.headers["X-Accel-Buffering"], response.headers["Cache-Control"]) == ("no", "no-store")
+    assert "retry: 2000" in response.text
+
+
+async def test_one_that_is_over_ends_at_once_and_is_not_asked_for_again(serve, ledger_):
+    async with serve() as http:
+        job = await submitted(http)
+        ledger_.run(ledger.cancel(job["id"], ttl_seconds=60))
+        url = job["urls"]["events"]
+        found, _ = parse((await http.get(url)).text)
+        assert [name for name, _, _ in found] == ["snapshot", "done"]
+        # The browser comes back by itself; 204 tells it to stay away. With an earlier event's id there is news.
+        assert (await http.get(url, headers={"Last-Event-ID": found[-1][1]})).status_code == 204
+        again, _ = parse((await http.get(url, headers={"Last-Event-ID": "0-queued-0"})).text)
+        assert [name for name, _, _ in again] == ["snapshot", "done"]
+
+
+async def test_progress_is_read_once_for_all_and_only_while_somebody_streams(serve, ledger_, monkeypatch):
+    monkeypatch.setattr("api.following.READ_SECONDS", 0.02)
+    async with serve() as http:
+        job = await submitted(http)
+        following, waiting, ticks = parts(http).following, parts(http).waiting, []
+        read = waiting.read_followed
+
+        async def counted():
+            ticks.append(list(waiting._followers))
+            return await read()
+
+        monkeypatch.setattr(waiting, "read_followed", counted)
+        async with opened(http, job), opened(http, job):
+            await until(lambda: len(ticks) > 3)
+            assert ticks[0] == [job["id"]]  # two streams, one reading
+        await until(following._reader.done)
+        assert waiting._followers == {}
+
+
+async def test_heartbeats(serve, ledger_, monkeypatch):
+    monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.02)
+    beats = []
+    make = events.ServerSentEvent
+
+    def counted(*args, **options):
+        beats.extend([1] if "comment" in options else [])
+        return make(*args, **options)
+
+    monkeypatch.setattr(events, "ServerSentEvent", counted)
+    async with serve() as http:
+        job = await submitted(http)
+        async with opened(http, job) as stream:
+            await until(lambda: len(beats) > 2)
+            ledger_.run(ledger.cancel(job["id"], ttl_seconds=60))
+            _, comments = parse((await asyncio.wait_for(stream, 10)).text)
+    assert comments > 2
+
+
+async def test_streams_of_a_key_are_bounded_and_given_back(serve):
+    one, two = ({"headers": {"X-API-Key": key}} for key in ("one", "two"))
+    async with serve(api_keys=("one", "two"), max_streams_per_key=1) as http:
+        mine, theirs = await submitted(http, **one), await submitted(http, **two)
+        async with opened(http, mine, **one):
+            refused = await http.get(mine["urls"]["events"], **one)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_streams")
+            assert refused.headers["Retry-After"] == "5"
+            async with opened(http, theirs, **two) as other:
+                assert not other.done()
+        assert parts(http).following._streams == {}
+        async with opened(http, mine, **one) as again:
+            assert not again.done()
+
+
+async def test_a_stream_of_a_record_that_goes_ends(serve, client):
+    async with serve() as http:
+        job = await submitted(http)
+        async with opened(http, job) as stream:
+            client.delete(f"logo:job:{job['id']}")
+            assert (await asyncio.wait_for(stream, 10)).status_code == 200
+
+
+async def test_none_for_an_unknown_job_or_anothers(serve):
+    async with serve(api_keys=("one", "two")) as http:
+        job = await submitted(http, headers={"X-API-Key": "one"})
+        for key, status in ((None, 401), ("two", 404)):
+            response = await http.get(job["urls"]["events"], headers={"X-API-Key": key} if key else {})
+            assert response.status_code == status
+        unknown = job["urls"]["events"].replace(job["id"], "3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10")
+        assert (await http.get(unknown, headers={"X-API-Key": "one"})).status_code == 404
+
+
+async def test_a_restart_of_redis_does_not_end_a_stream(own_valkey, serve):
+    server = own_valkey
+    async with serve(redis_url=server.url) as http:
+        job = await submitted(http)
+        async with opened(http, job) as stream:
+            server.kill()
+            server.start()
+            with server.client() as client:
+                Ledger(client).run(ledger.cancel(job["id"], ttl_seconds=60))
+            found, _ = parse((await asyncio.wait_for(stream, 15)).text)
+            assert found[-1][0] == "done"

@@ -1,0 +1,133 @@
+"""Priorities in the ledger and on the transport; the bound on one key's queued jobs."""
+
+import asyncio
+
+import pytest
+
+from api import submission
+from shared import ledger
+from shared.jobs import Job, JobStatus, Priority
+from shared.queue import GENERATE, PRIORITIES, waiting_job_ids
+from shared.schemas import JobRequest
+
+BODY = {"prompt": "a red fox", "sizes": [64]}
+HEAVY, LIGHT = {"X-API-Key": "heavy"}, {"X-API-Key": "light"}
+
+
+def create(ledger_, job_id, priority=Priority.NORMAL, **options):
+    owner = options.pop("owner", "")
+    job = Job(id=job_id, status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=1, priority=priority, owner=owner)
+    return ledger_.run(ledger.create(job, max_queue=999, **options)).outcome
+
+
+def order(ledger_):
+    return ledger_.run(ledger.queued())
+
+
+def test_the_queue_ranks_by_priority_then_creation(ledger_):
+    for name in ("low-1", "normal-1", "high-1", "low-2", "normal-2", "high-2"):
+        create(ledger_, name, Priority(name.split("-")[0]))
+    assert order(ledger_) == ["high-1", "high-2", "normal-1", "normal-2", "low-1", "low-2"]
+    assert ledger_.run(ledger.read("normal-1")).queue_position == 3
+
+
+def test_one_that_is_drawn_again_keeps_its_place(ledger_):
+    for name in ("high", "low", "normal"):
+        create(ledger_, name, Priority(name))
+    for name in ("low", "high"):
+        ledger_.run(ledger.claim(name, worker="w", delivery="d"))
+        ledger_.run(ledger.requeue(name, 1))
+    assert order(ledger_) == ["high", "normal", "low"]
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_the_oldest_age_is_found_in_each_priority(ledger_, client, priority):
+    create(ledger_, "job", priority)
+    create(ledger_, "other", Priority.HIGH)
+    client.zadd(ledger.QUEUED, {"job": client.zscore(ledger.QUEUED, "job") - 60_000})
+    found = ledger_.run(ledger.backlog())
+    assert found.depth == 2
+    assert 60 <= found.oldest_age_seconds < 90
+
+
+def test_what_the_version_before_queued_is_normal(ledger_, client):
+    create(ledger_, "old")
+    client.hdel("logo:job:old", "priority", "queue_score")
+    client.delete(f"{ledger.OWN_QUEUED}:")
+    create(ledger_, "high", Priority.HIGH)
+    create(ledger_, "low", Priority.LOW)
+    assert ledger_.run(ledger.read("old")).job.priority is Priority.NORMAL
+    assert ledger_.run(ledger.claim("old", worker="w", delivery="d")).outcome.holds
+    assert ledger_.run(ledger.requeue("old", 1)).outcome.holds
+    assert order(ledger_) == ["high", "old", "low"]
+
+
+async def test_workers_get_the_higher_first(serve, client, celery_app, ledger_):
+    async with serve() as http:
+        ids = {}
+        for priority in ("low", "normal", "high"):
+            job = (await http.post("/api/jobs", json=BODY | {"priority": priority})).json()
+            assert job["priority"] == priority
+            ids[priority] = job["id"]
+        assert waiting_job_ids(client, GENERATE) == set(ids.values())
+        with celery_app.connection_for_read() as connection:
+            queue = connection.SimpleQueue(celery_app.amqp.queues[GENERATE])
+            delivered = [queue.get(timeout=5) for _ in ids]
+            assert [message.headers["id"] for message in delivered] == [ids[p] for p in ("high", "normal", "low")]
+            queue.close()
+        assert order(ledger_) == [ids[priority] for priority in ("high", "normal", "low")]
+        assert (await http.post("/api/jobs", json=BODY | {"priority": "urgent"})).status_code == 422
+
+
+def test_each_priority_has_a_list_of_its_own(celery_app):
+    with celery_app.connection_for_read() as connection:
+        channel = connection.default_channel
+        assert len({channel._q_for_pri(GENERATE, number) for number in PRIORITIES.values()}) == len(Priority)
+
+
+async def test_one_heavy_key_does_not_starve_the_rest(serve, client, ledger_):
+    async with serve(api_keys=("heavy", "light"), max_queue_length=10, max_queued_per_key=4) as http:
+        answers = await asyncio.gather(*(http.post("/api/jobs", json=BODY, headers=HEAVY) for _ in range(30)))
+        taken = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert (len(taken), len(refused)) == (4, 26)
+        assert {answer.json()["error"]["code"] for answer in refused} == {"too_many_queued"}
+        assert {answer.headers["Retry-After"] for answer in refused} == {"10"}
+        light = await http.post("/api/jobs", json=BODY, headers=LIGHT)
+        assert (light.status_code, light.json()["queue_position"]) == (202, 5)
+        # A place is free as soon as one of its jobs has been taken, or has ended.
+        ledger_.run(ledger.claim(taken[0], worker="w", delivery="d"))
+        await http.delete(f"/api/jobs/{taken[1]}", headers=HEAVY)
+        again = [(await http.post("/api/jobs", json=BODY, headers=HEAVY)).status_code for _ in range(3)]
+        assert again == [202, 202, 429]
+
+
+async def test_a_repeat_of_a_job_that_is_queued_is_not_refused(serve):
+    key = HEAVY | {"Idempotency-Key": "k"}
+    async with serve(api_keys=("heavy",), max_queued_per_key=1) as http:
+        first = await http.post("/api/jobs", json=BODY, headers=key)
+        again = await http.post("/api/jobs", json=BODY, headers=key)
+        assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+
+
+async def test_without_keys_only_the_queues_own_bound_holds(serve):
+    async with serve(max_queued_per_key=1) as http:
+        assert [(await http.post("/api/jobs", json=BODY)).status_code for _ in range(3)] == [202] * 3
+
+
+def test_a_job_that_is_drawn_again_may_pass_the_bound(ledger_):
+    assert create(ledger_, "a", owner="o", max_own=1) == "created"
+    ledger_.run(ledger.claim("a", worker="w", delivery="d"))
+    assert create(ledger_, "b", owner="o", max_own=1) == "created"
+    assert ledger_.run(ledger.requeue("a", 1)).outcome.holds
+    assert create(ledger_, "c", owner="o", max_own=1) == "owner_full"
+
+
+def test_a_repeat_across_an_update_is_the_same_request():
+    fields = (
+        '{"prompt":"fox","sizes":[64],"seed":null,"steps":null,"guidance":null,"enhance":true,"deadline_seconds":null}'
+    )
+    request = JobRequest.model_validate({"prompt": "fox", "sizes": [64]})
+    assert submission._fingerprint(request) == submission.hashlib.sha256(fields.encode()).hexdigest()
+    high = JobRequest.model_validate({"prompt": "fox", "sizes": [64], "priority": "high"})
+    assert submission._fingerprint(high) != submission._fingerprint(request)
