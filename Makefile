@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-gpu check format bench lock clean
+.PHONY: help demo serve test test-gpu chaos check format bench lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,10 +29,16 @@ serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DAT
 	@exec $(BIN)/python -m shared.serve
 
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
-	$(BIN)/python -m pytest -m "not gpu and not benchmark"
+	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos"
 
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+JOBS    ?= 200
+SECONDS ?= 300
+SEED    ?= 1
+chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load (JOBS, SECONDS, SEED), print faults and findings
+	CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
 
 check: $(VENV)/.ready  ## ruff, mypy, import-linter, and that the lock matches pyproject.toml
 	$(BIN)/ruff check .

@@ -6,14 +6,15 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import BusyLoadingError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 # Redis away, restarting, full (OutOfMemoryError) or read-only: all of these are RedisError.
 UNAVAILABLE = (redis.RedisError, OSError)
-_TRANSIENT = (RedisConnectionError, RedisTimeoutError, BusyLoadingError)
+# A full or read-only server too: a worker holds a drawing that took a minute, and its lease is renewed meanwhile.
+_TRANSIENT = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 
 
 def patient_client(url: str, outage_seconds: int) -> redis.Redis:

@@ -51,6 +51,8 @@ class Stack:
             for process in family:
                 if process.is_running():
                     process.kill()
+        for process in filter(self._owns, psutil.process_iter()):
+            process.kill()
 
     def ready(self):
         try:
@@ -69,6 +71,25 @@ class Stack:
         family = psutil.Process(self.process.pid).children(recursive=True)
         found = [p for p in family if p.is_running() and any(part in word for word in _command(p))]
         return sorted(found, key=lambda p: p.create_time())
+
+    def everything(self):
+        """All that runs with this stack's data, orphans too; a few seconds are theirs to end in."""
+        deadline = time.monotonic() + 10
+        while found := [p for p in psutil.process_iter() if self._owns(p)]:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        return found
+
+    def _owns(self, process):
+        try:
+            return (
+                process.status() != psutil.STATUS_ZOMBIE
+                and process.environ().get("DATA_DIR") == str(self.directory)
+                and process.pid != os.getpid()
+            )
+        except psutil.Error:
+            return False
 
     def submit(self, **body):
         response = self.http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [64]} | body)

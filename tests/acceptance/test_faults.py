@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+import redis
 
 
 @pytest.fixture
@@ -54,6 +55,16 @@ def test_a_killed_worker_is_replaced_and_its_job_drawn_again(stack):
     done = stack.end_of(job["id"])
     assert (done["status"], done["attempt"]) == ("succeeded", 2)
     held.wait(10)
+
+
+def test_a_message_is_kept_until_its_job_is_drawn(stack):
+    job = stack.submit(sizes=[512], steps=50)
+    stack.wait_until(running(stack, job))
+    with redis.Redis.from_url(stack.processes("api.main")[0].environ()["REDIS_URL"]) as client:
+        stack.wait_until(lambda: stack.get(job["id"])["progress"]["step"] >= 2)
+        kept = client.hlen("unacked")
+    assert stack.http.delete(f"/api/jobs/{job['id']}").json()["cancel_requested"]
+    assert kept == 1
 
 
 def test_the_api_dies_while_a_client_waits(stack):

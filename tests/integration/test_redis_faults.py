@@ -2,10 +2,13 @@
 
 import os
 import signal
+import threading
 import time
 
 import pytest
 
+from shared.connection import patient_client
+from shared.images import load_pixels, store_images, store_pixels
 from shared.queue import GENERATE, waiting_job_ids
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
@@ -70,3 +73,32 @@ async def test_a_record_without_a_message_is_still_a_202(serve, client, monkeypa
         response = await http.post("/api/jobs", json=BODY)
         assert response.status_code == 202
         assert waiting_job_ids(client, GENERATE) == set()
+
+
+def test_a_drawing_outlasts_a_full_server(valkey, client):
+    """The hand-over and the finished images wait for memory: a job whose drawing is done is not drawn again."""
+    patient = patient_client(valkey.url, outage_seconds=60)
+    client.config_set("maxmemory", 1)
+    room = threading.Timer(1, client.config_set, ("maxmemory", 0))
+    room.start()
+    store_pixels(patient, "job", 1, b"pixels")
+    client.config_set("maxmemory", 1)
+    room_again = threading.Timer(1, client.config_set, ("maxmemory", 0))
+    room_again.start()
+    store_images(patient, "job", 1, {64: "image"}, 60)
+    room.join()
+    room_again.join()
+    assert load_pixels(client, "job", 1) == b"pixels"
+    assert client.hgetall("logo:images:job:1") == {b"64": b"image"}
+    patient.close()
+
+
+def test_a_drawing_outlasts_a_read_only_server(valkey, client):
+    patient = patient_client(valkey.url, outage_seconds=60)
+    client.replicaof("127.0.0.1", 1)
+    writable = threading.Timer(1, client.replicaof, ("NO", "ONE"))
+    writable.start()
+    store_pixels(patient, "job", 1, b"pixels")
+    writable.join()
+    assert load_pixels(client, "job", 1) == b"pixels"
+    patient.close()

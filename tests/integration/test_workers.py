@@ -2,8 +2,10 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+import redis
 
 from shared import ledger
 from shared.images import store_pixels
@@ -16,6 +18,7 @@ from worker.model import Device, GenerationError, Pixels
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 from worker.sweeper import Sweeper
+from worker.sweeper import run as run_sweeper
 
 S = JobStatus
 
@@ -291,6 +294,30 @@ class TestSweeper:
         sweeper.sweep()
         assert job().status is S.EXPIRED
         assert client.zcard(DEADLINES) == 0
+
+
+def test_leases_are_not_trusted_for_ten_seconds_after_a_start_or_an_outage(settings, client, monkeypatch):
+    """Their holders could not renew them meanwhile."""
+
+    class Enough(BaseException):
+        pass
+
+    clock, swept = [0.0], []
+
+    def sweep(_, *, leases=True):
+        swept.append(leases)
+        if len(swept) == 6:
+            raise redis.ConnectionError
+        if len(swept) == 11:
+            raise Enough
+
+    monkeypatch.setattr("worker.sweeper.patient_client", lambda *_, **__: client)
+    monkeypatch.setattr(Sweeper, "sweep", sweep)
+    sleep = lambda seconds: clock.__setitem__(0, clock[0] + seconds)  # noqa: E731
+    monkeypatch.setattr("worker.sweeper.time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    with pytest.raises(Enough):
+        run_sweeper(settings)
+    assert swept == [False] * 5 + [True] + [False] * 4 + [True]
 
 
 def test_a_stalled_step_ends_the_process(job, ledger_, celery_app, monkeypatch):
