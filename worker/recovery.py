@@ -37,7 +37,7 @@ class Recovery:
             self._draw_again(job, reason)
 
     def publish(self, job: Job, reason: str) -> None:
-        send_generate(self._celery, job.id, job.request_id)
+        send_generate(self._celery, job.id, job.request_id, job.priority)
         log.info("job.published_again", reason=reason)
 
     def _draw_again(self, job: Job, reason: str) -> None:
@@ -48,7 +48,7 @@ class Recovery:
             self._fail_poisonous(job, reason)
         elif self._jobs.run(ledger.requeue(job.id, job.attempt)).outcome.holds:
             log.warning("job.requeued", reason=reason, attempt=job.attempt, worker=job.worker)
-            send_generate(self._celery, job.id, job.request_id)
+            send_generate(self._celery, job.id, job.request_id, job.priority)
 
     def _finish_again(self, job: Job, reason: str) -> None:
         moved = self._jobs.run(ledger.refinish(job.id, job.attempt, job.finish_tries + 1))

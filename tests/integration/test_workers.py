@@ -238,6 +238,14 @@ class TestSweeper:
         assert (job().status, job().attempt) == (S.QUEUED, 1)
         assert waiting_job_ids(client, GENERATE) == {"job"}
 
+    def test_a_job_keeps_its_priority_when_it_is_published_again(self, job, ledger_, sweeper, client):
+        client.hset("logo:job:job", "priority", "high")
+        ledger_.run(ledger.claim("job", worker="dead", delivery="d"))
+        client.zadd(LEASES, {"job": 1})
+        sweeper.sweep()
+        # kombu keeps the highest priority, 0, in the list with the queue's plain name.
+        assert client.llen(GENERATE) == 1
+
     def test_a_lost_lease_of_the_third_attempt_is_poison(self, job, ledger_, sweeper, client):
         for attempt in (1, 2, 3):
             ledger_.run(ledger.claim("job", worker="dead", delivery=str(attempt)))
