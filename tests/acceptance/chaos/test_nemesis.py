@@ -49,7 +49,7 @@ def chaos(stack, *, jobs, seconds, seed, pause_seconds):
         connection.close()
     stack.stop()
     found += [f"leaked: {process.pid} {' '.join(process.cmdline())}" for process in stack.everything()]
-    print("\n" + findings.table(nemesis.faults, notes, found, redrawn), flush=True)  # noqa: T201 - the table is the suite's result
+    print("\n" + findings.table(nemesis.faults, notes, found, redrawn), flush=True)
     return nemesis, notes, found
 
 
