@@ -16,13 +16,15 @@ from shared import ledger
 from shared.logging import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.scripts import Ledger
     from worker.recovery import Recovery
 
 log = get_logger(__name__)
 
 
-def watch(jobs: Ledger, recovery: Recovery) -> None:
+def watch(jobs: Ledger, recovery: Recovery, child_lost: Callable[[], None] = lambda: None) -> None:
     """`jobs` must fail fast: this runs in the parent's event loop. The sweeper does what it could not."""
 
     @signals.task_failure.connect(weak=False)
@@ -33,6 +35,7 @@ def watch(jobs: Ledger, recovery: Recovery) -> None:
             return
         with structlog.contextvars.bound_contextvars(job_id=job_id):
             try:
+                child_lost()
                 reading = jobs.run(ledger.read(job_id))
                 if reading is None:
                     return

@@ -23,6 +23,7 @@ CHECK_SECONDS = 0.25
 # Made in the parent before it forks: the process id of the child whose model is warm; negative while it loads; or 0.
 _warm_pid = RawValue("i", 0)
 _ending = RawValue("b", 0)
+_consumers: list[Any] = []  # the parent's one, once it runs
 
 
 def announce(pid: int) -> None:
@@ -47,6 +48,7 @@ class Gate(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
+        _consumers[:] = [consumer]
         self._timer = consumer.timer.call_repeatedly(CHECK_SECONDS, check, (consumer,))
 
     def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
@@ -64,6 +66,13 @@ def check(consumer: Any) -> None:
         log.info("worker.ready", child=_warm_pid.value)
     elif open_ and not warm:
         close(consumer)
+
+
+def child_lost() -> None:
+    """Closes in the turn of the loop in which the death is noticed: the timer would leave time for a message."""
+    for consumer in _consumers:
+        if consumer.task_consumer is not None:  # None while the broker is away
+            close(consumer)
 
 
 def close(consumer: Any) -> None:
