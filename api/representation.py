@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from shared.images import image_name
 from shared.jobs import JobStatus
-from shared.schemas import JobError, JobView, Progress, Timings, Urls
+from shared.schemas import JobError, JobView, Progress, Timings, Urls, Variation
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -33,7 +34,9 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
         queue_position=reading.queue_position,
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
-        images=images,
+        num_images=job.num_images,
+        images=None if images is None else _of(images, job, 0),
+        variations=_variations(job, url, images) if succeeded and job.num_images > 1 else [],
         model=job.model or None,
         timings=Timings(
             queued=_seconds(job.created_at, job.started_at),
@@ -45,10 +48,25 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
             self=url,
             events=f"{url}/events",
             cancel=url,
-            images={str(size): f"{url}/images/{size}.png" for size in sorted(set(job.sizes))} if succeeded else {},
+            images=_image_urls(job, url, 0) if succeeded else {},
         ),
         expires_at=_time(job.images_expire_at),
     )
+
+
+def _variations(job: Job, url: str, images: dict[str, str] | None) -> list[Variation]:
+    return [
+        Variation(seed=seed, images=None if images is None else _of(images, job, i), urls=_image_urls(job, url, i))
+        for i, seed in enumerate(job.seeds)
+    ]
+
+
+def _of(images: dict[str, str], job: Job, index: int) -> dict[str, str]:
+    return {str(size): images[image_name(size, index)] for size in sorted(set(job.sizes))}
+
+
+def _image_urls(job: Job, url: str, index: int) -> dict[str, str]:
+    return {str(size): f"{url}/images/{image_name(size, index)}.png" for size in sorted(set(job.sizes))}
 
 
 def progress(job: Job) -> Progress:

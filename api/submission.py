@@ -13,14 +13,14 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared import errors, ledger
-from shared.jobs import Job, JobStatus, Priority
+from shared.jobs import Job, JobStatus
 from shared.logging import get_logger
 from shared.queue import send_generate
+from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from shared.schemas import JobRequest
     from shared.scripts import AsyncLedger
 
 log = get_logger(__name__)
@@ -89,7 +89,8 @@ class Submission:
 
 def _fingerprint(request: JobRequest) -> str:
     # Without what the version before did not know, where it says nothing: a repeat of a request of then is one.
-    unsaid = {"priority"} if request.priority is Priority.NORMAL else set()
+    later = ("priority", "num_images")
+    unsaid = {name for name in later if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=unsaid).encode()).hexdigest()
 
 
@@ -102,6 +103,7 @@ def _new_job(request: JobRequest, owner: str) -> Job:
         sizes=tuple(request.sizes),
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         enhance=request.enhance,
+        num_images=request.num_images,
         requested_steps=request.steps or 0,
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,

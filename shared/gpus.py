@@ -27,6 +27,15 @@ def list_gpus() -> list[Gpu]:
         pynvml.nvmlShutdown()
 
 
+def free_bytes(uuid: str) -> int:
+    """Of a card's memory, whoever uses the rest."""
+    pynvml.nvmlInit()
+    try:
+        return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByUUID(uuid)).free)
+    finally:
+        pynvml.nvmlShutdown()
+
+
 def _describe(index: int) -> Gpu:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     return Gpu(

@@ -18,8 +18,13 @@ def images_key(job_id: str, attempt: int) -> str:
     return f"logo:images:{job_id}:{attempt}"
 
 
+def image_name(size: int | str, index: int) -> str:
+    """Of image `index`, from 0, of a job: the first is named by its size alone, the others `512-2` and so on."""
+    return f"{size}-{index + 1}" if index else str(size)
+
+
 def store_pixels(client: redis.Redis, job_id: str, attempt: int, pixels: bytes) -> None:
-    """RGB, 8 bits, row by row: width * height * 3 bytes; the ledger's record has the dimensions."""
+    """RGB, 8 bits, row by row, image after image; the ledger's record has their number and dimensions."""
     client.set(pixels_key(job_id, attempt), pixels, ex=PIXELS_TTL_SECONDS)
 
 
@@ -27,12 +32,12 @@ def load_pixels(client: redis.Redis, job_id: str, attempt: int) -> bytes | None:
     return cast("bytes | None", client.get(pixels_key(job_id, attempt)))
 
 
-def store_images(client: redis.Redis, job_id: str, attempt: int, images: dict[int, str], ttl_seconds: int) -> None:
-    """Base64 PNGs by size."""
+def store_images(client: redis.Redis, job_id: str, attempt: int, images: dict[str, str], ttl_seconds: int) -> None:
+    """Base64 PNGs by `image_name`."""
     key = images_key(job_id, attempt)
     pipeline = client.pipeline(transaction=True)
     pipeline.delete(key)
-    pipeline.hset(key, mapping={str(size): image for size, image in images.items()})
+    pipeline.hset(key, mapping=dict(images))
     pipeline.expire(key, ttl_seconds)
     pipeline.execute()
 
@@ -42,11 +47,11 @@ def drop_images(client: redis.Redis, job_id: str, attempt: int) -> None:
 
 
 async def load_images(client: redis.asyncio.Redis, job_id: str, attempt: int) -> dict[str, str]:
-    """Base64 PNGs by size; empty once they have expired."""
+    """Base64 PNGs by `image_name`; empty once they have expired."""
     images = cast("dict[bytes, bytes]", await client.hgetall(images_key(job_id, attempt)))
-    return {size.decode(): image.decode() for size, image in images.items()}
+    return {name.decode(): image.decode() for name, image in images.items()}
 
 
-async def load_image(client: redis.asyncio.Redis, job_id: str, attempt: int, size: str) -> bytes | None:
-    """One base64 PNG."""
-    return cast("bytes | None", await client.hget(images_key(job_id, attempt), size))
+async def load_image(client: redis.asyncio.Redis, job_id: str, attempt: int, name: str) -> bytes | None:
+    """One base64 PNG, by its `image_name`."""
+    return cast("bytes | None", await client.hget(images_key(job_id, attempt), name))

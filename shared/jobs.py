@@ -71,6 +71,7 @@ class Job:
     version: int = RECORD_VERSION
     priority: Priority = Priority.NORMAL
     enhance: bool = True
+    num_images: int = 1
     requested_steps: int = 0  # 0: the model's own default
     requested_guidance: float = -1.0  # below 0: the model's own default
     attempt: int = 0  # the fencing token: each claim adds one
@@ -93,6 +94,11 @@ class Job:
     finished_at: int = 0
     deadline_at: int = 0
     images_expire_at: int = 0
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of its images, in order: each can be drawn again alone."""
+        return tuple((self.seed + index) % 2**32 for index in range(self.num_images))
 
     @property
     def is_terminal(self) -> bool:

@@ -11,6 +11,7 @@ from shared.jobs import JobStatus, Priority
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_SIZES = 16
+MAX_IMAGES = 4
 DEFAULT_SIZES = (256, 512, 1024)
 PROMPT_EXAMPLE = "a red fox head, geometric"
 
@@ -40,6 +41,7 @@ class JobRequest(BaseModel):
         list(DEFAULT_SIZES), min_length=1, max_length=MAX_SIZES, description="Edge lengths in pixels, one PNG for each."
     )
     seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Chosen and reported if absent.")
+    num_images: int = Field(1, ge=1, le=MAX_IMAGES, description="Variations: the seed, and those that follow it.")
     steps: int | None = Field(None, ge=1, le=50, description="Denoising steps; the model's default if absent.")
     guidance: float | None = Field(None, ge=0, le=20, description="Guidance scale; the model's default if absent.")
     enhance: bool = Field(True, description="Append the design guidance for logos to the prompt.")
@@ -112,6 +114,14 @@ class Urls(BaseModel):
     images: dict[str, str] = Field(description="PNG bytes by size.")
 
 
+class Variation(BaseModel):
+    """One of several images of a job. Asked for alone, its seed gives it again."""
+
+    seed: int
+    images: dict[str, str] | None = Field(description="Base64 PNG by size, unless left out.")
+    urls: dict[str, str] = Field(description="PNG bytes by size.")
+
+
 class JobView(BaseModel):
     id: str
     status: JobStatus
@@ -128,7 +138,11 @@ class JobView(BaseModel):
     )
     attempt: int
     cancel_requested: bool
+    num_images: int
     images: dict[str, str] | None = Field(description="Base64 PNG by size, once succeeded and unless left out.")
+    variations: list[Variation] = Field(
+        description="All images once succeeded, the first of which is `images`; empty where `num_images` is 1."
+    )
     model: str | None
     timings: Timings
     error: JobError | None

@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import FluxPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from shared.gpus import free_bytes
 from shared.logging import get_logger
-from shared.settings import CPU_MODEL_NAME, FLUX_DEV
-from worker.model import Device, Drawing, GenerationError, Pixels
+from worker import checkpoint as checkpoints
+from worker import loading, memory_plan
+from worker.checkpoint import CPU_MODEL_PATH
+from worker.lora import Adapters
+from worker.model import Device, DeviceLost, Drawing, GenerationError, Pixels
+from worker.pace import Pace
+from worker.speed_plan import SPEED_PLANS, Speed
 
 if TYPE_CHECKING:
     from shared.gpus import Gpu
+    from worker.checkpoint import Checkpoint
     from worker.model import OnStep
     from worker.settings import WorkerSettings
 
 log = get_logger(__name__)
 
-CPU_MODEL_PATH = Path(__file__).parent / "mini" / "model"
 # A request is drawn at the smallest of these that holds its largest size: static shapes, and sizes the model knows.
 FLUX_BUCKETS = (512, 768, 1024, 1536, 2048)
 CPU_MODEL_BUCKETS = (256, 512)
-DEFAULT_STEPS = 28
 DEFAULT_GUIDANCE = 3.5
+# Of FLUX.1-dev, and of FLUX.1-schnell, which is distilled to few steps and short prompts, and has no guidance.
+DEV_STEPS, DEV_TOKENS = 28, 512
+SCHNELL_STEPS, SCHNELL_TOKENS = 4, 256
+# 4 MB each in bf16, on the card.
+KEPT_PROMPTS = 32
 
 
 class FluxModel:
-    def __init__(self, settings: WorkerSettings, gpu: Gpu | None) -> None:
+    def __init__(self, settings: WorkerSettings, gpu: Gpu | None, checkpoint: Checkpoint | None = None) -> None:
+        """`checkpoint`: instead of the one that the settings name."""
         self._settings = settings
         self._gpu = gpu
         self._device = _device_type(settings, gpu)
-        self.name, self._location = _location(settings, self._device)
-        self._buckets = CPU_MODEL_BUCKETS if self._location == str(CPU_MODEL_PATH) else FLUX_BUCKETS
+        self.name = checkpoints.model_name(settings, self._device)
+        self._checkpoint = checkpoint
+        self._buckets: tuple[int, ...] = FLUX_BUCKETS
         self._pipeline: Any = None
+        self._speed: Speed | None = None
+        self._encode = lru_cache(KEPT_PROMPTS)(self._encode_prompt)
 
     def setup(self) -> None:
         for library in (diffusers_logging, transformers_logging):
@@ -46,55 +60,30 @@ class FluxModel:
             library.disable_default_handler()
             library.enable_propagation()
         start = time.perf_counter()
-        token = self._settings.hf_token
-        pipeline = FluxPipeline.from_pretrained(
-            self._location,
-            dtype=self._dtype(),
-            use_safetensors=True,
-            token=token.get_secret_value() if token else None,
-        )
-        pipeline.to(self._device)
+        checkpoint = self._checkpoint or checkpoints.find(self._settings, self._device)
+        if checkpoint.directory == CPU_MODEL_PATH:
+            self._buckets = CPU_MODEL_BUCKETS
+        self._pipeline = pipeline = self._load(checkpoint)
         pipeline.set_progress_bar_config(disable=True)
         if self._settings.enable_vae_slicing:
             pipeline.vae.enable_slicing()
         if self._settings.enable_attention_slicing:
             log.warning("setting.no_effect", setting="ENABLE_ATTENTION_SLICING", reason="FLUX does not slice attention")
-        self._pipeline = pipeline
         log.info("model.loaded", model=self.name, device=self._device, seconds=round(time.perf_counter() - start, 2))
         if self._settings.warmup_enabled:
             self._warm_up()
 
     def generate(self, drawing: Drawing, on_step: OnStep) -> Pixels:
-        bucket = self.bucket(drawing.size)
-        steps = drawing.steps or self._settings.default_inference_steps or DEFAULT_STEPS
-        guidance = drawing.guidance
-        if guidance is None:
-            guidance = self._settings.default_guidance_scale
-        if guidance is None:
-            guidance = DEFAULT_GUIDANCE
-
-        def after_step(_: object, index: int, __: object, tensors: dict[str, Any]) -> dict[str, Any]:
-            on_step(index + 1, steps)
-            return tensors
-
-        on_step(0, steps)
-        with torch.inference_mode():
-            (image,) = self._pipeline(
-                prompt=drawing.prompt,
-                height=bucket,
-                width=bucket,
-                num_inference_steps=steps,
-                guidance_scale=guidance,
-                # On the CPU, so that a seed gives the same noise on every device.
-                generator=torch.Generator("cpu").manual_seed(drawing.seed),
-                max_sequence_length=min(512, self._pipeline.tokenizer_2.model_max_length),
-                output_type="pt",
-                callback_on_step_end=after_step,
-            ).images
-            if not torch.isfinite(image).all():
-                raise GenerationError("output_not_finite", "the model's output was not finite")
-            pixels = image.mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().cpu()
-        return Pixels(width=bucket, height=bucket, data=pixels.numpy().tobytes())
+        try:
+            images = self._draw_all(drawing, on_step)
+        except (GenerationError, DeviceLost):
+            raise
+        except Exception as error:
+            if not self._answers():
+                raise DeviceLost(f"{type(error).__name__}: {error}") from error
+            raise
+        edge = self.bucket(drawing.size)
+        return Pixels(width=edge, height=edge, data=b"".join(images))
 
     def bucket(self, size: int) -> int:
         return next((bucket for bucket in self._buckets if bucket >= size), self._buckets[-1])
@@ -111,12 +100,133 @@ class FluxModel:
             memory_total_bytes=self._gpu.memory_total_bytes,
         )
 
+    def _load(self, checkpoint: Checkpoint) -> Any:
+        settings, device = self._settings, torch.device(self._device)
+        adapters = Adapters(settings.lora_paths)
+        if self._device != "cuda":
+            return loading.load_whole(checkpoint, adapters, device, self._dtype())
+        memory = memory_plan.choose(
+            settings.memory_plan,
+            # Before this process has a context of its own on the card.
+            free_bytes(self._gpu.uuid) if self._gpu else torch.cuda.mem_get_info()[0],
+            torch.cuda.get_device_capability(),
+            memory_plan.sizes_of(checkpoint),
+            images=settings.max_concurrent_jobs,
+        )
+        pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
+        self._speed = Speed(pipeline, SPEED_PLANS[settings.speed_plan], memory)
+        return pipeline
+
+    def _draw_all(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:
+        """In batches. Where the memory does not suffice, once more in smaller ones, decoded in tiles."""
+        vae, images = self._pipeline.vae, list[bytes]()
+        batch, tiled, spared = self._settings.max_concurrent_jobs, vae.use_tiling, False
+        try:
+            while len(images) < len(drawing.seeds):
+                seeds = drawing.seeds[len(images) : len(images) + batch]
+                done = len(images)
+                try:
+                    images += self._draw(drawing, seeds, done, on_step)
+                    continue
+                except torch.OutOfMemoryError as error:
+                    log.warning("gpu.out_of_memory", images=len(seeds), size=drawing.size, again=not spared)
+                    if spared:
+                        raise GenerationError("gpu_out_of_memory", "the card has too little memory for this") from error
+                # Out here the error no longer keeps the tensors of its frames alive.
+                spared, batch = True, max(1, len(seeds) // 2)
+                vae.enable_tiling()
+                self._free()
+        finally:
+            vae.use_tiling = tiled
+        return images
+
+    def _draw(self, drawing: Drawing, seeds: tuple[int, ...], done: int, on_step: OnStep) -> list[bytes]:
+        """`done`: so many of the drawing's images were drawn before."""
+        edge, steps, total = self.bucket(drawing.size), self.steps(drawing), len(drawing.seeds)
+        guidance = drawing.guidance
+        if guidance is None:
+            guidance = self._settings.default_guidance_scale
+        if guidance is None:
+            guidance = DEFAULT_GUIDANCE
+        pace = Pace(self._device, lambda step: on_step(done * steps + step * len(seeds), total * steps))
+
+        def after_step(_: object, index: int, __: object, tensors: dict[str, Any]) -> dict[str, Any]:
+            pace.enqueued(index + 1)
+            return tensors
+
+        on_step(done * steps, total * steps)
+        with torch.inference_mode():
+            embeds, pooled = self._encode(drawing.prompt)
+            images = self._pipeline(
+                prompt_embeds=embeds.expand(len(seeds), -1, -1),
+                pooled_prompt_embeds=pooled.expand(len(seeds), -1),
+                height=edge,
+                width=edge,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                # On the CPU, so that a seed gives the same noise on every device; one for each image, so that it gives
+                # the same noise in every batch.
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                output_type="pt",
+                callback_on_step_end=after_step,
+            ).images
+            finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
+            pace.finish(steps)
+            if not finite:
+                raise GenerationError("output_not_finite", "the model's output was not finite")
+            if not pixels.flatten(1).any(1).all():
+                raise GenerationError("output_black", "the model's output was black")
+            return [image.numpy().tobytes() for image in pixels.cpu()]
+
+    def steps(self, drawing: Drawing) -> int:
+        return drawing.steps or self._settings.default_inference_steps or (DEV_STEPS if self._guided else SCHNELL_STEPS)
+
+    @property
+    def _guided(self) -> bool:
+        """FLUX.1-dev is, FLUX.1-schnell is not."""
+        return bool(self._pipeline.transformer.config.guidance_embeds)
+
+    def _encode_prompt(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """(1, tokens, width) of T5, (1, width) of CLIP."""
+        tokens = DEV_TOKENS if self._guided else SCHNELL_TOKENS
+        embeds, pooled, _ = self._pipeline.encode_prompt(
+            prompt=prompt,
+            device=torch.device(self._device),
+            max_sequence_length=min(tokens, self._pipeline.tokenizer_2.model_max_length),
+        )
+        return embeds, pooled
+
     def _warm_up(self) -> None:
-        start = time.perf_counter()
+        """Draws each size that is served, so that no job waits for what is compiled at first use."""
         settings = self._settings
-        drawing = Drawing(settings.warmup_prompt, settings.warmup_size, seed=0, steps=settings.warmup_steps)
-        self.generate(drawing, lambda _step, _steps: None)
-        log.info("model.warm", size=self.bucket(drawing.size), seconds=round(time.perf_counter() - start, 2))
+        batches = {1, settings.max_concurrent_jobs} if self._device == "cuda" else {1}
+        for size in settings.warm_sizes(self._device):
+            for images in sorted(batches):
+                start = time.perf_counter()
+                drawing = Drawing(settings.warmup_prompt, size, tuple(range(images)), steps=settings.warmup_steps)
+                self.generate(drawing, lambda _step, _steps: None)
+                seconds = round(time.perf_counter() - start, 2)
+                log.info("model.warm", size=self.bucket(size), images=images, seconds=seconds)
+
+    def _free(self) -> None:
+        if self._speed:
+            self._speed.free()
+        gc.collect()
+        if self._device == "cuda":
+            torch.cuda.empty_cache()
+
+    def _answers(self) -> bool:
+        """Whether the card still works for this process: after an illegal access nothing does."""
+        if self._device != "cuda":
+            return True
+        try:
+            torch.cuda.synchronize()
+            torch.ones(1, device="cuda").item()
+        except torch.OutOfMemoryError:
+            return True
+        except RuntimeError:
+            return False
+        return True
 
     def _dtype(self) -> torch.dtype:
         if self._device == "cpu" or not self._settings.use_fp16:
@@ -124,15 +234,12 @@ class FluxModel:
         return torch.bfloat16 if self._device == "mps" or torch.cuda.is_bf16_supported() else torch.float16
 
 
+def _to_pixels(images: torch.Tensor) -> torch.Tensor:
+    """(images, 3, height, width) from 0 to 1, as bytes (images, height, width, 3)."""
+    return images.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
 def _device_type(settings: WorkerSettings, gpu: Gpu | None) -> str:
     if settings.torch_device != "auto":
         return settings.torch_device
     return "cuda" if gpu else "cpu"
-
-
-def _location(settings: WorkerSettings, device: str) -> tuple[str, str]:
-    """The model's name, and where it is loaded from: a directory or a hub id."""
-    if settings.model_path:
-        return settings.model_name or settings.model_path.name, str(settings.model_path)
-    name = settings.model_name or (CPU_MODEL_NAME if device == "cpu" else FLUX_DEV)
-    return name, str(CPU_MODEL_PATH) if name == CPU_MODEL_NAME else name

@@ -17,7 +17,7 @@ from shared.connection import patient_client
 from shared.queue import GENERATE, LOADING, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
 from shared.workers import WorkerInfo, retire
-from worker import fate, readiness
+from worker import compile_cache, fate, readiness
 from worker.generator import Generator
 from worker.heartbeat import Heartbeat
 from worker.pinning import take_gpu
@@ -91,6 +91,7 @@ def _set_up_child(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: st
 def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> None:
     # At import it warns of optional packages that FLUX does without.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    compile_cache.use(config.compile_cache_dir, gpu)
     from worker.flux import FluxModel  # noqa: PLC0415 - imports torch: in the child only
 
     model = FluxModel(config, gpu)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from shared.ledger import Hold, Outcome
 from shared.logging import get_logger
 from shared.queue import send_finish
 from worker.lease import Lease, Stopped
-from worker.model import Drawing, GenerationError
+from worker.model import DeviceLost, Drawing, GenerationError
 from worker.prompts import enhance
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ class Generator:
         drawing = Drawing(
             prompt=enhance(job.prompt) if job.enhance else job.prompt,
             size=max(job.sizes),
-            seed=job.seed,
+            seeds=job.seeds,
             steps=job.requested_steps or None,
             guidance=None if job.requested_guidance < 0 else job.requested_guidance,
         )
@@ -84,6 +86,11 @@ class Generator:
         try:
             pixels = self._model.generate(drawing, lease.step)
         except (Stopped, GenerationError):
+            raise
+        except DeviceLost:
+            # The parent gives the job back, as its next attempt, and replaces this process (worker/fate.py).
+            log.exception("device.lost", attempt=job.attempt)
+            os.kill(os.getpid(), signal.SIGKILL)
             raise
         except Exception as error:
             log.exception("job.generation_failed")

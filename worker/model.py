@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    # Called after each denoising step with (step from 1, steps); what it raises stops the drawing and is passed on.
+    # Called after each denoising step with (steps done, steps of all images); what it raises stops the drawing and is
+    # passed on.
     OnStep = Callable[[int, int], None]
 
 
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 class Drawing:
     prompt: str
     size: int  # the largest edge asked for, in pixels
-    seed: int
+    seeds: tuple[int, ...]  # an image for each
     steps: int | None = None  # None: the model's default
     guidance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """RGB, 8 bits, row by row: `len(data) == width * height * 3`."""
+    """RGB, 8 bits, row by row, an image for each seed: `len(data) == len(seeds) * width * height * 3`."""
 
     width: int
     height: int
@@ -48,6 +49,10 @@ class GenerationError(Exception):
         self.code = code
 
 
+class DeviceLost(Exception):
+    """The device answers this process no more (a poisoned CUDA context): only another process can use it."""
+
+
 class LogoModel(Protocol):
     name: str
 
@@ -55,6 +60,8 @@ class LogoModel(Protocol):
         """Load and warm up. Called once, before anything else."""
 
     def generate(self, drawing: Drawing, on_step: OnStep) -> Pixels:
-        """:raises GenerationError: with a code and a message for the job's owner."""
+        """:raises GenerationError: with a code and a message for the job's owner.
+        :raises DeviceLost: the process must end.
+        """
 
     def device(self) -> Device: ...

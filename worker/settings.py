@@ -21,8 +21,21 @@ class WorkerSettings(Settings):
     use_fp16: bool = Field(True, description="Half precision on a GPU: bf16 where the card has it, else fp16.")
     enable_attention_slicing: bool = Field(False, description="No effect on FLUX; accepted for old .env files.")
     enable_vae_slicing: bool = False
+    memory_plan: Literal["auto", "full", "8bit", "4bit", "offload"] = Field(
+        "auto", description="On a GPU: how the weights are kept; auto: the first that fits (worker/memory_plan.py)."
+    )
+    speed_plan: Literal["exact", "fast", "draft"] = Field(
+        "exact", description="On a GPU: exact bf16, fp8 products, or these at some of the steps (worker/speed_plan.py)."
+    )
+    lora_paths: str = Field("", description="Adapters, `file[:scale]`, separated by commas.")
+    served_sizes: str | None = Field(
+        None, pattern=r"^\d+(,\d+)*$", description="Drawn before the worker is ready; unset: 512,1024 on a GPU."
+    )
+    compile_cache_dir: Path = Field(
+        Path.home() / ".cache" / "logo-generator", description="What was compiled for a card, by versions."
+    )
     max_concurrent_jobs: int = Field(
-        1, ge=1, le=8, description="Images that one GPU denoises together; 1 until jobs have variations."
+        1, ge=1, le=8, description="Images of one job's variations that are denoised together."
     )
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
@@ -32,3 +45,9 @@ class WorkerSettings(Settings):
     warmup_steps: int = Field(2, ge=1, le=50)
     stall_seconds: float = Field(300, ge=5, description="A denoising step that takes longer ends its process.")
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
+
+    def warm_sizes(self, device: str) -> list[int]:
+        """Pixels. Off a card nothing is compiled, so that one size does."""
+        if self.served_sizes:
+            return [int(size) for size in self.served_sizes.split(",")]
+        return [512, 1024] if device == "cuda" else [self.warmup_size]

@@ -13,7 +13,7 @@ from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
 from api.openapi import PNG, errors_of
 from shared import errors
-from shared.images import load_image
+from shared.images import image_name, load_image
 from shared.jobs import JobStatus
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -26,7 +26,14 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
     services: Deps,
     owner: Owner,
-    name: Annotated[str, Path(pattern=r"^[0-9]{2,4}\.png$", description="SIZE.png", examples=["512.png"])],
+    name: Annotated[
+        str,
+        Path(
+            pattern=r"^[0-9]{2,4}(-[2-9])?\.png$",
+            description="SIZE.png; of the second variation SIZE-2.png",
+            examples=["512.png"],
+        ),
+    ],
     if_none_match: Annotated[str | None, Header(description="The ETag that the caller has.")] = None,
     range_: Annotated[
         str | None, Header(alias="Range", description="One range of bytes, to go on with a download that was cut.")
@@ -37,10 +44,12 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job = (await own_job(services, owner, job_id)).job
     if job.status is not JobStatus.SUCCEEDED:
         raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
-    size = name.removesuffix(".png")
-    if size not in {str(asked) for asked in job.sizes}:
-        raise errors.ImageNotFound(f"name: this job has the sizes {sorted(set(job.sizes))}, not {name}")
-    encoded = await load_image(services.client, job_id, job.attempt, size)
+    stem = name.removesuffix(".png")
+    if stem not in {image_name(size, index) for size in job.sizes for index in range(job.num_images)}:
+        raise errors.ImageNotFound(
+            f"name: this job has {job.num_images} image(s) in the sizes {sorted(set(job.sizes))}, not {name}"
+        )
+    encoded = await load_image(services.client, job_id, job.attempt, stem)
     if encoded is None:
         raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
     etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'

@@ -44,7 +44,7 @@ def test_a_job_through_the_stack_over_the_drawing_alone(tmp_path, median_seconds
 
     model = FluxModel(WorkerSettings(_env_file=None, warmup_size=SIZE), None)
     model.setup()
-    alone = median_seconds(lambda: model.generate(Drawing(PROMPT, SIZE, 1, STEPS), lambda *_: None), 7)
+    alone = median_seconds(lambda: model.generate(Drawing(PROMPT, SIZE, (1,), STEPS), lambda *_: None), 7)
 
     port = free_port()
     env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(tmp_path)}

@@ -9,7 +9,7 @@ from worker.model import Drawing
 from worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.gpu
-DRAWING = Drawing("orange flame in a dark blue circle", 256, seed=7, steps=8)
+DRAWING = Drawing("orange flame in a dark blue circle", 256, seeds=(7,), steps=8)
 
 
 def draw(device, gpu, **settings):

@@ -11,7 +11,7 @@ from PIL import Image
 from api.app import create_app
 from api.settings import ApiSettings
 from shared import ledger
-from shared.images import store_images
+from shared.images import image_name, store_images
 from shared.jobs import JobStatus
 from shared.queue import make_celery
 
@@ -53,7 +53,7 @@ def succeed(ledger_):
     def _succeed(job_id):
         job = ledger_.run(ledger.claim(job_id, worker="w", delivery="d")).job
         ledger_.run(ledger.finish(job_id, job.attempt, width=8, height=8, model="test-model"))
-        images = {size: png(size) for size in set(job.sizes)}
+        images = {image_name(size, i): png(size) for size in set(job.sizes) for i in range(job.num_images)}
         store_images(ledger_.client, job_id, job.attempt, images, 3600)
         moved = ledger_.run(ledger.succeed(job_id, job.attempt, images_expire_at=4102444800000, ttl_seconds=3600))
         assert moved.job.status is JobStatus.SUCCEEDED

@@ -85,7 +85,7 @@ def test_a_drawing_outlasts_a_full_server(valkey, client):
     client.config_set("maxmemory", 1)
     room_again = threading.Timer(1, client.config_set, ("maxmemory", 0))
     room_again.start()
-    store_images(patient, "job", 1, {64: "image"}, 60)
+    store_images(patient, "job", 1, {"64": "image"}, 60)
     room.join()
     room_again.join()
     assert load_pixels(client, "job", 1) == b"pixels"

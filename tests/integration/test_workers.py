@@ -102,7 +102,7 @@ def test_drawn_handed_over_finished(job, draw, finisher, client):
     assert client.strlen(ledger.pixels_key("job", 1)) == 64 * 64 * 3
     assert waiting_job_ids(client, FINISH) == {"job"}
     (drawing,) = model.drawings
-    assert (drawing.size, drawing.seed) == (128, 3)
+    assert (drawing.size, drawing.seeds) == (128, (3,))
     assert drawing.prompt.startswith("fox, ")
     finisher.finish("job")
     assert job().status is S.SUCCEEDED
@@ -218,7 +218,7 @@ def test_canceled_while_it_was_encoded(job, draw, finisher, ledger_, client, mon
 
     def cancel_meanwhile(*_):
         ledger_.run(ledger.request_cancel("job", ttl_seconds=60))
-        return {64: "late"}
+        return {"64": "late"}
 
     monkeypatch.setattr("worker.finish.finisher.encode", cancel_meanwhile)
     finisher.finish("job")

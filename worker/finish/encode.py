@@ -7,11 +7,22 @@ import io
 
 from PIL import Image
 
+from shared.images import image_name
 
-def encode(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]) -> dict[int, str]:
-    """A base64 PNG for each distinct size, resampled with LANCZOS from the one image that was drawn."""
-    drawn = Image.frombytes("RGB", (width, height), pixels)
-    return {size: _png(drawn, size) for size in sorted(set(sizes))}
+
+def encode(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]) -> dict[str, str]:
+    """A base64 PNG for each distinct size of each image, by `image_name`, resampled with LANCZOS from what was drawn.
+
+    :raises ValueError: `pixels` are not whole images of RGB.
+    """
+    length = width * height * 3
+    if not pixels or len(pixels) % length:
+        raise ValueError(f"{len(pixels)} bytes are no images of {width} x {height}")
+    encoded: dict[str, str] = {}
+    for index in range(len(pixels) // length):
+        drawn = Image.frombytes("RGB", (width, height), pixels[index * length : (index + 1) * length])
+        encoded |= {image_name(size, index): _png(drawn, size) for size in sorted(set(sizes))}
+    return encoded
 
 
 def _png(drawn: Image.Image, size: int) -> str:

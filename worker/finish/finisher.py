@@ -59,10 +59,10 @@ class Finisher:
                 )
             )
             return
-        log.info("job.encoded", seconds=round(time.perf_counter() - start, 3), sizes=list(images))
+        log.info("job.encoded", seconds=round(time.perf_counter() - start, 3), images=list(images))
         self._succeed(job, images)
 
-    def _succeed(self, job: Job, images: dict[int, str]) -> None:
+    def _succeed(self, job: Job, images: dict[str, str]) -> None:
         ttl = self._settings.result_ttl_seconds
         client = self._jobs.client
         store_images(client, job.id, job.attempt, images, ttl)

@@ -1,0 +1,35 @@
+"""Keeps the host at most a step ahead of the card, so that progress is true and a cancel takes effect within a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Pace:
+    def __init__(self, device: str, report: Callable[[int], None]) -> None:
+        """`report` is called with the number of steps that are done; what it raises is passed on."""
+        self._on_card = device == "cuda"
+        self._report = report
+        self._last: torch.cuda.Event | None = None
+
+    def enqueued(self, step: int) -> None:
+        """Step `step`, from 1, is on its way: waits for the one before, while the card works on this one."""
+        if not self._on_card:
+            self._report(step)
+            return
+        before, self._last = self._last, torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        self._last.record()
+        if before:
+            before.synchronize()
+            self._report(step - 1)
+
+    def finish(self, steps: int) -> None:
+        """All steps are on their way, and what is read from the card next waits for them."""
+        if self._last:
+            self._last.synchronize()
+            self._report(steps)
