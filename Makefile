@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-gpu chaos check format bench lock clean
+.PHONY: help demo serve test test-gpu chaos check format bench bench-gpu lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,10 @@ format: $(VENV)/.ready ## let ruff rewrite what it can
 
 bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run
 	$(BIN)/python -m pytest -m benchmark -s
+
+OUT ?= out/bench-gpu
+bench-gpu: $(VENV)/.ready  ## on a GPU machine: speed, memory, fidelity against the first version (PARTS=a,b, OUT=folder)
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/gpu/run.py --out $(OUT) $(if $(PARTS),--parts $(PARTS))
 
 CONSTRAINTS ?= constraints.txt
 lock: $(VENV)/.ready   ## resolve pyproject.toml into constraints.txt (metadata only, nothing is downloaded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from shared.ledger import pixels_key
 
@@ -37,7 +37,7 @@ def store_images(client: redis.Redis, job_id: str, attempt: int, images: dict[st
     key = images_key(job_id, attempt)
     pipeline = client.pipeline(transaction=True)
     pipeline.delete(key)
-    pipeline.hset(key, mapping=dict(images))
+    pipeline.hset(key, mapping=cast("dict[Any, Any]", images))
     pipeline.expire(key, ttl_seconds)
     pipeline.execute()
 

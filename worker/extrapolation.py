@@ -39,7 +39,7 @@ class Extrapolation:
             self._known = [*self._known[-1:], (sigma, velocity.clone())]
             return (velocity,)
         (sigma_a, velocity_a), (sigma_b, velocity_b) = self._known
-        ratio = ((sigma - sigma_b) / (sigma_b - sigma_a)).to(velocity_b.dtype)
+        ratio = (sigma - sigma_b) / (sigma_b - sigma_a)
         return (velocity_b + ratio * (velocity_b - velocity_a),)
 
 

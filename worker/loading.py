@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import cpu_offload
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+from diffusers import FluxPipeline, FluxTransformer2DModel
 from diffusers.models.attention import AttentionModuleMixin
 from torch import nn
-from transformers import AutoTokenizer, CLIPTextModel, T5Config, T5EncoderModel
+from transformers import T5Config, T5EncoderModel
 
 from shared.logging import get_logger
 from worker.quantized import KINDS, quantize
@@ -51,24 +51,20 @@ def load(checkpoint: Checkpoint, plan: MemoryPlan, adapters: Adapters, device: t
     with torch.device("meta"):
         transformer: Any = FluxTransformer2DModel.from_config(checkpoint.config("transformer"))
         t5: Any = T5EncoderModel(T5Config.from_pretrained(folder / "text_encoder_2"))
-    _fill(transformer, checkpoint.tensors("transformer"), plan.transformer, home, dtype, adapters.add)
-    adapters.check_all_used()
+    # First, because where it is streamed it must be gone from the card before the transformer comes.
     _fill(t5, checkpoint.tensors("text_encoder_2"), plan.t5, home, dtype)
     t5.encoder.embed_tokens.weight = t5.shared.weight
     if plan.streams_t5:
         t5.to("cpu")
         cpu_offload(t5, execution_device=device, offload_buffers=True)
-    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype, use_safetensors=True)
-    clip: Any = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=dtype, use_safetensors=True)
-    pipeline: Any = FluxPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
-        vae=vae.to(home),
-        text_encoder=clip.to(home),
-        tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer"),
-        text_encoder_2=t5,
-        tokenizer_2=AutoTokenizer.from_pretrained(folder / "tokenizer_2"),
-        transformer=transformer,
+    _fill(transformer, checkpoint.tensors("transformer"), plan.transformer, home, dtype, adapters.add)
+    adapters.check_all_used()
+    # The small parts, the tokenizers and the scheduler as diffusers loads them.
+    pipeline: Any = FluxPipeline.from_pretrained(
+        folder, transformer=transformer, text_encoder_2=t5, dtype=dtype, use_safetensors=True
     )
+    pipeline.vae.to(home)
+    pipeline.text_encoder.to(home)
     if plan.streams_everything:
         pipeline.enable_group_offload(
             onload_device=device, offload_type="leaf_level", use_stream=device.type == "cuda", exclude_modules=["vae"]

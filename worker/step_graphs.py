@@ -51,7 +51,7 @@ class StepGraphs:
 
     def _capture(self, inputs: dict[str, Any], tensors: dict[str, torch.Tensor]) -> _Captured:
         static = {name: value.clone() for name, value in tensors.items()}
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UPS):

