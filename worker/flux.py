@@ -31,7 +31,7 @@ log = get_logger(__name__)
 
 # A request is drawn at the smallest of these that holds its largest size: static shapes, and sizes the model knows.
 FLUX_BUCKETS = (512, 768, 1024, 1536, 2048)
-CPU_MODEL_BUCKETS = (256, 512)
+CPU_MODEL_BUCKETS = (256,)
 DEFAULT_GUIDANCE = 3.5
 # Of FLUX.1-dev, and of FLUX.1-schnell, which is distilled to few steps and short prompts, and has no guidance.
 DEV_STEPS, DEV_TOKENS = 28, 512

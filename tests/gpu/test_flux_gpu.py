@@ -133,11 +133,11 @@ def test_out_of_memory_is_an_error_of_the_job_and_the_next_one_is_drawn(gpu, exa
     rest = torch.cuda.mem_get_info()[0] - 4 * 2**20
     block = torch.empty(rest, dtype=torch.uint8, device="cuda")
     with pytest.raises(GenerationError) as caught:
-        draw(exact, Drawing(DRAWING.prompt, 512, (1, 2, 3, 4), steps=2))
+        draw(exact, Drawing(DRAWING.prompt, 256, (1, 2, 3, 4), steps=2))
     assert caught.value.code == "gpu_out_of_memory"
     del block, caught
     torch.cuda.empty_cache()
-    assert draw(exact, Drawing(DRAWING.prompt, 512, (1,), steps=2)).any()
+    assert draw(exact, Drawing(DRAWING.prompt, 256, (1,), steps=2)).any()
 
 
 def test_not_finite_is_an_error(gpu):
