@@ -6,7 +6,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from shared import ledger
+from shared import counters, ledger
 from shared.images import store_pixels
 from shared.ledger import Hold, Outcome
 from shared.logging import get_logger
@@ -68,6 +68,8 @@ class Generator:
         except Stopped as stopped:
             self._stop(job, stopped.hold)
         except GenerationError as error:
+            if error.code == counters.OUT_OF_MEMORY:
+                counters.count(self._jobs.client, counters.OUT_OF_MEMORY)
             self._fail(job_id, job.attempt, error.code, str(error))
         finally:
             self.job_id = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import ledger
+from shared import counters, ledger
 from shared.jobs import JobStatus
 from shared.ledger import MAX_ATTEMPTS
 from shared.logging import get_logger
@@ -38,6 +38,7 @@ class Recovery:
 
     def publish(self, job: Job, reason: str) -> None:
         send_generate(self._celery, job.id, job.request_id, job.priority)
+        counters.count(self._jobs.client, counters.recovered(reason, job.status))
         log.info("job.published_again", reason=reason)
 
     def _draw_again(self, job: Job, reason: str) -> None:
@@ -46,12 +47,12 @@ class Recovery:
             log.info("job.canceled", outcome=moved.outcome)
         elif job.attempt >= MAX_ATTEMPTS:
             self._fail_poisonous(job, reason)
-        elif self._jobs.run(ledger.requeue(job.id, job.attempt)).outcome.holds:
+        elif self._jobs.run(ledger.requeue(job.id, job.attempt, reason=reason)).outcome.holds:
             log.warning("job.requeued", reason=reason, attempt=job.attempt, worker=job.worker)
             send_generate(self._celery, job.id, job.request_id, job.priority)
 
     def _finish_again(self, job: Job, reason: str) -> None:
-        moved = self._jobs.run(ledger.refinish(job.id, job.attempt, job.finish_tries + 1))
+        moved = self._jobs.run(ledger.refinish(job.id, job.attempt, job.finish_tries + 1, reason=reason))
         if moved.outcome.holds:
             send_finish(self._celery, job.id, job.request_id)
             log.warning("job.finish_published_again", reason=reason, tries=job.finish_tries + 1)
@@ -59,7 +60,9 @@ class Recovery:
     def _fail_poisonous(self, job: Job, reason: str) -> None:
         message = f"the job was given up after {job.attempt} attempts"
         moved = self._jobs.run(
-            ledger.fail(job.id, code="poison", message=message, ttl_seconds=self._ttl, attempt=job.attempt)
+            ledger.fail(
+                job.id, code="poison", message=message, ttl_seconds=self._ttl, attempt=job.attempt, reason=reason
+            )
         )
         if moved.outcome.holds:
             log.error("job.failed", code="poison", reason=reason, attempt=job.attempt)

@@ -8,11 +8,11 @@ from typing import Any
 
 from celery import signals
 
-from shared import logging, settings
+from shared import exporter, logging, settings
 from shared.connection import patient_client
 from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
-from worker import fate
+from worker import fate, readiness
 from worker.finish.finisher import Finisher
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
@@ -49,6 +49,12 @@ def main() -> None:
         without_gossip=True,
         without_mingle=True,
     )
+
+    def trouble() -> str:
+        children = [process.pid for process in worker.pool._pool._pool] if worker.pool else []  # noqa: SLF001 - no public list
+        return "" if any(map(readiness.exists, children)) else "there is no child"
+
+    exporter.serve(config, "finish", trouble)
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 
