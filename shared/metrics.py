@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from shared import counters as counted
 from shared.counters import STAGES, STEPS
+from shared.jobs import JobStatus, is_terminal
 from shared.settings import VERSION
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ SWEEPER_LAST = Definition(
 ALL = tuple(value for value in vars().copy().values() if isinstance(value, Definition))
 
 
+_FROM_THE_START = (
+    *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
+    *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
+)
+
+
 def build_info(process: str) -> Metric:
     return BUILD_INFO.family([((VERSION, platform.python_version(), process), 1)])
 
@@ -115,6 +122,8 @@ def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:
 
 def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     """`counters`: what the ledger's moves have counted (shared/counters.py)."""
+    # A series that begins with its first event shows no increase: those that alerts watch begin with 0.
+    counters = dict.fromkeys(_FROM_THE_START, 0) | dict(counters)
     parts = [(tuple(field.split(":")), value) for field, value in sorted(counters.items())]
     yield JOBS_ENDED.family((names[1:], value) for names, value in parts if names[0] == "ended")
     yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")

@@ -1,7 +1,7 @@
 """`make serve`: the whole stack on this machine, under supervisord, in the foreground.
 
-Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY, METRICS_PORT (the first of several),
-and those of each process.
+Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY,
+METRICS_PORT (the first of several), and those of each process.
 """
 
 from __future__ import annotations

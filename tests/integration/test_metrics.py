@@ -81,6 +81,7 @@ async def test_every_recovery_has_its_reason(scrape, ledger_, celery_app, succee
     recovered = {key[1:]: value for key, value in found.items() if key[0] == "logo_job_recoveries_total"}
     assert recovered == {
         (("reason", "lease_lost"), ("to", "queued")): 2,
+        (("reason", "lease_lost"), ("to", "finishing")): 0,
         (("reason", "lease_lost"), ("to", "failed")): 1,
     }
     # Drawn three times, but queued for the first time once.
