@@ -37,11 +37,12 @@ class _Fixed:
 async def scrape(request: Request, services: Deps) -> Response:
     """For Prometheus. It holds no prompt, job id or key."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    shared = CollectorRegistry()
-    shared.register(_Fixed(await _shared(services)))
-    ProcessCollector(registry=shared)
-    PlatformCollector(registry=shared)
-    return Response(encode(services.http.registry) + encode(shared), media_type=content_type)
+    everything = CollectorRegistry()
+    everything.register(services.http.registry)
+    everything.register(_Fixed(await _shared(services)))
+    ProcessCollector(registry=everything)
+    PlatformCollector(registry=everything)
+    return Response(encode(everything), media_type=content_type)
 
 
 async def _shared(services: Services) -> list[Metric]:

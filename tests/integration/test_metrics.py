@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared import counters, exporter, ledger, metrics, workers
@@ -99,6 +100,15 @@ async def test_workers_are_shown_by_their_heartbeats(scrape, client):
     g2 = (("device", "cpu"), ("worker", "g2"))
     assert found["logo_worker_ready", *g2] == 0
     assert ("logo_gpu_memory_used_bytes", *g2) not in found
+
+
+async def test_prometheus_asks_for_openmetrics(serve):
+    async with serve() as http:
+        await http.get("/health/live")
+        response = await http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    names = [family.name for family in openmetrics.text_string_to_metric_families(response.text)]
+    assert {"logo_http_requests", "logo_jobs_ended", "process_cpu_seconds"} <= set(names)
 
 
 async def test_without_redis_it_says_so(serve):
