@@ -19,6 +19,7 @@ from api.metrics import HttpMetrics
 from api.routes import events, health, images, jobs, logo, metrics
 from api.submission import Submission
 from api.waiting import Waiting
+from shared import tracing
 from shared.connection import prompt_client
 from shared.logging import get_logger
 from shared.queue import make_celery
@@ -47,6 +48,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             log.warning("api.open", hint="anyone who reaches this port can draw; set API_KEYS to ask for a key")
         async with waiting.running():
             yield
+        tracing.shutdown()
         await client.aclose()
         celery.close()
 
@@ -57,6 +59,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = Keys(settings.api_keys)
     app.state.services = Services(
         settings=settings,
@@ -94,4 +97,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(
         CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
     )
+    # Last, thus outermost: the current span is there for all that the others do.
+    tracing.instrument(app)
     return app

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from shared import exporter, logging, metrics, settings, workers
+from shared import exporter, logging, metrics, settings, tracing, workers
 from shared.connection import UNAVAILABLE, patient_client
 from shared.gpus import Usage, usage
 from shared.queue import GENERATE, LOADING, OUTAGE_BUDGET_SECONDS, make_celery
@@ -149,6 +149,8 @@ def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> No
 
     heartbeat = Heartbeat(hasty, describe, readiness.beat)
     heartbeat.start()
+    tracing.configure(config.otel_exporter_otlp_endpoint, "generate")
+    signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: retire(hasty, name), weak=False)
     model.setup()
     ready = True

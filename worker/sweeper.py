@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import LockError
 
-from shared import exporter, ledger, logging, metrics, settings
+from shared import exporter, ledger, logging, metrics, settings, tracing
 from shared.connection import UNAVAILABLE, patient_client
 from shared.jobs import JobStatus
 from shared.ledger import LEASE_SECONDS
@@ -145,6 +145,7 @@ def _leads(lock: Lock) -> bool:
 def main() -> None:
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "sweeper")
+    tracing.configure(config.otel_exporter_otlp_endpoint, "sweeper")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run(config)
 

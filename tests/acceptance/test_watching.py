@@ -1,19 +1,56 @@
 """What an operator sees of a stack that works: Flower, and the metrics of each process."""
 
+import gzip
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import httpx
 import psutil
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from shared.serve import free_port
 
 
+class Collector(BaseHTTPRequestHandler):
+    """What an OpenTelemetry collector does: takes spans."""
+
+    spans: ClassVar[list[tuple[str, Span]]] = []  # with the service that sent it
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            service = {item.key: item.value.string_value for item in resource.resource.attributes}["service.name"]
+            self.spans.extend((service, span) for scope in resource.scope_spans for span in scope.spans)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory, start_stack):
-    return start_stack(tmp_path_factory.mktemp("watched"), METRICS_PORT=str(free_port()))
+def collector():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory, start_stack, collector):
+    return start_stack(
+        tmp_path_factory.mktemp("watched"),
+        METRICS_PORT=str(free_port()),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector,
+        OTEL_BSP_SCHEDULE_DELAY="100",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +116,42 @@ def test_each_process_has_its_metrics_and_its_health(watched):
         assert httpx.get(f"http://127.0.0.1:{port}/health").text == "ok"
     assert 'logo_worker_ready{device="cpu"' in own
     assert "logo_sweeper_leads 1.0" in httpx.get(f"http://127.0.0.1:{first + 1}/metrics").text
+
+
+def test_a_job_is_one_trace_through_every_process_and_attempt(watched):
+    caller = "0af7651916cd43dd8448eb211c80319c"
+    response = watched.http.post(
+        "/api/jobs",
+        json={"prompt": "a red fox", "sizes": [256], "steps": 40},
+        headers={"traceparent": f"00-{caller}-b7ad6b7169203331-01"},
+    )
+    job_id = response.json()["id"]
+    watched.wait_until(lambda: watched.get(job_id)["status"] == "running")
+    (parent,) = [p for p in watched.processes("worker.generate") if p.ppid() == watched.process.pid]
+    parent.children()[0].kill()
+    assert watched.end_of(job_id)["attempt"] == 2
+
+    def trace():
+        return [(service, span) for service, span in Collector.spans if span.trace_id.hex() == caller]
+
+    watched.wait_until(lambda: "job.finish" in {span.name for _, span in trace()})
+    found = [(service, span.name) for service, span in trace()]
+    assert {
+        ("logo-api", "POST /api/jobs"),
+        ("logo-api", "job.publish"),
+        ("logo-generate", "job.generate"),
+        ("logo-generate", "job.denoise"),
+        ("logo-finish", "job.finish"),
+    } <= set(found)
+    spans = {span.name: span for _, span in trace()}
+    # Each under the request that made the job; the drawing under its worker's span.
+    request = spans["POST /api/jobs"].span_id
+    assert spans["job.generate"].parent_span_id == spans["job.finish"].parent_span_id == request
+    assert spans["job.denoise"].parent_span_id == spans["job.generate"].span_id
+    attempts = {a.key: a.value.int_value for a in spans["job.generate"].attributes}
+    assert attempts["attempt"] == 2
+    other = watched.submit(steps=1)["id"]
+    watched.end_of(other)
+    watched.wait_until(lambda: [s for _, s in Collector.spans if s.name == "job.queued" and s.trace_id.hex() != caller])
+    # Polling has traces of its own.
+    assert "GET /api/jobs/{job_id}" not in spans

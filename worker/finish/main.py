@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import signals
 
-from shared import exporter, logging, settings
+from shared import exporter, logging, settings, tracing
 from shared.connection import patient_client
 from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
@@ -28,6 +28,8 @@ def main() -> None:
 
     @signals.worker_process_init.connect(weak=False)
     def set_up_child(**_: Any) -> None:
+        tracing.configure(config.otel_exporter_otlp_endpoint, "finish")
+        signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
         jobs = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
         lease_jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
         app.finisher = Finisher(jobs, lease_jobs, Recovery(jobs, app, config.job_ttl_seconds), config)
