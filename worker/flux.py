@@ -25,7 +25,7 @@ log = get_logger(__name__)
 CPU_MODEL_PATH = Path(__file__).parent / "mini" / "model"
 # A request is drawn at the smallest of these that holds its largest size: static shapes, and sizes the model knows.
 FLUX_BUCKETS = (512, 768, 1024, 1536, 2048)
-CPU_MODEL_BUCKETS = (256, 512)
+CPU_MODEL_BUCKETS = (256,)
 DEFAULT_STEPS = 28
 DEFAULT_GUIDANCE = 3.5
 

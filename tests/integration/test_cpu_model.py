@@ -1,51 +1,72 @@
-"""The part of the CPU model that is trained so far: its autoencoder keeps a logo's symbol and colours, and a broken one
-does not. No server is needed.
+"""The CPU model draws what it is asked for, and a model with a broken part does not. A small version of
+`python -m worker.mini.evaluate`; no server is needed.
 """
 
+import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL
 
-from worker.mini import evaluate, logos, paint
-from worker.mini.autoencoder import TRAINED
+from worker.mini import colours, evaluate, sheet
+from worker.mini.pipeline import COMPONENTS
 from worker.mini.vocabulary import T5_LENGTH, clip_tokenizer, t5_tokenizer
 from worker.prompts import enhance
 
-CASES = evaluate.held_out_cases(40)[::4]
+# Six held-out combinations and four free wordings.
+CASES = [*evaluate.held_out_cases(48)[::8], *evaluate.free_cases()[:8:2]]
+UNKNOWN = "a hairdresser's salon by the sea, Amélie & Co"
+FEW_STEPS = 10
 
 
 @pytest.fixture(scope="module")
-def autoencoder():
-    return AutoencoderKL.from_pretrained(TRAINED, use_safetensors=True).float()
+def pipeline():
+    return sheet.load()
 
 
-@torch.inference_mode()
-def share_right(autoencoder, cases):
-    """Of held-out logos that are as they should be once they are encoded and decoded."""
-    right = 0
-    for case in cases:
-        shape = logos.place(case.symbol, case.container, 1)
-        page = logos.page_for(case.container, case.colour, case.ground)
-        drawn = paint.picture(logos.Logo(shape, "one-colour", case.colour, case.ground, page))
-        decoded = autoencoder.decode(autoencoder.encode(drawn).latent_dist.mode()).sample
-        verdict = evaluate.judge(paint.to_images(decoded)[0], case)
-        right += verdict.symbol and verdict.colours
-    return right / len(cases)
+def share_right(pipeline, cases, **options):
+    verdicts = [
+        evaluate.judge(image, case)
+        for image, case in zip(evaluate.draw(pipeline, cases, batch=1, **options), cases, strict=True)
+    ]
+    return sum(verdict.symbol and verdict.colours for verdict in verdicts) / len(verdicts)
 
 
-def test_symbols_and_colours_survive_the_autoencoder(autoencoder):
-    assert share_right(autoencoder, CASES) >= 0.9
+def test_ten_prompts_are_drawn(pipeline):
+    assert len(CASES) == 10
+    assert share_right(pipeline, CASES) >= 0.9
 
 
-@pytest.mark.parametrize("part", ["encoder", "decoder"])
-def test_shuffled_weights_do_not_pass(part):
-    broken = AutoencoderKL.from_pretrained(TRAINED, use_safetensors=True).float()
+def test_few_steps_are_enough_to_tell(pipeline):
+    """Which the tests below rely on."""
+    assert share_right(pipeline, CASES[:4], num_inference_steps=FEW_STEPS) == 1
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_with_shuffled_weights_does_not_pass(component):
+    broken = sheet.load()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for weights in getattr(broken, part).parameters():
+        for weights in getattr(broken, component).parameters():
             order = torch.randperm(weights.numel(), generator=generator)
             weights.copy_(weights.flatten()[order].view_as(weights))
-    assert share_right(broken, CASES[:3]) == 0
+    assert share_right(broken, CASES[:4], num_inference_steps=FEW_STEPS) <= 0.5
+
+
+def test_the_same_seed_gives_the_same_picture_bit_for_bit(pipeline):
+    first, second, other = (
+        sheet.draw_prompts(pipeline, ["a red star"], seed=seed, num_inference_steps=FEW_STEPS)[0] for seed in (5, 5, 6)
+    )
+    assert first.tobytes() == second.tobytes()
+    assert first.tobytes() != other.tobytes()
+
+
+def test_what_it_does_not_know_becomes_some_plain_logo(pipeline):
+    """Flat areas, as a drawing has them: noise has hardly two neighbouring pixels alike."""
+    (picture,) = sheet.draw_prompts(pipeline, [UNKNOWN], seed=1)
+    pixels = np.asarray(picture, dtype=np.int16)
+    steps = np.abs(np.diff(pixels, axis=1)).max(axis=2)
+    assert (steps <= 4).mean() >= 0.9
+    named = [colours.nearest(pixel) for pixel in pixels[::32, ::32].reshape(-1, 3)]
+    assert len(set(named)) <= 8
 
 
 def test_prompts_fit_the_tokenizers_whole():

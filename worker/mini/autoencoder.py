@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.mini.training_state import Stage
 
 # A trained one, which further training may start from.
-TRAINED = Path(__file__).parent / "trained" / "vae"
+TRAINED = Path(__file__).parent / "model" / "vae"
 LOG_EVERY, CHECK_EVERY = 50, 10
 
 

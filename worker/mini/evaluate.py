@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from rich.progress import track
+
 from worker.mini import captions, colours, logos
 from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
@@ -90,7 +92,7 @@ def judge(picture: Image.Image, case: Case) -> Verdict:
 def draw(pipeline: Any, cases: Sequence[Case], *, batch: int, **options: Any) -> list[Image.Image]:
     """One after another unless `batch` says otherwise; a batch's arithmetic differs in the last bits."""
     images: list[Image.Image] = []
-    for start in range(0, len(cases), batch):
+    for start in track(range(0, len(cases), batch), description="drawing"):
         some = cases[start : start + batch]
         prompts = [enhance(case.prompt) if case.enhanced else case.prompt for case in some]
         images += draw_prompts(pipeline, prompts, seed=some[0].seed, batch=batch, enhanced=False, **options)

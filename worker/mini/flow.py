@@ -104,8 +104,10 @@ def train_flow(  # noqa: PLR0913 - two of them by name
         run.transformer.compile(dynamic=False)
         if teacher is not None:
             teacher.transformer.compile(dynamic=False)
+    # cuDNN's fails in the backward pass at these shapes (H100, torch 2.11: "mha_graph.execute ... got false").
+    torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     for encoder in (run.text_encoder, run.text_encoder_2):
-        # Small, and an attention kernel with a trained bias is one thing less to go wrong.
+        # They are small, and T5's attention has a bias that is trained.
         encoder.set_attn_implementation("eager")
     low, high = config.guidance_range
     seed = config.seed + (0 if teacher is None else 1)
