@@ -13,6 +13,8 @@ from api.errors import respond
 from shared.logging import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = get_logger(__name__)
@@ -26,8 +28,9 @@ def is_sane_request_id(value: str) -> bool:
 
 
 class AccessLog:
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, observe: Callable[[Scope, int, float], None]) -> None:
         self.app = app
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,11 +55,13 @@ class AccessLog:
                 raise
             await respond(500, "internal_error", "internal server error")(scope, receive, remember)
         finally:
+            seconds = time.perf_counter() - start
+            self._observe(scope, status, seconds)
             write = log.debug if scope["path"] in _QUIET_PATHS else log.info
             write(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
-                seconds=round(time.perf_counter() - start, 4),
+                seconds=round(seconds, 4),
             )

@@ -15,13 +15,16 @@ from api.auth import Keys
 from api.body_limit import BodyLimit
 from api.deps import Services
 from api.following import Following
-from api.routes import events, health, images, jobs, logo
+from api.metrics import HttpMetrics
+from api.routes import events, health, images, jobs, logo, metrics
 from api.submission import Submission
 from api.waiting import Waiting
+from shared import tracing
 from shared.connection import prompt_client
 from shared.logging import get_logger
 from shared.queue import make_celery
 from shared.scripts import AsyncLedger
+from shared.settings import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,6 +40,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     ledger = AsyncLedger(client)
     waiting = Waiting(settings.redis_url, ledger)
     celery = make_celery(settings.redis_url, prompt=True)
+    http = HttpMetrics()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,16 +48,18 @@ def create_app(settings: ApiSettings) -> FastAPI:
             log.warning("api.open", hint="anyone who reaches this port can draw; set API_KEYS to ask for a key")
         async with waiting.running():
             yield
+        tracing.shutdown()
         await client.aclose()
         celery.close()
 
     app = FastAPI(
         title="Logo generator",
-        version=health.VERSION,
+        version=VERSION,
         description="Text in, logo out. Submit a job, poll or long-wait, get base64 PNGs.",
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = Keys(settings.api_keys)
     app.state.services = Services(
         settings=settings,
@@ -64,9 +70,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger, celery, max_queue_length=settings.max_queue_length, max_queued_per_key=settings.max_queued_per_key
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
+        http=http,
     )
     errors.install(app)
-    for module in (health, logo, jobs, events, images):
+    for module in (health, metrics, logo, jobs, events, images):
         app.include_router(module.router)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -86,8 +93,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "Content-Range",
         ],
     )
-    app.add_middleware(AccessLog)
+    app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
         CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
     )
+    # Last, thus outermost: the current span is there for all that the others do.
+    tracing.instrument(app)
     return app

@@ -12,7 +12,7 @@ import structlog
 from asgi_correlation_id import correlation_id
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared import errors, ledger
+from shared import errors, ledger, tracing
 from shared.jobs import Job, JobStatus
 from shared.logging import get_logger
 from shared.queue import send_generate
@@ -82,7 +82,8 @@ class Submission:
 
     async def _publish(self, job: Job) -> None:
         try:
-            await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id, job.priority)
+            with tracing.span("job.publish", job_id=job.id):
+                await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id, job.priority)
         except Exception as error:  # noqa: BLE001 - whatever it was, the sweeper publishes what has no message
             log.warning("job.publish_failed", error=repr(error))
 
@@ -108,4 +109,5 @@ def _new_job(request: JobRequest, owner: str) -> Job:
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
         request_id=correlation_id.get() or "",
+        traceparent=tracing.current(),
     )

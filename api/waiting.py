@@ -34,6 +34,7 @@ class Waiting:
     def __init__(self, redis_url: str, jobs: AsyncLedger) -> None:
         self._redis_url = redis_url
         self._jobs = jobs
+        self.last_event = "0-0"  # the id of the last one that was read
         self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
         self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
 
@@ -88,11 +89,13 @@ class Waiting:
                 # The end of the stream is taken first and the waiters are read after it, so nothing falls in between.
                 newest = cast("list[Event]", await client.xrevrange(ledger.EVENTS, count=1))
                 last = newest[0][0] if newest else b"0-0"
+                self.last_event = last.decode()
                 await self._read_again(list(self._waiters.keys() | self._followers.keys()))
                 while True:
                     events = await _next_events(client, last)
                     await self._read_again(list({job_id for _, event in events if (job_id := self._wanted(event))}))
                     last = events[-1][0] if events else last
+                    self.last_event = last.decode()
             except UNAVAILABLE as error:
                 log.warning("events.lost", error=repr(error))
                 await asyncio.sleep(0.5)

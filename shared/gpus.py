@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from typing import Any
 
 import pynvml
 
@@ -29,11 +31,31 @@ def list_gpus() -> list[Gpu]:
 
 def free_bytes(uuid: str) -> int:
     """Of a card's memory, whoever uses the rest."""
-    pynvml.nvmlInit()
+    return int(pynvml.nvmlDeviceGetMemoryInfo(_handle(uuid)).free)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    memory_used_bytes: int
+    utilization: float  # 0 to 1
+
+
+def usage(uuid: str) -> Usage:
+    """Of the whole card, by all its processes; zeros where the driver does not tell."""
     try:
-        return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByUUID(uuid)).free)
-    finally:
-        pynvml.nvmlShutdown()
+        handle = _handle(uuid)
+        return Usage(
+            memory_used_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).used),
+            utilization=pynvml.nvmlDeviceGetUtilizationRates(handle).gpu / 100,
+        )
+    except pynvml.NVMLError:
+        return Usage(0, 0.0)
+
+
+@functools.cache
+def _handle(uuid: str) -> Any:
+    pynvml.nvmlInit()  # for the life of the process: each costs many milliseconds
+    return pynvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
 def _describe(index: int) -> Gpu:

@@ -78,6 +78,7 @@ class Job:
     finish_tries: int = 0
     owner: str = ""  # digest of the caller's API key; empty without keys
     request_id: str = ""
+    traceparent: str = ""  # the context of its trace; empty while tracing is off
     worker: str = ""
     claim: str = ""  # names one delivery, so that a repeated claim is recognised
     model: str = ""

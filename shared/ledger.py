@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from shared import counters
+from shared.counters import COUNTERS
 from shared.jobs import Job, JobStatus, Priority, encode, is_terminal, sources
 from shared.scripts import Command
 
@@ -123,6 +125,7 @@ def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
         set_={"worker": worker, "step": 0, "drawn_at": 0},
         stamp="started_at",
         lease_seconds=LEASE_SECONDS,
+        stage="queued",
     )
 
 
@@ -147,10 +150,12 @@ def finish(  # noqa: PLR0913 - what is known of the drawing
         set_={"width": width, "height": height, "model": model, "step": steps, "steps": steps},
         stamp="drawn_at",
         lease_seconds=LEASE_SECONDS,
+        stage="denoise",
+        count={counters.STEPS: steps},
     )
 
 
-def refinish(job_id: str, attempt: int, tries: int) -> Command[Moved]:
+def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "") -> Command[Moved]:
     """Finishing stays finishing: the message went out once more, under a new lease."""
     return _move(
         job_id,
@@ -160,16 +165,29 @@ def refinish(job_id: str, attempt: int, tries: int) -> Command[Moved]:
         set_={"finish_tries": tries},
         lease_seconds=LEASE_SECONDS,
         again=True,
+        count=_recovery(reason, JobStatus.FINISHING),
     )
 
 
 def succeed(job_id: str, attempt: int, *, images_expire_at: int, ttl_seconds: int) -> Command[Moved]:
     """Finishing -> succeeded: the images of this attempt are stored."""
-    return _end(job_id, JobStatus.SUCCEEDED, ttl_seconds, attempt, {"images_expire_at": images_expire_at})
+    return _end(
+        job_id, JobStatus.SUCCEEDED, ttl_seconds, attempt, {"images_expire_at": images_expire_at}, stage="finish"
+    )
 
 
-def fail(job_id: str, *, code: str, message: str, ttl_seconds: int, attempt: int | None = None) -> Command[Moved]:
-    return _end(job_id, JobStatus.FAILED, ttl_seconds, attempt, {"error_code": code, "error_message": message})
+def fail(  # noqa: PLR0913 - what is known of the failure
+    job_id: str, *, code: str, message: str, ttl_seconds: int, attempt: int | None = None, reason: str = ""
+) -> Command[Moved]:
+    """`reason`: why its holder was lost, if it was."""
+    return _end(
+        job_id,
+        JobStatus.FAILED,
+        ttl_seconds,
+        attempt,
+        {"error_code": code, "error_message": message},
+        count=_recovery(reason, JobStatus.FAILED),
+    )
 
 
 def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Command[Moved]:
@@ -186,9 +204,15 @@ def expire(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Comm
     return _end(job_id, JobStatus.EXPIRED, ttl_seconds, attempt)
 
 
-def requeue(job_id: str, attempt: int) -> Command[Moved]:
+def requeue(job_id: str, attempt: int, *, reason: str = "") -> Command[Moved]:
     """running, finishing -> queued: its worker is gone, or its pixels are."""
-    return _move(job_id, JobStatus.QUEUED, attempt=attempt, set_={"worker": "", "step": 0, "finish_tries": 0})
+    return _move(
+        job_id,
+        JobStatus.QUEUED,
+        attempt=attempt,
+        set_={"worker": "", "step": 0, "finish_tries": 0},
+        count=_recovery(reason, JobStatus.QUEUED),
+    )
 
 
 def read(job_id: str) -> Command[Reading | None]:
@@ -234,10 +258,24 @@ def _end(  # noqa: PLR0913 - every terminal move goes through here
     attempt: int | None = None,
     set_: dict[str, Any] | None = None,
     flag_from: set[JobStatus] | None = None,
+    stage: str | None = None,
+    count: dict[str, int] | None = None,
 ) -> Command[Moved]:
     return _move(
-        job_id, target, attempt=attempt, set_=set_, stamp="finished_at", ttl_seconds=ttl_seconds, flag_from=flag_from
+        job_id,
+        target,
+        attempt=attempt,
+        set_=set_,
+        stamp="finished_at",
+        ttl_seconds=ttl_seconds,
+        flag_from=flag_from,
+        stage=stage,
+        count={counters.ended(target, (set_ or {}).get("error_code", "")): 1} | (count or {}),
     )
+
+
+def _recovery(reason: str, to: JobStatus) -> dict[str, int]:
+    return {counters.recovered(reason, to): 1} if reason else {}
 
 
 def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/move.lua)
@@ -254,6 +292,8 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
     lease_seconds: float | None = None,
     ttl_seconds: int | None = None,
     again: bool = False,
+    stage: str | None = None,
+    count: dict[str, int] | None = None,
 ) -> Command[Moved]:
     flagged = set(flag_from or ())
     options = {
@@ -269,12 +309,14 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
         "ttl_s": ttl_seconds,
         "again": again or None,
         "max_events": MAX_EVENTS,
+        "stage": counters.stage(stage) if stage else None,
+        "count": count,
     }
     if (ttl_seconds is not None) != is_terminal(target):
         raise ValueError(f"a terminal state, and only that, takes a TTL: {target}")
     return Command(
         "move",
-        (job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET, OWN_QUEUED),
+        (job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET, OWN_QUEUED, COUNTERS),
         (job_id, json.dumps({name: value for name, value in options.items() if value is not None})),
         lambda reply: Moved(Outcome(reply[0].decode()), _job(reply[1:])),
     )

@@ -1,6 +1,7 @@
 """`make serve`: the whole stack on this machine, under supervisord, in the foreground.
 
-Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY, and those of each process.
+Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY,
+METRICS_PORT (the first of several), and those of each process.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class ServeSettings(BaseSettings):
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
     log_format: str | None = None
+    metrics_port: int = Field(0, ge=0, le=65535, description="The finisher's, then the sweeper's, then each worker's.")
 
 
 def main() -> None:
@@ -47,7 +49,8 @@ def main() -> None:
     log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
     gpus = 0 if config.torch_device in ("cpu", "mps") else len(list_gpus())
     (run / "supervisord.conf").write_text(
-        _supervisord(run, verbose=log_format == "text") + redis_program + _stack(max(1, gpus)), encoding="utf-8"
+        _supervisord(run, verbose=log_format == "text") + redis_program + _stack(max(1, gpus), config.metrics_port),
+        encoding="utf-8",
     )
     os.environ |= {"REDIS_URL": redis_url, "LOG_FORMAT": log_format, "PYTHONUNBUFFERED": "1"}
     where = f"http://127.0.0.1:{config.port}"
@@ -114,23 +117,22 @@ pidfile={run / "supervisord.pid"}
 """
 
 
-def _stack(generate_workers: int) -> str:
-    """One group, so that its programs are stopped together, before Redis is."""
+def _stack(generate_workers: int, metrics_port: int) -> str:
+    """One group, so that its programs are stopped together, before Redis is. Each has a port for its metrics."""
     modules = {
-        "api": "api.main",
-        "generate": "worker.generate",
         "finish": "worker.finish.main",
         "sweeper": "worker.sweeper",
+        **{f"generate-{number}": "worker.generate" for number in range(generate_workers)},
+        "api": "api.main",
     }
     programs = "".join(
         f"""
 [program:{name}]
 command={sys.executable} -m {module}
-numprocs={generate_workers if name == "generate" else 1}
-process_name=%(program_name)s-%(process_num)d
+environment=METRICS_PORT="{metrics_port and metrics_port + number}"
 {_policy(STOP_SECONDS)}
 """
-        for name, module in modules.items()
+        for number, (name, module) in enumerate(modules.items())
     )
     return f"{programs}\n[group:stack]\nprograms={','.join(modules)}\npriority=10\n"
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+VERSION = "2.0.0"
 CPU_MODEL_NAME = "logo-mini"
 FLUX_DEV = "black-forest-labs/FLUX.1-dev"
 
@@ -21,6 +22,9 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] = "json"
     result_ttl_seconds: int = Field(3600, ge=1, le=7 * 86400, description="How long images are kept.")
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
+    otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: there are none.")
+    metrics_host: str = Field("127.0.0.1", description="Where each worker and sweeper serves /metrics and /health.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="0: not at all. The API has /metrics on its own port.")
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class WorkerInfo:
     memory_reserved_bytes: int = 0
     memory_total_bytes: int = 0
     job_id: str = ""
+    gpu_memory_used_bytes: int = 0  # of the whole card, whoever took it
+    gpu_utilization: float = 0.0  # 0 to 1
 
 
 def _key(name: str) -> str:
@@ -51,4 +53,16 @@ async def live(client: redis.asyncio.Redis) -> list[WorkerInfo]:
     """By name; a worker that has not been heard of for ALIVE_SECONDS is not among them."""
     names = sorted(cast("list[bytes]", await client.zrange(WORKERS, 0, -1)))
     found = await client.mget([_key(name.decode()) for name in names]) if names else []
-    return [WorkerInfo(**json.loads(item)) for item in found if item]
+    return [_parse(item) for item in found if item]
+
+
+def find(client: redis.Redis, name: str) -> WorkerInfo | None:
+    """One worker, if it lives."""
+    found = cast("bytes | None", client.get(_key(name)))
+    return _parse(found) if found else None
+
+
+def _parse(item: bytes | str) -> WorkerInfo:
+    """Without the fields that a later version added."""
+    known = {field.name for field in fields(WorkerInfo)}
+    return WorkerInfo(**{name: value for name, value in json.loads(item).items() if name in known})

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from shared import logging, settings
-from shared.connection import patient_client
+from shared import exporter, logging, metrics, settings, tracing, workers
+from shared.connection import UNAVAILABLE, patient_client
+from shared.gpus import Usage, usage
 from shared.queue import GENERATE, LOADING, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
 from shared.workers import WorkerInfo, retire
@@ -26,7 +28,10 @@ from worker.settings import WorkerSettings
 from worker.task import JobTask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery import Celery
+    from prometheus_client.core import Metric
 
     from shared.gpus import Gpu
 
@@ -40,8 +45,12 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "generate")
+    figures = OwnFigures(config.redis_url)
+    # Before the wait for a card, so that a worker that waits is known to be well.
+    exporter.serve(config, "generate", readiness.trouble, figures.collect)
     gpu = None if config.torch_device in ("cpu", "mps") else take_gpu(config.gpu_lock_dir, config.gpu)
-    name = f"generate-{gpu.uuid[4:12] if gpu else os.getpid()}@{socket.gethostname()}"
+    name = worker_name(gpu)
+    figures.name = name
     app = make_celery(config.redis_url)
     app.conf.worker_proc_alive_timeout = LOAD_TIMEOUT_SECONDS
     app.steps["consumer"].add(readiness.Gate)
@@ -69,6 +78,27 @@ def main() -> None:
     )
     worker.start()
     raise SystemExit(worker.exitcode or 0)
+
+
+def worker_name(gpu: Gpu | None) -> str:
+    """Shown by Flower, /health and the metrics: which card, and where; stays the same for a card on a host."""
+    card = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower().removeprefix("nvidia ")).strip("-") if gpu else "cpu"
+    return f"generate-{card}-{gpu.uuid[4:12] if gpu else os.getpid()}@{socket.gethostname()}"
+
+
+class OwnFigures:
+    """The child's numbers reach the parent's exporter by its heartbeat, which it sends to Redis anyway."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.name = ""  # until there is a card
+        self._client = patient_client(redis_url, outage_seconds=0)
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            info = workers.find(self._client, self.name) if self.name else None
+        except UNAVAILABLE:
+            info = None
+        yield from metrics.of_workers([info] if info else [])
 
 
 def _keep_our_logging() -> None:
@@ -102,6 +132,7 @@ def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> No
 
     def describe() -> WorkerInfo:
         device = model.device()
+        used = usage(gpu.uuid) if gpu and device.type == "cuda" else Usage(0, 0.0)
         return WorkerInfo(
             name=name,
             ready=ready,
@@ -113,10 +144,14 @@ def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> No
             memory_reserved_bytes=device.memory_reserved_bytes,
             memory_total_bytes=device.memory_total_bytes,
             job_id=generator.job_id,
+            gpu_memory_used_bytes=used.memory_used_bytes,
+            gpu_utilization=used.utilization,
         )
 
-    heartbeat = Heartbeat(hasty, describe)
+    heartbeat = Heartbeat(hasty, describe, readiness.beat)
     heartbeat.start()
+    tracing.configure(config.otel_exporter_otlp_endpoint, "generate")
+    signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: retire(hasty, name), weak=False)
     model.setup()
     ready = True

@@ -8,7 +8,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from shared import ledger
+from shared import counters, ledger, tracing
 from shared.images import store_pixels
 from shared.ledger import Hold, Outcome
 from shared.logging import get_logger
@@ -65,11 +65,18 @@ class Generator:
             return
         self.job_id = job_id
         try:
-            with Lease(self._lease_jobs, job, self._settings.stall_seconds) as lease:
+            if job.attempt == 1:
+                tracing.past("job.queued", job.traceparent, job.created_at, job.started_at)
+            with (
+                tracing.span("job.generate", job.traceparent, job_id=job_id, attempt=job.attempt),
+                Lease(self._lease_jobs, job, self._settings.stall_seconds) as lease,
+            ):
                 self._hand_over(job, self._denoise(job, lease), lease.steps)
         except Stopped as stopped:
             self._stop(job, stopped.hold)
         except GenerationError as error:
+            if error.code == counters.OUT_OF_MEMORY:
+                counters.count(self._jobs.client, counters.OUT_OF_MEMORY)
             self._fail(job_id, job.attempt, error.code, str(error))
         finally:
             self.job_id = ""
@@ -84,7 +91,8 @@ class Generator:
         )
         start = time.perf_counter()
         try:
-            pixels = self._model.generate(drawing, lease.step)
+            with tracing.span("job.denoise", size=drawing.size):
+                pixels = self._model.generate(drawing, lease.step)
         except (Stopped, GenerationError):
             raise
         except DeviceLost:

@@ -20,10 +20,11 @@ log = get_logger(__name__)
 
 
 class Heartbeat(threading.Thread):
-    def __init__(self, client: redis.Redis, describe: Callable[[], WorkerInfo]) -> None:
+    def __init__(self, client: redis.Redis, describe: Callable[[], WorkerInfo], beat: Callable[[], None]) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._client = client
         self._describe = describe
+        self._tell_parent = beat
         self._parent = os.getppid()
         self._now = threading.Event()
 
@@ -33,6 +34,8 @@ class Heartbeat(threading.Thread):
 
     def run(self) -> None:
         while True:
+            # First, because Redis may let it wait.
+            self._tell_parent()
             try:
                 workers.publish(self._client, self._describe())
             except UNAVAILABLE as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
@@ -19,10 +20,13 @@ from shared.queue import GENERATE
 
 log = get_logger(__name__)
 CHECK_SECONDS = 0.25
+# The child beats every 2 s; one that waits for Redis, for 25 s at the most.
+STUCK_SECONDS = 45.0
 
 # Made in the parent before it forks: the process id of the child whose model is warm; negative while it loads; or 0.
 _warm_pid = RawValue("i", 0)
 _ending = RawValue("b", 0)
+_beat_at = RawValue("d", 0.0)  # by the machine's monotonic clock
 _consumers: list[Any] = []  # the parent's one, once it runs
 
 
@@ -30,7 +34,35 @@ def announce(pid: int) -> None:
     """Called by the child: its process id, negative while it loads."""
     if _ending.value:
         os._exit(0)  # the pool replaced a child that was ended below, before it knew of the shutdown
+    beat()
     _warm_pid.value = pid
+
+
+def beat() -> None:
+    """Called by the child every few seconds."""
+    _beat_at.value = time.monotonic()
+
+
+def trouble() -> str:
+    """What is wrong with the warm child, in a few words; empty: nothing, or there is none. One that loads has the time
+    that Celery gives it (worker_proc_alive_timeout), one that hangs in a step has STALL_SECONDS.
+    """
+    pid = _warm_pid.value
+    if pid <= 0:
+        return ""
+    if not exists(pid):
+        return f"the child {pid} is gone"
+    silent = time.monotonic() - _beat_at.value
+    return f"the child {pid} has not beaten for {silent:.0f} s" if silent > STUCK_SECONDS else ""
+
+
+def exists(pid: int) -> bool:
+    """Of a child of this process; without collecting its exit status, which is its pool's business."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def end_loading_child() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import ledger
+from shared import counters, ledger, tracing
 from shared.jobs import JobStatus
 from shared.ledger import MAX_ATTEMPTS
 from shared.logging import get_logger
@@ -37,8 +37,13 @@ class Recovery:
             self._draw_again(job, reason)
 
     def publish(self, job: Job, reason: str) -> None:
-        send_generate(self._celery, job.id, job.request_id, job.priority)
+        self._send(job)
+        counters.count(self._jobs.client, counters.recovered(reason, job.status))
         log.info("job.published_again", reason=reason)
+
+    def _send(self, job: Job) -> None:
+        with tracing.span("job.publish", job.traceparent, job_id=job.id):
+            send_generate(self._celery, job.id, job.request_id, job.priority)
 
     def _draw_again(self, job: Job, reason: str) -> None:
         if job.cancel_requested:
@@ -46,12 +51,12 @@ class Recovery:
             log.info("job.canceled", outcome=moved.outcome)
         elif job.attempt >= MAX_ATTEMPTS:
             self._fail_poisonous(job, reason)
-        elif self._jobs.run(ledger.requeue(job.id, job.attempt)).outcome.holds:
+        elif self._jobs.run(ledger.requeue(job.id, job.attempt, reason=reason)).outcome.holds:
             log.warning("job.requeued", reason=reason, attempt=job.attempt, worker=job.worker)
-            send_generate(self._celery, job.id, job.request_id, job.priority)
+            self._send(job)
 
     def _finish_again(self, job: Job, reason: str) -> None:
-        moved = self._jobs.run(ledger.refinish(job.id, job.attempt, job.finish_tries + 1))
+        moved = self._jobs.run(ledger.refinish(job.id, job.attempt, job.finish_tries + 1, reason=reason))
         if moved.outcome.holds:
             send_finish(self._celery, job.id, job.request_id)
             log.warning("job.finish_published_again", reason=reason, tries=job.finish_tries + 1)
@@ -59,7 +64,9 @@ class Recovery:
     def _fail_poisonous(self, job: Job, reason: str) -> None:
         message = f"the job was given up after {job.attempt} attempts"
         moved = self._jobs.run(
-            ledger.fail(job.id, code="poison", message=message, ttl_seconds=self._ttl, attempt=job.attempt)
+            ledger.fail(
+                job.id, code="poison", message=message, ttl_seconds=self._ttl, attempt=job.attempt, reason=reason
+            )
         )
         if moved.outcome.holds:
             log.error("job.failed", code="poison", reason=reason, attempt=job.attempt)

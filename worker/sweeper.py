@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import LockError
 
-from shared import ledger, logging, settings
+from shared import exporter, ledger, logging, metrics, settings, tracing
 from shared.connection import UNAVAILABLE, patient_client
 from shared.jobs import JobStatus
 from shared.ledger import LEASE_SECONDS
@@ -23,7 +23,10 @@ from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from celery import Celery
+    from prometheus_client.core import Metric
     from redis.lock import Lock
 
     from shared.jobs import Job
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.get_logger(__name__)
 SWEEP_SECONDS = 2.0
 LOCK_SECONDS = 10.0
+# A turn in which Redis does not answer takes up to a minute.
+STUCK_SECONDS = 120.0
 # A message is neither in a list nor claimed for a moment while it is delivered; twice missing is missing.
 MESSAGE_CHECK_SECONDS = 5.0
 
@@ -81,7 +86,26 @@ class Sweeper:
         return [reading.job for reading in readings if reading]
 
 
+class Watch:
+    """When the loop last came round, and when it last swept; for /metrics and /health."""
+
+    def __init__(self) -> None:
+        self.turned_at = time.monotonic()
+        self.leads = False
+        self.swept_at = 0.0  # seconds since the epoch
+
+    def trouble(self) -> str:
+        silent = time.monotonic() - self.turned_at
+        return f"no turn of the loop for {silent:.0f} s" if silent > STUCK_SECONDS else ""
+
+    def collect(self) -> Iterator[Metric]:
+        yield metrics.SWEEPER_LEADS.family([((), self.leads)])
+        yield metrics.SWEEPER_LAST.family([((), self.swept_at)])
+
+
 def run(config: WorkerSettings) -> None:
+    watch = Watch()
+    exporter.serve(config, "sweeper", watch.trouble, watch.collect)
     # No retries: an outage must be seen, because leases ran out in it that their holders could not renew.
     client = patient_client(config.redis_url, outage_seconds=0)
     sweeper = Sweeper(Ledger(client), make_celery(config.redis_url), config.job_ttl_seconds)
@@ -89,9 +113,12 @@ def run(config: WorkerSettings) -> None:
     trusted_from = time.monotonic() + LEASE_SECONDS
     try:
         while True:
+            watch.turned_at = time.monotonic()
             try:
-                if _leads(lock):
+                watch.leads = _leads(lock)
+                if watch.leads:
                     sweeper.sweep(leases=time.monotonic() >= trusted_from)
+                    watch.swept_at = time.time()
             except LockError:
                 log.info("sweeper.lost_lead")
             except UNAVAILABLE as error:
@@ -118,6 +145,7 @@ def _leads(lock: Lock) -> bool:
 def main() -> None:
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "sweeper")
+    tracing.configure(config.otel_exporter_otlp_endpoint, "sweeper")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run(config)
 

@@ -13,12 +13,12 @@ from api.openapi import errors_of
 from shared import ledger, workers
 from shared.connection import UNAVAILABLE
 from shared.errors import ServiceUnavailable
+from shared.settings import VERSION
 
 if TYPE_CHECKING:
     from shared.workers import WorkerInfo
 
 router = APIRouter(tags=["service"])
-VERSION = "2.0.0"
 _PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
 
 

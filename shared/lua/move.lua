@@ -2,7 +2,7 @@
 -- Moves a job from one state to another: an atomic compare-and-set. Allowed at maxmemory: it ends jobs and frees memory.
 -- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
 --       6 raw pixels, less ':' and the attempt  7 forget zset (member: "job_id owner", score: when the record goes)
---       8 prefix of the sets of queued jobs, less ':' and the owner
+--       8 prefix of the sets of queued jobs, less ':' and the owner  9 counters hash (shared/counters.py)
 -- ARGV  1 job id  2 the move as a JSON object:
 --         to           the state to enter
 --         from         the states it may be entered from
@@ -15,6 +15,8 @@
 --         lease_ms     lease to hold from now on; absent: none
 --         ttl_s        life of the record from now on; absent: as it was
 --         max_events   bound of the events stream
+--         count        what to add to counters, by field
+--         stage        {name, since, bounds}: counts the time (ms) from the record's field `since` to now
 -- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | missing
 local move = cjson.decode(ARGV[2])
 local function has(list, value)
@@ -75,6 +77,22 @@ else
   redis.call('ZREM', KEYS[3], ARGV[1])
 end
 if status == 'finishing' and move.to ~= 'finishing' then redis.call('UNLINK', KEYS[6] .. ':' .. attempt) end
+for field, by in pairs(move.count or {}) do
+  redis.call('HINCRBY', KEYS[9], field, string.format('%.0f', by))
+end
+-- How long a job was queued is known of its first attempt only: a later one was drawn meanwhile.
+if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
+  local took = math.max(0, now - redis.call('HGET', KEYS[1], move.stage.since))
+  local bucket = '+Inf'
+  for _, bound in ipairs(move.stage.bounds) do
+    if took <= bound then
+      bucket = string.format('%.0f', bound)
+      break
+    end
+  end
+  redis.call('HINCRBY', KEYS[9], 'stage:' .. move.stage.name .. ':' .. bucket, 1)
+  redis.call('HINCRBY', KEYS[9], 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took))
+end
 if move.ttl_s then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('EXPIRE', KEYS[1], move.ttl_s)

@@ -163,3 +163,18 @@ def stack(tmp_path_factory):
     shared.start()
     yield shared
     shared.close()
+
+
+@pytest.fixture(scope="module")
+def start_stack():
+    """For a stack of a module's own, with its own settings."""
+    stacks = []
+
+    def _start(directory, **env):
+        stacks.append(Stack(directory, **{"PORT": str(free_port()), "WARMUP_SIZE": "64"} | env))
+        stacks[-1].start()
+        return stacks[-1]
+
+    yield _start
+    for stack in stacks:
+        stack.close()

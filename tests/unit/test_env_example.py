@@ -15,7 +15,7 @@ EXAMPLE = ROOT / ".env.example"
 KINDS = (ApiSettings, WorkerSettings, ServeSettings)
 SETTINGS = {name.upper() for kind in KINDS for name in kind.model_fields}
 # What the compose file itself decides: its own Redis, its own volumes.
-NOT_IN_COMPOSE = {"REDIS_URL", "DATA_DIR", "GPU_LOCK_DIR"}
+NOT_IN_COMPOSE = {"REDIS_URL", "DATA_DIR", "GPU_LOCK_DIR", "METRICS_HOST", "METRICS_PORT"}
 
 
 def documented() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shared import ledger
+from shared import ledger, tracing
 from shared.images import drop_images, load_pixels, store_images
 from shared.jobs import JobStatus
 from shared.logging import get_logger
@@ -36,7 +36,10 @@ class Finisher:
             log.info("finish.skipped", status=reading and reading.job.status)
             return
         job = reading.job
-        with Lease(self._lease_jobs, job, self._settings.stall_seconds):
+        with (
+            tracing.span("job.finish", job.traceparent, job_id=job.id, attempt=job.attempt),
+            Lease(self._lease_jobs, job, self._settings.stall_seconds),
+        ):
             self._finish(job)
 
     def _finish(self, job: Job) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 from celery import signals
 
-from shared import logging, settings
+from shared import exporter, logging, settings, tracing
 from shared.connection import patient_client
 from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
-from worker import fate
+from worker import fate, readiness
 from worker.finish.finisher import Finisher
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
@@ -28,6 +28,8 @@ def main() -> None:
 
     @signals.worker_process_init.connect(weak=False)
     def set_up_child(**_: Any) -> None:
+        tracing.configure(config.otel_exporter_otlp_endpoint, "finish")
+        signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
         jobs = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
         lease_jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
         app.finisher = Finisher(jobs, lease_jobs, Recovery(jobs, app, config.job_ttl_seconds), config)
@@ -49,6 +51,12 @@ def main() -> None:
         without_gossip=True,
         without_mingle=True,
     )
+
+    def trouble() -> str:
+        children = [process.pid for process in worker.pool._pool._pool] if worker.pool else []  # noqa: SLF001 - no public list
+        return "" if any(map(readiness.exists, children)) else "there is no child"
+
+    exporter.serve(config, "finish", trouble)
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 

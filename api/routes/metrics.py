@@ -1,0 +1,70 @@
+"""What Prometheus scrapes: this process's requests, and the queue, workers, counters and memory that all share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
+from shared import metrics, workers
+from shared.connection import UNAVAILABLE
+from shared.snapshot import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.core import Metric
+
+    from api.deps import Services
+
+router = APIRouter(tags=["service"])
+
+
+class _Fixed:
+    """What was read before: collectors cannot wait for Redis on the event loop."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def scrape(request: Request, services: Deps) -> Response:
+    """For Prometheus. It holds no prompt, job id or key."""
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    everything = CollectorRegistry()
+    everything.register(services.http.registry)
+    everything.register(_Fixed(await _shared(services)))
+    ProcessCollector(registry=everything)
+    PlatformCollector(registry=everything)
+    return Response(encode(everything), media_type=content_type)
+
+
+async def _shared(services: Services) -> list[Metric]:
+    families = [metrics.build_info("api")]
+    try:
+        live = await workers.live(services.client)
+        state = await snapshot(services.client)
+    except UNAVAILABLE:
+        return [*families, metrics.REDIS_UP.family([((), 0)])]
+    return [
+        *families,
+        metrics.REDIS_UP.family([((), 1)]),
+        metrics.REDIS_USED.family([((), state.redis_used_bytes)]),
+        metrics.REDIS_MAX.family([((), state.redis_max_bytes)]),
+        metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
+        metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
+        metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),
+        *metrics.of_counters(state.counters),
+        *metrics.of_workers(live),
+    ]
+
+
+def _lag_seconds(newest: str, read: str) -> float:
+    """Both are ids of the stream: milliseconds of the Redis server's clock, a dash, a number."""
+    return max(0, int((newest or "0-0").partition("-")[0]) - int(read.partition("-")[0])) / 1000

@@ -1,0 +1,46 @@
+"""The compose file by the Compose specification's schema, and what the services rely on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+SERVICES = yaml.safe_load(COMPOSE.read_text())["services"]
+
+
+def check(path):
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_it_is_valid_for_compose_v2(tmp_path):
+    result = check(COMPOSE)
+    assert result.returncode == 0, result.stdout
+    wrong = yaml.safe_load(COMPOSE.read_text())
+    wrong["services"]["api"]["replicaz"] = 2
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    assert check(tmp_path / "wrong.json").returncode == 1
+
+
+def test_only_the_api_is_reached_from_elsewhere():
+    published = {name: service.get("ports", []) for name, service in SERVICES.items()}
+    outside = {name for name, ports in published.items() for port in ports if not port.startswith("127.0.0.1:")}
+    assert outside == {"api"}
+
+
+@pytest.mark.parametrize("name", ["api", "generate", "finish", "sweeper"])
+def test_what_serves_is_watched_and_started_again(name):
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert "test" in SERVICES[name]["healthcheck"]
+    assert SERVICES[name]["init"] is True
+
+
+def test_what_it_mounts_from_here_exists():
+    mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume[0] == "."]
+    assert mounted
+    assert [volume for volume in mounted if not (ROOT / volume.partition(":")[0]).exists()] == []
