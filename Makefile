@@ -34,10 +34,10 @@ test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real proces
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
-JOBS    ?= 200
+JOBS    ?= 100000
 SECONDS ?= 300
 SEED    ?= 1
-chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load (JOBS, SECONDS, SEED), print faults and findings
+chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED), print what was found
 	CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
 
 check: $(VENV)/.ready  ## ruff, mypy, import-linter, and that the lock matches pyproject.toml

@@ -91,6 +91,15 @@ class Stack:
         except psutil.Error:
             return False
 
+    @property
+    def redis_url(self):
+        return psutil.Process(self.process.pid).environ()["REDIS_URL"]
+
+    def generate_processes(self):
+        """The generate worker's parent, and its child: the process that holds the model."""
+        (parent,) = [p for p in self.processes("worker.generate") if p.ppid() == self.process.pid]
+        return parent, parent.children()[0]
+
     def submit(self, **body):
         response = self.http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [64]} | body)
         assert response.status_code == 202, response.text
