@@ -29,7 +29,7 @@ serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DAT
 	@exec $(BIN)/python -m shared.serve
 
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
-	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos"
+	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos and not slow"
 
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu

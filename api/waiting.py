@@ -36,6 +36,13 @@ class Waiting:
         self._jobs = jobs
         self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
         self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
+        self.released = False
+
+    def release(self) -> None:
+        """The process is about to end: every wait, and each that is yet to come, ends with the job as it is."""
+        self.released = True
+        for woken in {future for futures in self._waiters.values() for future in futures}:
+            woken.cancel()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -56,8 +63,9 @@ class Waiting:
             reading = await self._jobs.run(ledger.read(job_id))
             if reading is None or reading.job.is_terminal:
                 return reading
-            await asyncio.wait([woken], timeout=seconds)
-            if woken.done():
+            if not self.released:
+                await asyncio.wait([woken], timeout=seconds)
+            if woken.done() and not woken.cancelled():
                 return woken.result()
             return await self._jobs.run(ledger.read(job_id))
         finally:

@@ -93,23 +93,23 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
 
 
 def send_generate(app: Celery, job_id: str, request_id: str, priority: Priority = Priority.NORMAL) -> None:
-    _send(app, GENERATE, job_id, request_id, task_id=job_id, priority=priority)
+    _send(app, GENERATE, job_id, request_id, task_id=job_id, priority=PRIORITIES[priority])
 
 
-def send_finish(app: Celery, job_id: str, request_id: str) -> None:
-    _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish")
+def send_finish(app: Celery, job_id: str, request_id: str, *, outage_seconds: int = 0) -> None:
+    """Tried for about `outage_seconds` where Redis is away; 0: for less than a second."""
+    patience = {"max_retries": outage_seconds, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 1}
+    options: dict[str, Any] = {"retry_policy": patience} if outage_seconds else {}
+    _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish", **options)
 
 
-def _send(  # noqa: PLR0913 - a message's parts
-    app: Celery, queue: str, job_id: str, request_id: str, *, task_id: str, priority: Priority = Priority.NORMAL
-) -> None:
+def _send(app: Celery, queue: str, job_id: str, request_id: str, **options: Any) -> None:
     app.send_task(
         queue,
         kwargs={"job_id": job_id, "version": RECORD_VERSION},
-        task_id=task_id,
         queue=queue,
-        priority=PRIORITIES[priority],
         headers={"request_id": request_id},
+        **options,
     )
 
 
