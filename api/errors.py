@@ -30,6 +30,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.QueueFull: 429,
     errors.TooManyQueued: 429,
     errors.TooManyStreams: 429,
+    errors.TooManyRequests: 429,
     errors.ServiceUnavailable: 503,
     errors.StillRunning: 504,
     errors.GenerationFailed: 500,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from api.app import create_app
+from api.http_protocol import BoundedProtocol
 from api.settings import ApiSettings
 from shared import logging, settings
 
@@ -30,7 +31,7 @@ class Server(uvicorn.Server):
                 port=config.port,
                 # Not uvloop: it raises RuntimeError, not OSError, on a connection that Redis closed (docs/decisions).
                 loop="asyncio",
-                http="httptools",
+                http=BoundedProtocol,
                 log_config=None,
                 access_log=False,
                 server_header=False,
