@@ -15,6 +15,7 @@ from api.auth import Keys, is_loopback
 from api.body_limit import BodyLimit
 from api.deps import Services
 from api.following import Following
+from api.memory_check import warn_of_small_memory
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo
 from api.submission import Submission
@@ -45,6 +46,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         if not keys.needed and not is_loopback(settings.host):
             # Critical, because it must be seen at every LOG_LEVEL.
             log.critical("api.open", hint="anyone who reaches this port can draw; set API_KEYS to ask for a key")
+        await warn_of_small_memory(client, settings)
         async with waiting.running():
             yield
         await client.aclose()
