@@ -39,7 +39,7 @@ class Waiting:
         self.released = False
 
     def release(self) -> None:
-        """The process is about to end: every wait, and each that is yet to come, ends with the job as it is."""
+        """The process is about to end: every wait, and each that is yet to come, ends with the job as it was read."""
         self.released = True
         for woken in {future for futures in self._waiters.values() for future in futures}:
             woken.cancel()
@@ -65,7 +65,10 @@ class Waiting:
                 return reading
             if not self.released:
                 await asyncio.wait([woken], timeout=seconds)
-            if woken.done() and not woken.cancelled():
+            if self.released:
+                # Not read again: the answer must leave at once, and Redis may be away just now.
+                return woken.result() if woken.done() and not woken.cancelled() else reading
+            if woken.done():
                 return woken.result()
             return await self._jobs.run(ledger.read(job_id))
         finally:

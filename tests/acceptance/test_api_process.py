@@ -38,12 +38,14 @@ class Api:
             assert http.get("/health/live").is_success
 
     def held(self, method, path, **options):
-        """The call in a thread; `join` and read `.answer`."""
+        """The call in a thread; `join` and read `.answer`, which is None where there was none."""
 
         def call():
-            thread.answer = httpx.request(method, self.url + path, timeout=60, **options)
+            with contextlib.suppress(httpx.TransportError):
+                thread.answer = httpx.request(method, self.url + path, timeout=60, **options)
 
         thread = threading.Thread(target=call)
+        thread.answer = None
         thread.start()
         return thread
 
@@ -77,6 +79,11 @@ def until_queued(client, count):
     )
 
 
+def _assert_reads(client, count):
+    calls = client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+    assert calls >= count
+
+
 def _assert_queued(client, count):
     assert client.zcard(QUEUED) == count
 
@@ -103,6 +110,30 @@ def test_a_deploy_answers_the_calls_that_are_held(new_api, client, signals):
         "2",
     )
     assert error["details"]["url"].startswith("/api/jobs/")
+
+
+def test_a_deploy_while_redis_hangs_answers_them_too(tmp_path, own_valkey):
+    api = Api(tmp_path, own_valkey.url)
+    try:
+        job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
+        with own_valkey.client() as client:
+            client.config_resetstat()
+            wait = api.held("GET", f"/api/jobs/{job['id']}?wait=60")
+            # Read twice: once to see whose it is, once as its wait begins.
+            Retry(ConstantBackoff(0.02), 500, supported_errors=(AssertionError,)).call_with_retry(
+                lambda: _assert_reads(client, 2), lambda _: None
+            )
+            own_valkey.process.send_signal(signal.SIGSTOP)
+        reads = [api.held("GET", f"/api/jobs/{job['id']}") for _ in range(4)]
+        api.process.send_signal(signal.SIGTERM)
+        for thread in (wait, *reads):
+            thread.join(10)
+        assert (wait.answer.status_code, wait.answer.json()["status"]) == (200, "queued")
+        assert {thread.answer.status_code for thread in reads if thread.answer} <= {503}
+    finally:
+        own_valkey.process.send_signal(signal.SIGCONT)
+        api.process.kill()
+        api.process.wait()
 
 
 def connection(api, *, receive_buffer=None):

@@ -12,7 +12,7 @@ from clients import Client, Watcher
 from memory import Memory
 from nemesis import PARTS, Nemesis
 
-CLIENTS = 24
+CLIENTS = 40
 PROGRESS_SECONDS = 30
 # So short that images expire while clients still come back for them.
 RESULT_TTL_SECONDS = "300"
@@ -98,7 +98,7 @@ def test_the_long_run(new_stack):
         jobs=jobs,
         seconds=seconds,
         seed=seed,
-        gap_seconds=(1, 6),
+        gap_seconds=(2, 7),
         pause_seconds=(5, 30),
         rounds=3,
     )
