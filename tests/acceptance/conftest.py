@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -141,6 +143,35 @@ class Stack:
         return [event for event in map(json.loads, lines) if fields.items() <= event.items()]
 
 
+class Api:
+    """The API as a process of its own, without workers."""
+
+    def __init__(self, directory, redis_url, **env):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = directory / "api.log"
+        settings = {"REDIS_URL": redis_url, "HOST": "127.0.0.1", "PORT": str(self.port), "LOG_FORMAT": "json"} | env
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "api.main"], env=os.environ | settings, stdout=log, stderr=log
+            )
+        transport = httpx.HTTPTransport(retries=8)
+        with httpx.Client(transport=transport, base_url=self.url) as http:
+            assert http.get("/health/live").is_success
+
+    def held(self, method, path, **options):
+        """The call in a thread; `join` and read `.answer`, which is None where there was none."""
+
+        def call():
+            with contextlib.suppress(httpx.TransportError):
+                thread.answer = httpx.request(method, self.url + path, timeout=60, **options)
+
+        thread = threading.Thread(target=call)
+        thread.answer = None
+        thread.start()
+        return thread
+
+
 def _command(process):
     try:
         return process.cmdline()
@@ -172,3 +203,23 @@ def stack(tmp_path_factory):
     shared.start()
     yield shared
     shared.close()
+
+
+@pytest.fixture(scope="session")
+def start_api():
+    """(directory, Redis's URL, settings) -> the API alone, which its caller kills."""
+    return Api
+
+
+@pytest.fixture
+def new_api(tmp_path, valkey):
+    started = []
+
+    def new(**env):
+        started.append(Api(tmp_path, valkey.url, **env))
+        return started[-1]
+
+    yield new
+    for api in started:
+        api.process.kill()
+        api.process.wait()

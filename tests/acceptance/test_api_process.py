@@ -4,9 +4,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
 
@@ -18,59 +15,17 @@ from redis.retry import Retry
 from shared import ledger
 from shared.images import store_images
 from shared.ledger import QUEUED
-from shared.serve import free_port
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
 
-class Api:
-    def __init__(self, directory, redis_url, **env):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = directory / "api.log"
-        settings = {"REDIS_URL": redis_url, "HOST": "127.0.0.1", "PORT": str(self.port), "LOG_FORMAT": "json"} | env
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "api.main"], env=os.environ | settings, stdout=log, stderr=log
-            )
-        transport = httpx.HTTPTransport(retries=8)
-        with httpx.Client(transport=transport, base_url=self.url) as http:
-            assert http.get("/health/live").is_success
-
-    def held(self, method, path, **options):
-        """The call in a thread; `join` and read `.answer`, which is None where there was none."""
-
-        def call():
-            with contextlib.suppress(httpx.TransportError):
-                thread.answer = httpx.request(method, self.url + path, timeout=60, **options)
-
-        thread = threading.Thread(target=call)
-        thread.answer = None
-        thread.start()
-        return thread
-
-
 @pytest.fixture(scope="module")
-def api(tmp_path_factory, valkey_server):
+def api(tmp_path_factory, valkey_server, start_api):
     """One for the tests that leave it as they found it."""
-    shared = Api(tmp_path_factory.mktemp("api"), valkey_server.url)
+    shared = start_api(tmp_path_factory.mktemp("api"), valkey_server.url)
     yield shared
     shared.process.kill()
     shared.process.wait()
-
-
-@pytest.fixture
-def new_api(tmp_path, valkey):
-    started = []
-
-    def new(**env):
-        started.append(Api(tmp_path, valkey.url, **env))
-        return started[-1]
-
-    yield new
-    for api in started:
-        api.process.kill()
-        api.process.wait()
 
 
 def until_queued(client, count):
@@ -112,8 +67,8 @@ def test_a_deploy_answers_the_calls_that_are_held(new_api, client, signals):
     assert error["details"]["url"].startswith("/api/jobs/")
 
 
-def test_a_deploy_while_redis_hangs_answers_them_too(tmp_path, own_valkey):
-    api = Api(tmp_path, own_valkey.url)
+def test_a_deploy_while_redis_hangs_answers_them_too(tmp_path, own_valkey, start_api):
+    api = start_api(tmp_path, own_valkey.url)
     try:
         job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
         with own_valkey.client() as client:
