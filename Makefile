@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-gpu chaos check format bench bench-gpu lock clean
+.PHONY: help demo serve test test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,16 +29,26 @@ serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DAT
 	@exec $(BIN)/python -m shared.serve
 
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
-	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos"
+	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos and not slow"
 
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
-JOBS    ?= 200
+JOBS    ?= 100000
 SECONDS ?= 300
 SEED    ?= 1
-chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load (JOBS, SECONDS, SEED), print faults and findings
+chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED), print what was found
 	CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
+
+CASES ?= 5000
+fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures
+	FUZZ_CASES=$(CASES) $(BIN)/python -m pytest -m slow -s tests/acceptance/fuzz
+
+test-slow: $(VENV)/.ready  ## what takes minutes: Redis away for 30 s at each stage, the fuzzing
+	$(BIN)/python -m pytest -m slow
+
+audit: $(VENV)/.ready  ## known vulnerabilities of the pinned versions; needs PyPI's JSON interface
+	$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --no-deps --requirement constraints.txt
 
 check: $(VENV)/.ready  ## ruff, mypy, import-linter, and that the lock matches pyproject.toml
 	$(BIN)/ruff check .
@@ -64,4 +74,4 @@ lock: $(VENV)/.ready   ## resolve pyproject.toml into constraints.txt (metadata 
 	@$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --group pyproject.toml:dev -o $(CONSTRAINTS)
 
 clean:           ## remove the environment, caches, data and output
-	rm -rf $(VENV) out data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) out data .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from typing import TYPE_CHECKING
@@ -49,6 +50,14 @@ class AccessLog:
 
         try:
             await self.app(scope, receive, remember)
+        except asyncio.CancelledError:
+            # The process ends and has waited for this call as long as it may; without an answer it would be a bare 500.
+            if not status:
+                answer = respond(
+                    503, "service_unavailable", "the server restarts; try again", headers={"Retry-After": "2"}
+                )
+                await answer(scope, receive, remember)
+            raise
         except Exception:
             log.exception("request.failed", method=scope["method"], path=scope["path"])
             if status:

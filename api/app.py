@@ -6,16 +6,18 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from api import errors
 from api.access_log import AccessLog, is_sane_request_id
-from api.auth import Keys
+from api.auth import Keys, is_loopback
 from api.body_limit import BodyLimit
 from api.deps import Services
 from api.following import Following
+from api.memory_check import warn_of_small_memory
 from api.metrics import HttpMetrics
+from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics
 from api.submission import Submission
 from api.waiting import Waiting
@@ -41,11 +43,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
     waiting = Waiting(settings.redis_url, ledger)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
+    keys = Keys(settings.api_keys, settings.api_keys_file)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if not settings.api_keys:
-            log.warning("api.open", hint="anyone who reaches this port can draw; set API_KEYS to ask for a key")
+        if not keys.needed and not is_loopback(settings.host):
+            # Critical, because it must be seen at every LOG_LEVEL.
+            log.critical("api.open", hint="anyone who reaches this port can draw; set API_KEYS to ask for a key")
+        await warn_of_small_memory(client, settings)
         async with waiting.running():
             yield
         tracing.shutdown()
@@ -60,7 +65,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
     )
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
-    app.state.keys = Keys(settings.api_keys)
+    app.state.keys = keys
+    app.state.rate_limit = RateLimit(settings.rate_limit, client, settings.redis_url)
     app.state.services = Services(
         settings=settings,
         client=client,
@@ -73,8 +79,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
         http=http,
     )
     errors.install(app)
-    for module in (health, metrics, logo, jobs, events, images):
+    for module in (health, metrics):
         app.include_router(module.router)
+    for module in (logo, jobs, events, images):
+        app.include_router(module.router, dependencies=[Depends(limit_submits)])
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(

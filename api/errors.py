@@ -30,6 +30,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.QueueFull: 429,
     errors.TooManyQueued: 429,
     errors.TooManyStreams: 429,
+    errors.TooManyRequests: 429,
     errors.ServiceUnavailable: 503,
     errors.StillRunning: 504,
     errors.GenerationFailed: 500,
@@ -75,6 +76,9 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, where the body is no text at all; other bad JSON is its 422
+        item = {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error"}
+        return respond(422, errors.InvalidRequest.code, "body: JSON decode error", details=[item], detail=[item])
     code = _HTTP_CODES.get(error.status_code, "http_error")
     return respond(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 

@@ -1,28 +1,57 @@
 """`python -m api.main`: the HTTP front on HOST and PORT."""
 
+from __future__ import annotations
+
+import contextlib
+import socket  # noqa: TC003 - as uvicorn's own signature
+from typing import TYPE_CHECKING
+
 import uvicorn
 
 from api.app import create_app
+from api.http_protocol import BoundedProtocol
 from api.settings import ApiSettings
 from shared import logging, settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from api.deps import Services
+
+
+class Server(uvicorn.Server):
+    """Answers the calls that it holds before it ends; uvicorn would cancel them, which is a 500 to their callers."""
+
+    def __init__(self, app: FastAPI, config: ApiSettings) -> None:
+        self.services: Services = app.state.services
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=config.host,
+                port=config.port,
+                # Not uvloop: it raises RuntimeError, not OSError, on a connection that Redis closed (docs/decisions).
+                loop="asyncio",
+                http=BoundedProtocol,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=3,
+            )
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.services.waiting.release()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
     config = settings.load(ApiSettings)
     logging.configure(config.log_level, config.log_format, "api")
-    uvicorn.run(
-        create_app(config),
-        host=config.host,
-        port=config.port,
-        # Not uvloop: it raises RuntimeError, not OSError, on a connection that Redis closed meanwhile (docs/decisions).
-        loop="asyncio",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Held calls end with the process; their jobs go on, and a new GET has them.
-        timeout_graceful_shutdown=3,
-    )
+    server = Server(create_app(config), config)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        raise SystemExit(3)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, FilePath, field_validator
 from pydantic_settings import NoDecode
 
 from shared.settings import Settings
+
+RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
 
 class ApiSettings(Settings):
@@ -16,8 +18,11 @@ class ApiSettings(Settings):
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that the app's call is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
+    planned_jobs_per_hour: float = Field(240, gt=0, description="What Redis' memory is checked against at the start.")
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
     api_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated; empty: no keys needed.")
+    api_keys_file: FilePath | None = Field(None, description="More keys, one a line; read again when it changes.")
+    rate_limit: str = Field("", pattern=RATE, description="Submits of one key or address, as 60/minute; empty: any.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(("*",), description="Comma-separated origins.")
 
     @field_validator("api_keys", "cors_origins", mode="before")

@@ -37,6 +37,13 @@ class Waiting:
         self.last_event = "0-0"  # the id of the last one that was read
         self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
         self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
+        self.released = False
+
+    def release(self) -> None:
+        """The process is about to end: every wait, and each that is yet to come, ends with the job as it was read."""
+        self.released = True
+        for woken in {future for futures in self._waiters.values() for future in futures}:
+            woken.cancel()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -57,7 +64,11 @@ class Waiting:
             reading = await self._jobs.run(ledger.read(job_id))
             if reading is None or reading.job.is_terminal:
                 return reading
-            await asyncio.wait([woken], timeout=seconds)
+            if not self.released:
+                await asyncio.wait([woken], timeout=seconds)
+            if self.released:
+                # Not read again: the answer must leave at once, and Redis may be away just now.
+                return woken.result() if woken.done() and not woken.cancelled() else reading
             if woken.done():
                 return woken.result()
             return await self._jobs.run(ledger.read(job_id))

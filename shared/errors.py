@@ -13,6 +13,7 @@ LogoError
 |  |- QueueFull            try later
 |  |- TooManyQueued        by this key; try later
 |  |- TooManyStreams       of this key; close one, or poll
+|  |- TooManyRequests      of this caller; try later
 |- ServiceUnavailable      Redis is out of reach, full or read-only
 |- StillRunning            the app's call was held as long as it may be; the job goes on
 |- GenerationFailed        the job failed
@@ -87,6 +88,10 @@ class TooManyQueued(RequestError):
 
 class TooManyStreams(RequestError):
     code = "too_many_streams"
+
+
+class TooManyRequests(RequestError):
+    code = "too_many_requests"
 
 
 class ServiceUnavailable(LogoError):

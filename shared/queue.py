@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
-from kombu import Queue
+from kombu import Connection, Queue
 from kombu.transport.redis import PRIORITY_STEPS
 
 from shared.jobs import RECORD_VERSION, Priority
@@ -28,11 +28,21 @@ HARD_LIMIT_SECONDS = 900
 OUTAGE_BUDGET_SECONDS = 120
 
 
+class _Connection(Connection):
+    """Tries again each second: kombu's pause grows to 30 s, so that a worker came back long after Redis."""
+
+    def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
+        pauses = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
+        super().ensure_connection(*args, **pauses | kwargs)  # type: ignore[no-untyped-call] # kombu's is untyped
+        return self
+
+
 def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
     """`prompt`: publishing gives up within two seconds (the API); otherwise it outlasts a restart of Redis."""
     # It asks for the setting worker_cancel_long_running_tasks_on_connection_loss, which is set below.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, module="celery")
     app = Celery("logo")
+    app.amqp.Connection = _Connection
     transport: dict[str, Any] = {
         # Redelivers what a vanished worker left unacknowledged. Only a backstop, the sweeper is quicker; it must exceed
         # the longest task and an outage, or a slow job's message is delivered twice.
@@ -50,6 +60,8 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
         # Redis may be away for longer than any number of retries.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # Full or read-only at the moment of a reconnect: it is tried again. Otherwise the worker ends, with its model.
+        broker_channel_error_retry=True,
         task_queues=[Queue(name) for name in (GENERATE, FINISH, LOADING)],
         task_default_queue=LOADING,
         task_default_priority=PRIORITIES[Priority.NORMAL],
@@ -81,23 +93,23 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
 
 
 def send_generate(app: Celery, job_id: str, request_id: str, priority: Priority = Priority.NORMAL) -> None:
-    _send(app, GENERATE, job_id, request_id, task_id=job_id, priority=priority)
+    _send(app, GENERATE, job_id, request_id, task_id=job_id, priority=PRIORITIES[priority])
 
 
-def send_finish(app: Celery, job_id: str, request_id: str) -> None:
-    _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish")
+def send_finish(app: Celery, job_id: str, request_id: str, *, outage_seconds: int = 0) -> None:
+    """Tried for about `outage_seconds` where Redis is away; 0: for less than a second."""
+    patience = {"max_retries": outage_seconds, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 1}
+    options: dict[str, Any] = {"retry_policy": patience} if outage_seconds else {}
+    _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish", **options)
 
 
-def _send(  # noqa: PLR0913 - a message's parts
-    app: Celery, queue: str, job_id: str, request_id: str, *, task_id: str, priority: Priority = Priority.NORMAL
-) -> None:
+def _send(app: Celery, queue: str, job_id: str, request_id: str, **options: Any) -> None:
     app.send_task(
         queue,
         kwargs={"job_id": job_id, "version": RECORD_VERSION},
-        task_id=task_id,
         queue=queue,
-        priority=PRIORITIES[priority],
         headers={"request_id": request_id},
+        **options,
     )
 
 

@@ -12,7 +12,7 @@ from shared import counters, ledger, tracing
 from shared.images import store_pixels
 from shared.ledger import Hold, Outcome
 from shared.logging import get_logger
-from shared.queue import send_finish
+from shared.queue import OUTAGE_BUDGET_SECONDS, send_finish
 from worker.lease import Lease, Stopped
 from worker.model import DeviceLost, Drawing, GenerationError
 from worker.prompts import enhance
@@ -122,7 +122,7 @@ class Generator:
             log.warning("job.lost", outcome=moved.outcome, attempt=job.attempt)
             self._jobs.client.unlink(ledger.pixels_key(job.id, job.attempt))
             return
-        send_finish(self._celery, job.id, job.request_id)
+        send_finish(self._celery, job.id, job.request_id, outage_seconds=OUTAGE_BUDGET_SECONDS)
         log.info("job.drawn", attempt=job.attempt)
 
     def _stop(self, job: Job, hold: Hold) -> None:

@@ -28,6 +28,8 @@ async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> L
         raise errors.GenerationFailed(f"Failed to generate logo: {job.error_message}", details=where)
     if job.status in (JobStatus.CANCELED, JobStatus.EXPIRED):
         raise errors.JobNotSuccessful(f"the job was {job.status}", details=where)
+    if not job.is_terminal and services.waiting.released:
+        raise errors.ServiceUnavailable("the server restarts; the job goes on", details=where, retry_after_seconds=2)
     if job.status is not JobStatus.SUCCEEDED:
         raise errors.StillRunning(
             f"the logo was not ready within {services.settings.request_timeout:g} s; the job goes on",

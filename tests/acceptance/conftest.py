@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -91,6 +93,15 @@ class Stack:
         except psutil.Error:
             return False
 
+    @property
+    def redis_url(self):
+        return psutil.Process(self.process.pid).environ()["REDIS_URL"]
+
+    def generate_processes(self):
+        """The generate worker's parent, and its child: the process that holds the model."""
+        (parent,) = [p for p in self.processes("worker.generate") if p.ppid() == self.process.pid]
+        return parent, parent.children()[0]
+
     def submit(self, **body):
         response = self.http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [64]} | body)
         assert response.status_code == 202, response.text
@@ -130,6 +141,35 @@ class Stack:
         """The log's events that have these fields."""
         lines = (line for line in self.log.read_text().splitlines() if line.startswith("{"))
         return [event for event in map(json.loads, lines) if fields.items() <= event.items()]
+
+
+class Api:
+    """The API as a process of its own, without workers."""
+
+    def __init__(self, directory, redis_url, **env):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = directory / "api.log"
+        settings = {"REDIS_URL": redis_url, "HOST": "127.0.0.1", "PORT": str(self.port), "LOG_FORMAT": "json"} | env
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "api.main"], env=os.environ | settings, stdout=log, stderr=log
+            )
+        transport = httpx.HTTPTransport(retries=8)
+        with httpx.Client(transport=transport, base_url=self.url) as http:
+            assert http.get("/health/live").is_success
+
+    def held(self, method, path, **options):
+        """The call in a thread; `join` and read `.answer`, which is None where there was none."""
+
+        def call():
+            with contextlib.suppress(httpx.TransportError):
+                thread.answer = httpx.request(method, self.url + path, timeout=60, **options)
+
+        thread = threading.Thread(target=call)
+        thread.answer = None
+        thread.start()
+        return thread
 
 
 def _command(process):
@@ -178,3 +218,23 @@ def start_stack():
     yield _start
     for stack in stacks:
         stack.close()
+
+
+@pytest.fixture(scope="session")
+def start_api():
+    """(directory, Redis's URL, settings) -> the API alone, which its caller kills."""
+    return Api
+
+
+@pytest.fixture
+def new_api(tmp_path, valkey):
+    started = []
+
+    def new(**env):
+        started.append(Api(tmp_path, valkey.url, **env))
+        return started[-1]
+
+    yield new
+    for api in started:
+        api.process.kill()
+        api.process.wait()

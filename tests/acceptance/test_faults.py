@@ -17,16 +17,10 @@ def running(stack, job):
     return lambda: stack.get(job["id"])["status"] == "running"
 
 
-def child(stack):
-    """The generate worker's child: the process that holds the model."""
-    (parent,) = [p for p in stack.processes("worker.generate") if p.ppid() == stack.process.pid]
-    return parent, parent.children()[0]
-
-
 def test_a_killed_child_costs_an_attempt_and_no_job(stack):
     job = stack.submit(sizes=[512], steps=50, seed=1)
     stack.wait_until(running(stack, job))
-    parent, held = child(stack)
+    parent, held = stack.generate_processes()
     start = time.monotonic()
     held.kill()
     done = stack.end_of(job["id"])
@@ -41,7 +35,7 @@ def test_a_job_that_kills_its_worker_each_time_is_given_up(stack):
     job = stack.submit(sizes=[512], steps=50)
     for attempt in (1, 2, 3):
         stack.wait_until(lambda n=attempt: stack.get(job["id"])["attempt"] == n and running(stack, job)())
-        child(stack)[1].kill()
+        stack.generate_processes()[1].kill()
     done = stack.end_of(job["id"])
     assert (done["status"], done["error"]["code"], done["attempt"]) == ("failed", "poison", 3)
     assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
@@ -50,7 +44,7 @@ def test_a_job_that_kills_its_worker_each_time_is_given_up(stack):
 def test_a_killed_worker_is_replaced_and_its_job_drawn_again(stack):
     job = stack.submit(sizes=[512], steps=50)
     stack.wait_until(running(stack, job))
-    parent, held = child(stack)
+    parent, held = stack.generate_processes()
     parent.kill()
     done = stack.end_of(job["id"])
     assert (done["status"], done["attempt"]) == ("succeeded", 2)
@@ -60,7 +54,7 @@ def test_a_killed_worker_is_replaced_and_its_job_drawn_again(stack):
 def test_a_message_is_kept_until_its_job_is_drawn(stack):
     job = stack.submit(sizes=[512], steps=50)
     stack.wait_until(running(stack, job))
-    with redis.Redis.from_url(stack.processes("api.main")[0].environ()["REDIS_URL"]) as client:
+    with redis.Redis.from_url(stack.redis_url) as client:
         stack.wait_until(lambda: stack.get(job["id"])["progress"]["step"] >= 2)
         kept = client.hlen("unacked")
     assert stack.http.delete(f"/api/jobs/{job['id']}").json()["cancel_requested"]
@@ -94,7 +88,7 @@ def test_everything_is_killed_in_turn_while_twenty_wait(stack):
     jobs = [stack.submit(seed=seed, steps=10, sizes=[64, 256]) for seed in range(20)]
     succeeded = lambda: sum(stack.get(job["id"], include="none")["status"] == "succeeded" for job in jobs)  # noqa: E731
     victims = [
-        lambda: child(stack)[1],
+        lambda: stack.generate_processes()[1],
         lambda: stack.processes("worker.finish.main")[-1],
         lambda: stack.processes("worker.finish.main")[0],
         lambda: stack.processes("api.main")[0],
@@ -114,7 +108,7 @@ def test_everything_is_killed_in_turn_while_twenty_wait(stack):
 
 def test_a_loading_worker_takes_no_job_that_an_idle_one_could_draw(stack, new_stack, tmp_path):
     """A second worker on the same Redis whose model takes long: everything goes to the first, and at once."""
-    redis_url = next(p.environ()["REDIS_URL"] for p in stack.processes("api.main"))
+    redis_url = stack.redis_url
     slow = new_stack(REDIS_URL=redis_url, WARMUP_SIZE="512", WARMUP_STEPS="50")
     slow.wait_until(lambda: len(slow.http.get("/health").json()["workers"]) == 2)
     for _ in range(5):
@@ -130,7 +124,7 @@ def test_sigterm_in_mid_job_loses_nothing(stack):
     """A deploy: the worker ends its job within the grace, or it is drawn again."""
     job = stack.submit(sizes=[256], steps=20)
     stack.wait_until(running(stack, job))
-    parent, _ = child(stack)
+    parent, _ = stack.generate_processes()
     parent.send_signal(signal.SIGTERM)
     done = stack.end_of(job["id"])
     assert done["status"] == "succeeded"

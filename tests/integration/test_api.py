@@ -145,7 +145,7 @@ async def test_an_unknown_field_is_named_but_not_to_the_app(serve):
 
 async def test_bodies_that_are_no_json_or_too_large(serve):
     async with serve() as http:
-        for body in (b"{", b"\xff\xfe", b'{"prompt": "\\ud800abc"}', b"[]", b""):
+        for body in (b"{", b"\xff\xfe", b'{"prompt": "\\ud800abc"}', b"[]", b"", b"\xf0n:\xdf\xa4"):
             assert (await http.post("/api/jobs", content=body)).status_code == 422, body
         for path in ("/api/jobs", "/api/generate_logo"):
             large = await http.post(path, json=BODY | {"prompt": "a" * 65536})

@@ -19,6 +19,7 @@ from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 from worker.sweeper import Sweeper
 from worker.sweeper import run as run_sweeper
+from worker.task import JobTask
 
 S = JobStatus
 
@@ -337,3 +338,43 @@ def test_a_stalled_step_ends_the_process(job, ledger_, celery_app, monkeypatch):
     model = FakeModel(lambda _: killed.wait(10), steps=1)
     Generator("w", model, ledger_, ledger_, celery_app, settings).draw("job")
     assert killed.is_set()
+
+
+def test_a_deadline_that_passes_while_it_is_drawn_ends_it_within_a_step(job, draw, client):
+    reached = []
+
+    def during(step):
+        reached.append(step)
+        if step == 2:
+            client.hset("logo:job:job", "deadline_at", 1)
+        time.sleep(0.2)  # a step's time, in which the lease's thread asks
+
+    draw(FakeModel(during, steps=50))
+    assert job().status is S.EXPIRED
+    assert reached[-1] <= 4
+
+
+@pytest.mark.parametrize("version", [None, 1, 99])
+def test_messages_of_the_version_before_and_of_the_next_are_worked_on(job, celery_app, version):
+    """The ledger's record decides; a message only names it."""
+    done = []
+
+    @celery_app.task(name="any", base=JobTask)
+    def task(job_id, version=1):
+        done.append(job_id)
+
+    task(job_id="job", **({} if version is None else {"version": version}))
+    assert done == ["job"]
+
+
+def test_a_record_of_the_next_version_is_drawn_and_keeps_what_is_unknown_here(job, draw, client):
+    client.hset("logo:job:job", mapping={"version": 99, "of_the_next_version": "kept"})
+    draw(FakeModel())
+    assert job().status is S.FINISHING
+    assert client.hget("logo:job:job", "of_the_next_version") == b"kept"
+
+
+def test_a_record_of_the_version_before_is_drawn(job, draw, client):
+    client.hdel("logo:job:job", "version", "priority", "queue_score", "enhance", "finish_tries")
+    draw(FakeModel())
+    assert job().status is S.FINISHING

@@ -1,4 +1,4 @@
-"""Clients that note all that they are told: they submit, retry blindly under their key, poll, wait and cancel."""
+"""Clients that note all that they are told: they submit, retry blindly under their key, poll, wait, cancel, return."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import redis
 
 TERMINAL = ("succeeded", "failed", "canceled", "expired")
 PROMPTS = ("a red fox head", "a green leaf", "a blue star", "an orange sun", "a black cat")
+# So many different drawings: each is drawn anew once after the run, and those of the same moment always differ.
+DRAWINGS = 200
 
 
 @dataclass
@@ -20,38 +23,61 @@ class Note:
     """What one client knows of one job."""
 
     body: dict
+    key: str
     ids: set = field(default_factory=set)  # more than one: the key made two jobs
     seen: list = field(default_factory=list)  # (status, attempt) as they were answered
-    canceled: bool = False  # a DELETE was answered with 200
-    image: str = ""
+    images: set = field(default_factory=set)  # the 64.png as base64; more than one: it changed
+    early: list = field(default_factory=list)  # images that were gone before their time
+    expires_at: str = ""
     end: dict = field(default_factory=dict)
+
+    @property
+    def id(self):
+        return next(iter(self.ids))
+
+    @property
+    def drawing(self):
+        return tuple(sorted((name, str(value)) for name, value in self.body.items() if name != "deadline_seconds"))
+
+
+def body(seed, number):
+    """The request with this number; those that are equal modulo DRAWINGS ask for the same image."""
+    chosen = random.Random(f"{seed}-{number % DRAWINGS}")
+    return {
+        "prompt": chosen.choice(PROMPTS),
+        "sizes": [64],
+        "seed": chosen.getrandbits(32),
+        "steps": chosen.randint(1, 4),
+    }
 
 
 class Client(threading.Thread):
-    """Submits jobs with seeds `first, first + stride, ...` until `over` is set or `jobs` are done."""
+    """Submits the requests number `first, first + stride, ...` until `over` is set or `jobs` are done."""
 
     def __init__(self, url, seed, *, first, stride, jobs, over):
         super().__init__(name=f"client-{first}", daemon=True)
-        self.random = random.Random(f"{seed}-{first}")
+        self.seed = seed
+        self.random = random.Random(f"{seed}-client-{first}")
         self.http = httpx.Client(base_url=url, timeout=httpx.Timeout(8, connect=2))
-        self.seeds = range(first, first + stride * jobs, stride)
+        self.numbers = range(first, first + stride * jobs, stride)
         self.over = over
         self.notes = []
         self.unexpected = []  # answers that the contract does not know
 
     def run(self):
-        for seed in self.seeds:
+        for number in self.numbers:
             if self.over.is_set():
                 return
-            note = Note(
-                {"prompt": self.random.choice(PROMPTS), "sizes": [64], "seed": seed, "steps": self.random.randint(1, 4)}
-            )
+            note = Note(body(self.seed, number), f"chaos-{number}")
+            if self.random.random() < 0.1:
+                note.body["deadline_seconds"] = self.random.randint(2, 30)
             if self._submit(note):
                 self.notes.append(note)
                 self._follow(note)
+                self._look(self.random.choice(self.notes))
 
     def _submit(self, note):
-        headers = {"Idempotency-Key": f"chaos-{note.body['seed']}"}
+        headers = {"Idempotency-Key": note.key}
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             answer = self._ask("POST", "/api/jobs", json=note.body, headers=headers)
@@ -63,27 +89,34 @@ class Client(threading.Thread):
         return bool(note.ids)
 
     def _follow(self, note):
-        path = f"/api/jobs/{next(iter(note.ids))}"
-        cancels = self.random.random() < 0.15
+        cancels = self.random.random() < 0.1
         leaves = self.random.random() < 0.1
         until = time.monotonic() + (1 if leaves else 60)
         while time.monotonic() < until and not self.over.is_set():
             if cancels and self.random.random() < 0.5:
-                answer = self._ask("DELETE", path)
-                note.canceled = note.canceled or answer is not None
-            elif self.random.random() < 0.5:
-                answer = self._ask("GET", path, params={"wait": 5})
+                self._look(note, "DELETE")
+            elif self.random.random() < 0.7:
+                self._look(note, params={"wait": 5})
             else:
-                answer = self._ask("GET", path)
+                self._look(note)
                 self.over.wait(0.2)
-            if answer is None:
-                continue
-            job = answer.json()
-            note.seen.append((job["status"], job["attempt"]))
-            if job.get("images"):
-                note.image = job["images"]["64"]
-            if job["status"] in TERMINAL and self.random.random() < 0.7:
+            if note.seen and note.seen[-1][0] in TERMINAL and self.random.random() < 0.8:
                 return
+
+    def _look(self, note, method="GET", **options):
+        answer = self._ask(method, f"/api/jobs/{note.id}", **options)
+        if answer is None:
+            return
+        if answer.status_code == 410:
+            # A client that has read no expiry yet has nothing to hold against it.
+            if note.expires_at and datetime.fromisoformat(note.expires_at) > datetime.now(UTC) + timedelta(seconds=1):
+                note.early.append(note.expires_at)
+            return
+        job = answer.json()
+        note.seen.append((job["status"], job["attempt"]))
+        note.expires_at = job["expires_at"] or ""
+        if job.get("images"):
+            note.images.add(job["images"]["64"])
 
     def _ask(self, method, path, **options):
         """The answer, or None where there was none or it was a 503: whoever gets None asks again."""
@@ -92,7 +125,7 @@ class Client(threading.Thread):
         except httpx.TransportError:
             self.over.wait(0.2)
             return None
-        if answer.is_success:
+        if answer.is_success or answer.status_code == 410:
             return answer
         if answer.status_code not in (429, 503):
             self.unexpected.append(f"{method} {path}: {answer.status_code} {answer.text[:200]}")

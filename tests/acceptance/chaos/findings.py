@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-import collections
 import itertools
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
+import psutil
 from clients import TERMINAL
 
 from shared.jobs import TRANSITIONS, JobStatus
-from shared.ledger import LEASES, MAX_ATTEMPTS, QUEUED
+from shared.ledger import DEADLINES, LEASES, MAX_ATTEMPTS, OWN_QUEUED, QUEUED
 
 
 def settle(stack, notes, seconds):
     """Every job's end, from the quiet stack; a job without one keeps an empty `end`."""
+    deadline = time.monotonic() + seconds
     for note in notes:
-        try:
-            note.end = stack.end_of(next(iter(note.ids)), seconds=seconds)
-        except AssertionError:
-            seconds = 1  # the time was for all of them
+        while not note.end:
+            job = stack.get(note.id, wait=10, include="none")
+            if job["status"] in TERMINAL:
+                note.end = job
+            elif time.monotonic() > deadline:
+                break
+
+
+def fetch(stack, notes):
+    """The images that no client has fetched yet and that have not expired."""
+    for note in notes:
+        if note.end.get("status") == "succeeded" and not note.images:
+            answer = stack.http.get(f"/api/jobs/{note.id}")
+            if answer.is_success:
+                note.images.add(answer.json()["images"]["64"])
 
 
 def of_note(note):
@@ -35,10 +49,20 @@ def of_note(note):
         yield f"left a terminal state: {note.seen}"
     if max([note.end["attempt"], *(attempt for _, attempt in note.seen)]) > MAX_ATTEMPTS:
         yield "more than three attempts"
-    if note.image and note.end.get("images") and note.image != note.end["images"]["64"]:
-        yield "its image changed"
     if note.end["status"] == "failed" and note.end["error"]["code"] != "poison":
         yield f"failed: {note.end['error']}"
+    if note.end["status"] == "expired" and "deadline_seconds" not in note.body:
+        yield "expired without a deadline"
+    yield from _of_images(note)
+
+
+def _of_images(note):
+    if len(note.images) > 1:
+        yield "its image changed"
+    if note.images and note.end["status"] != "succeeded":
+        yield f"an image, and {note.end['status']}"
+    if note.early:
+        yield f"its images were gone before {note.early}"
 
 
 def _first_end(seen):
@@ -49,42 +73,57 @@ def of_events(moves):
     """The findings about one job, from its events."""
     ends = [status for status, _ in moves if status in TERMINAL]
     if len(ends) != 1 or moves[-1][0] not in TERMINAL:
-        yield f"not exactly one terminal event: {moves}"
+        yield f"not exactly one terminal event, at the end: {moves}"
     for (before, _), (after, _) in itertools.pairwise(moves):
         if before != after and JobStatus(after) not in TRANSITIONS[JobStatus(before)]:
             yield f"a move that the table does not have: {before} -> {after}"
     if [attempt for _, attempt in moves] != sorted(attempt for _, attempt in moves):
         yield f"an attempt went back: {moves}"
+    if moves[-1][1] > MAX_ATTEMPTS:
+        yield f"more than three attempts: {moves}"
+
+
+def of_both(note, moves):
+    """Where the client and the ledger disagree."""
+    told, wrote = note.end.get("status"), moves[-1][0] if moves else "nothing"
+    if told and told != wrote:
+        yield f"the client was told {told}, the events say {wrote}"
 
 
 def redraw(stack, notes):
-    """Draws every finished image once more; those that differ belong to another job, or to none."""
-    done = [note for note in notes if note.end.get("images")]
+    """Draws each image once more, by itself; those that differ belong to another job, or to none."""
+    drawn = {note.drawing: note for note in notes if note.images}
 
     def again(note):
-        return stack.end_of(stack.submit(**note.body)["id"], seconds=240)["images"]["64"]
+        submitted = stack.submit(**{name: value for name, value in note.body.items() if name != "deadline_seconds"})
+        return stack.end_of(submitted["id"], seconds=600)["images"]["64"]
 
     with ThreadPoolExecutor(8) as pool:
-        images = list(pool.map(again, done))
-    return [note for note, image in zip(done, images, strict=True) if note.end["images"]["64"] != image], len(done)
+        expected = dict(zip(drawn, pool.map(again, drawn.values()), strict=True))
+    compared = [note for note in notes if note.images]
+    return [note for note in compared if note.images != {expected[note.drawing]}], len(compared), len(expected)
 
 
 def left_over(client):
     """What the ledger may not hold once every job has ended."""
-    for name in (LEASES, QUEUED):
+    for name in (LEASES, QUEUED, DEADLINES):
         if left := client.zrange(name, 0, -1):
             yield f"left in {name}: {left}"
-    if pixels := list(client.scan_iter("logo:pixels:*", count=1000)):
-        yield f"raw pixels left: {pixels}"
+    for pattern in (f"{OWN_QUEUED}:*", "logo:pixels:*"):
+        if left := list(client.scan_iter(pattern, count=1000)):
+            yield f"left: {left}"
 
 
-def table(faults, notes, found, redrawn):
-    ends = collections.Counter(
-        "failed (poison)" if note.end.get("status") == "failed" else note.end.get("status", "stuck") for note in notes
-    )
-    lines = [f"{'fault':<24}{'times':>6}", *(f"{name:<24}{count:>6}" for name, count in sorted(faults.items()))]
-    lines += [f"{'all, ' + str(len(faults)) + ' kinds':<24}{sum(faults.values()):>6}", ""]
-    lines += [f"{'jobs answered with 202':<24}{len(notes):>6}"]
-    lines += [f"{'  ' + name:<24}{count:>6}" for name, count in sorted(ends.items())]
-    lines += [f"{'redrawn and compared':<24}{redrawn:>6}", f"{'findings':<24}{len(found):>6}", *found]
-    return "\n".join(lines)
+def held_connections(stack, seconds=10):
+    """Connections that the API still holds although every client has gone: a waiter would hold one."""
+    port, deadline = httpx.URL(stack.url).port, time.monotonic() + seconds
+    while True:
+        held = [
+            connection
+            for process in stack.processes("api.main")
+            for connection in process.net_connections("tcp")
+            if connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == port
+        ]
+        if not held or time.monotonic() > deadline:
+            return [f"the API still holds {connection.raddr}" for connection in held]
+        time.sleep(0.2)

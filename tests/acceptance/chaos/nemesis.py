@@ -19,20 +19,45 @@ GENERATE, FINISH, SWEEPER, API, VALKEY = (
     "api.main",
     "valkey-server",
 )
-# Process, whether one of its children is meant, and how often: a generate worker takes seconds to load its model again.
-TARGETS = {
-    "generate child": (GENERATE, True, 2),
-    "generate parent": (GENERATE, False, 1),
-    "finish child": (FINISH, True, 3),
-    "finish parent": (FINISH, False, 2),
-    "sweeper": (SWEEPER, False, 2),
-    "api": (API, False, 2),
-    "valkey": (VALKEY, False, 1),
+# Process, and whether one of its children is meant.
+PARTS = {
+    "generate child": (GENERATE, True),
+    "generate parent": (GENERATE, False),
+    "finish child": (FINISH, True),
+    "finish parent": (FINISH, False),
+    "sweeper": (SWEEPER, False),
+    "api": (API, False),
+    "valkey": (VALKEY, False),
+}
+# How often. A generate worker takes seconds to load its model again, and a pause stops its part for longer than a kill:
+# were they as frequent as the others, little else would happen between them.
+WEIGHTS = {
+    "SIGKILL": {
+        "generate child": 2,
+        "generate parent": 1,
+        "finish child": 3,
+        "finish parent": 2,
+        "sweeper": 2,
+        "api": 3,
+        "valkey": 2,
+    },
+    "SIGSTOP": {
+        "generate child": 1,
+        "generate parent": 1,
+        "finish child": 2,
+        "finish parent": 1,
+        "sweeper": 1,
+        "api": 1,
+        "valkey": 1,
+    },
+    # A child's SIGTERM is its parent's business: a drain is asked of whole processes.
+    "SIGTERM": {"generate parent": 1, "finish parent": 2, "sweeper": 1, "api": 1, "valkey": 1},
+    "maxmemory": {"reached": 2},
 }
 
 
 class Nemesis(threading.Thread):
-    def __init__(self, stack, seed, *, gap_seconds=(0.5, 3.0), pause_seconds=(2, 30)):
+    def __init__(self, stack, seed, *, gap_seconds, pause_seconds):
         super().__init__(name="nemesis", daemon=True)
         self.stack = stack
         self.random = random.Random(seed)
@@ -41,13 +66,10 @@ class Nemesis(threading.Thread):
         self.faults = collections.Counter()
         self.paused = []  # (when to go on, process)
         self.full_until = None
-        environ = psutil.Process(stack.process.pid).environ()
-        self.valkey = redis.Redis.from_url(environ["REDIS_URL"], socket_timeout=1, socket_connect_timeout=1)
-        self.maxmemory = environ.get("REDIS_MAXMEMORY", "2gb")
-        choices = [(f"{a} {t}", w) for t, (_, _, w) in TARGETS.items() for a in ("SIGKILL", "SIGSTOP")]
-        # A child's SIGTERM is its parent's business: a drain is asked of whole processes.
-        choices += [(f"SIGTERM {t}", 1) for t, (_, inside, _) in TARGETS.items() if not inside]
-        self.names, self.weights = zip(*choices, ("maxmemory", 2), strict=True)
+        self.valkey = redis.Redis.from_url(stack.redis_url, socket_timeout=1, socket_connect_timeout=1)
+        self.maxmemory = stack.env.get("REDIS_MAXMEMORY", "2gb")
+        choices = [(f"{action} {part}", w) for action, parts in WEIGHTS.items() for part, w in parts.items()]
+        self.names, self.weights = zip(*choices, strict=True)
 
     def run(self):
         while not self.over.wait(self.random.uniform(*self.gap_seconds)):
@@ -60,12 +82,13 @@ class Nemesis(threading.Thread):
         self.join()
 
     def strike(self, name):
-        done = self._fill() if name == "maxmemory" else self._signal(*name.split(" ", 1))
+        action, target = name.split(" ", 1)
+        done = self._fill() if action == "maxmemory" else self._signal(action, target)
         if done:
             self.faults[name] += 1
 
     def _signal(self, action, target):
-        part, inside, _ = TARGETS[target]
+        part, inside = PARTS[target]
         found = [p for p in self.stack.processes(part) if self._is_child(p) == inside]
         if not found or (action == "SIGSTOP" and any(found[0].pid == p.pid for _, p in self.paused)):
             return False

@@ -5,65 +5,103 @@ import threading
 import time
 
 import findings
-import psutil
 import pytest
+import recovery
+import report
 from clients import Client, Watcher
-from nemesis import Nemesis
+from memory import Memory
+from nemesis import PARTS, Nemesis
 
-CLIENTS = 6
+CLIENTS = 40
+PROGRESS_SECONDS = 30
+# So short that images expire while clients still come back for them.
+RESULT_TTL_SECONDS = "300"
 
 
-def chaos(stack, *, jobs, seconds, seed, pause_seconds):
-    """Runs clients against a nemesis until the jobs are done or the time is over. Returns table and findings."""
-    redis_url = psutil.Process(stack.process.pid).environ()["REDIS_URL"]
+def storm(stack, *, jobs, seconds, seed, gap_seconds, pause_seconds):
+    """Clients against a nemesis until the jobs are done or the time is over."""
     over = threading.Event()
     share = -(-jobs // CLIENTS)
     clients = [Client(stack.url, seed, first=n, stride=CLIENTS, jobs=share, over=over) for n in range(CLIENTS)]
-    nemesis, watcher = Nemesis(stack, seed, pause_seconds=pause_seconds), Watcher(redis_url)
-    end = time.monotonic() + seconds
-    for thread in (watcher, nemesis, *clients):
+    nemesis = Nemesis(stack, seed, gap_seconds=gap_seconds, pause_seconds=pause_seconds)
+    memory = Memory(stack, PARTS)
+    start = time.monotonic()
+    for thread in (memory, nemesis, *clients):
         thread.start()
-    for client in clients:
-        client.join(max(0, end - time.monotonic()))
+    said = start
+    while any(client.is_alive() for client in clients) and time.monotonic() - start < seconds:
+        over.wait(1)
+        if time.monotonic() - said >= PROGRESS_SECONDS:
+            said = time.monotonic()
+            print(
+                f"{said - start:5.0f} s: {sum(nemesis.faults.values())} faults, "
+                f"{sum(len(client.notes) for client in clients)} jobs",
+                flush=True,
+            )
     nemesis.stop()
     over.set()
+    memory.stop()
     for client in clients:
         client.join(150)
-    stack.wait_until(stack.ready)
+    return clients, nemesis, memory
+
+
+def chaos(stack, *, rounds, **options):
+    """A storm, then what is left of it. Prints the report; returns it in parts."""
+    watcher = Watcher(stack.redis_url)
+    watcher.start()
+    clients, nemesis, memory = storm(stack, **options)
     notes = [note for client in clients for note in client.notes]
+    stack.wait_until(stack.ready)
     findings.settle(stack, notes, 120)
-    wrong, redrawn = findings.redraw(stack, notes)
-    found = [f"client: {line}" for client in clients for line in client.unexpected]
-    found += [f"{note.ids}: {line}" for note in notes for line in findings.of_note(note)]
-    found += [f"{note.ids}: an image that is not its own" for note in wrong]
-    stack.wait_until(
-        lambda: all(
-            watcher.events.get(i, [("", 0)])[-1][0] in findings.TERMINAL for note in notes if note.end for i in note.ids
-        ),
-        seconds=30,
-    )
+    findings.fetch(stack, notes)
+    wrong, compared, drawings = findings.redraw(stack, notes)
+    recovered = recovery.drill(stack, rounds) if rounds else {}
+    stack.wait_until(lambda: all(note.id in watcher.events for note in notes), seconds=30)
     watcher.stop()
+    found = [f"client: {line}" for client in clients for line in client.unexpected]
+    for note in notes:
+        found += [f"{note.ids}: {line}" for line in findings.of_note(note)]
+        found += [f"{note.ids}: {line}" for line in findings.of_both(note, watcher.events.get(note.id))]
+    found += [f"{note.ids}: an image that is not its own" for note in wrong]
     found += [f"{job_id}: {line}" for job_id, moves in watcher.events.items() for line in findings.of_events(moves)]
     found += findings.left_over(watcher.client)
-    for connection in (watcher.client, nemesis.valkey, *(client.http for client in clients)):
+    for connection in (watcher.client, nemesis.valkey, stack.http, *(client.http for client in clients)):
         connection.close()
+    found += findings.held_connections(stack)
     stack.stop()
     found += [f"leaked: {process.pid} {' '.join(process.cmdline())}" for process in stack.everything()]
-    print("\n" + findings.table(nemesis.faults, notes, found, redrawn), flush=True)
-    return nemesis, notes, found
+    lines = [report.circumstances(options["seed"], options["seconds"]), "", *report.faults(nemesis.faults), ""]
+    lines += [*report.jobs(notes, compared, drawings), "", *report.recovery(recovered, recovery.GOALS), ""]
+    lines += [*report.memory(memory.growth()), "", f"{len(found)} findings", *found]
+    print("\n" + "\n".join(lines), flush=True)
+    return nemesis, notes, recovered, found
 
 
 def test_a_short_run(new_stack):
-    nemesis, notes, found = chaos(new_stack(), jobs=600, seconds=30, seed=7, pause_seconds=(2, 12))
+    stack = new_stack(RESULT_TTL_SECONDS="10")
+    nemesis, notes, _, found = chaos(
+        stack, jobs=600, seconds=30, seed=7, gap_seconds=(0.5, 3), pause_seconds=(2, 12), rounds=0
+    )
     assert found == []
     assert len(notes) >= 5
     assert len(nemesis.faults) >= 5
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(int(os.environ.get("CHAOS_SECONDS", "300")) + 900)
+@pytest.mark.timeout(int(os.environ.get("CHAOS_SECONDS", "300")) + 1800)
 def test_the_long_run(new_stack):
     """`make chaos JOBS=... SECONDS=... SEED=...`."""
     jobs, seconds, seed = (int(os.environ[f"CHAOS_{name}"]) for name in ("JOBS", "SECONDS", "SEED"))
-    _, _, found = chaos(new_stack(), jobs=jobs, seconds=seconds, seed=seed, pause_seconds=(2, 30))
+    _, _, recovered, found = chaos(
+        new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS),
+        jobs=jobs,
+        seconds=seconds,
+        seed=seed,
+        gap_seconds=(2, 7),
+        pause_seconds=(5, 30),
+        rounds=3,
+    )
     assert found == []
+    late = [name for name, seconds in recovered.items() if max(seconds) > recovery.GOALS[name]]
+    assert late == []

@@ -1,0 +1,70 @@
+"""uvicorn's HTTP protocol with two bounds that it lacks: a request's head, and the time that a request takes to arrive.
+
+Without them a client that sends a byte now and then (slow loris), or a header without an end, holds a connection and
+memory for ever. The body's size is bounded above this (api/body_limit.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared.logging import get_logger
+
+if TYPE_CHECKING:
+    import asyncio
+
+log = get_logger(__name__)
+MAX_HEAD_BYTES = 32 * 1024
+REQUEST_SECONDS = 20.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = 0
+        self._arrival: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_bytes >= 0:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse("head_too_large")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect()
+
+    def on_headers_complete(self) -> None:
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
+            raise ValueError("head too large")  # the parser makes it uvicorn's 400
+        self._head_bytes = -1
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._arrived()
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def _expect(self) -> None:
+        self._arrived()
+        self._arrival = self.loop.call_later(REQUEST_SECONDS, self._refuse, "request_too_slow")
+
+    def _arrived(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def _refuse(self, reason: str) -> None:
+        log.info("connection.closed", reason=reason, client=self.client and self.client[0])
+        self.transport.close()

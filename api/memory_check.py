@@ -1,0 +1,44 @@
+"""At the start: is Redis allowed the memory that it may come to need?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.capacity import worst_case
+from shared.connection import UNAVAILABLE
+from shared.logging import get_logger
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from api.settings import ApiSettings
+    from shared.capacity import Capacity
+
+log = get_logger(__name__)
+
+
+def capacity(settings: ApiSettings) -> Capacity:
+    return worst_case(
+        max_queue_length=settings.max_queue_length,
+        jobs_per_hour=settings.planned_jobs_per_hour,
+        result_ttl_seconds=settings.result_ttl_seconds,
+        job_ttl_seconds=settings.job_ttl_seconds,
+    )
+
+
+async def warn_of_small_memory(client: redis.asyncio.Redis, settings: ApiSettings) -> None:
+    needed = capacity(settings).total
+    try:
+        # Not CONFIG GET, which hosted servers refuse.
+        allowed = int((await client.info("memory"))["maxmemory"])
+    except (*UNAVAILABLE, KeyError):
+        return  # it is away just now, or does not say
+    if allowed == 0:
+        log.warning("redis.unbounded", needed_bytes=needed, hint="set maxmemory, or it takes the machine's memory")
+    elif allowed < needed:
+        log.warning(
+            "redis.small",
+            maxmemory_bytes=allowed,
+            needed_bytes=needed,
+            hint="more REDIS_MAXMEMORY, or a smaller RESULT_TTL_SECONDS or PLANNED_JOBS_PER_HOUR (docs/reliability.md)",
+        )

@@ -1,0 +1,50 @@
+"""How often one caller may submit: by its key, or where no keys are asked for, by its address."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from fastapi import Request  # noqa: TC002 - FastAPI reads the annotation
+from limits import parse
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotation
+from shared import errors
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+
+class RateLimit:
+    """One count for all API processes, in Redis; two keys for each caller, which go with their window."""
+
+    def __init__(self, rate: str, client: redis.asyncio.Redis, redis_url: str) -> None:
+        """`rate` as in '60/minute'; empty: no limit."""
+        self._item = parse(rate) if rate else None
+        storage = RedisStorage(
+            f"async+{redis_url}",
+            implementation="redispy",
+            key_prefix="logo:rate",
+            connection_pool=client.connection_pool,  # type: ignore[arg-type] # handed on to redis-py
+        )
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+
+    async def hit(self, caller: str) -> None:
+        """:raises errors.TooManyRequests: as many as may be have come from this caller."""
+        if self._item is None or await self._limiter.hit(self._item, caller):
+            return
+        stats = await self._limiter.get_window_stats(self._item, caller)
+        raise errors.TooManyRequests(
+            f"more than {self._item} from this caller",
+            retry_after_seconds=max(1, math.ceil(stats.reset_time - time.time())),
+        )
+
+
+async def limit_submits(request: Request, owner: Owner) -> None:
+    """For every router: what is posted costs a drawing, what is read does not."""
+    if request.method == "POST":
+        limit: RateLimit = request.app.state.rate_limit
+        await limit.hit(owner or (request.client.host if request.client else "unknown"))

@@ -1,0 +1,153 @@
+"""The API as a process of its own, without workers: signals, sockets, keys."""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from shared import ledger
+from shared.images import store_images
+from shared.ledger import QUEUED
+
+BODY = {"prompt": "a red fox", "sizes": [64]}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory, valkey_server, start_api):
+    """One for the tests that leave it as they found it."""
+    shared = start_api(tmp_path_factory.mktemp("api"), valkey_server.url)
+    yield shared
+    shared.process.kill()
+    shared.process.wait()
+
+
+def until_queued(client, count):
+    Retry(ConstantBackoff(0.02), 500, supported_errors=(AssertionError,)).call_with_retry(
+        lambda: _assert_queued(client, count), lambda _: None
+    )
+
+
+def _assert_reads(client, count):
+    calls = client.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+    assert calls >= count
+
+
+def _assert_queued(client, count):
+    assert client.zcard(QUEUED) == count
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_deploy_answers_the_calls_that_are_held(new_api, client, signals):
+    api = new_api()
+    job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
+    wait = api.held("GET", f"/api/jobs/{job['id']}?wait=60")
+    prefer = api.held("POST", "/api/jobs", json=BODY, headers={"Prefer": "wait=60"})
+    app = api.held("POST", "/api/generate_logo", json=BODY)
+    until_queued(client, 3)
+    for _ in range(signals):
+        api.process.send_signal(signal.SIGTERM)
+    assert api.process.wait(10) in (0, -signal.SIGTERM)
+    for thread in (wait, prefer, app):
+        thread.join(10)
+    assert (wait.answer.status_code, wait.answer.json()["status"]) == (200, "queued")
+    assert (prefer.answer.status_code, prefer.answer.json()["status"]) == (202, "queued")
+    error = app.answer.json()["error"]
+    assert (app.answer.status_code, error["code"], app.answer.headers["Retry-After"]) == (
+        503,
+        "service_unavailable",
+        "2",
+    )
+    assert error["details"]["url"].startswith("/api/jobs/")
+
+
+def test_a_deploy_while_redis_hangs_answers_them_too(tmp_path, own_valkey, start_api):
+    api = start_api(tmp_path, own_valkey.url)
+    try:
+        job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
+        with own_valkey.client() as client:
+            client.config_resetstat()
+            wait = api.held("GET", f"/api/jobs/{job['id']}?wait=60")
+            # Read twice: once to see whose it is, once as its wait begins.
+            Retry(ConstantBackoff(0.02), 500, supported_errors=(AssertionError,)).call_with_retry(
+                lambda: _assert_reads(client, 2), lambda _: None
+            )
+            own_valkey.process.send_signal(signal.SIGSTOP)
+        reads = [api.held("GET", f"/api/jobs/{job['id']}") for _ in range(4)]
+        api.process.send_signal(signal.SIGTERM)
+        for thread in (wait, *reads):
+            thread.join(10)
+        assert (wait.answer.status_code, wait.answer.json()["status"]) == (200, "queued")
+        assert {thread.answer.status_code for thread in reads if thread.answer} <= {503}
+    finally:
+        own_valkey.process.send_signal(signal.SIGCONT)
+        api.process.kill()
+        api.process.wait()
+
+
+def connection(api, *, receive_buffer=None):
+    raw = socket.socket()
+    if receive_buffer:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    raw.settimeout(10)
+    raw.connect(("127.0.0.1", api.port))
+    return raw
+
+
+def test_a_request_that_never_ends_is_cut_off(new_api, tmp_path):
+    # The bound itself is 20 s: shortened in the process by a module that Python imports at its start.
+    (tmp_path / "sitecustomize.py").write_text("import api.http_protocol as p\np.REQUEST_SECONDS = 0.5\n")
+    api = new_api(PYTHONPATH=f"{tmp_path}{os.pathsep}{Path.cwd()}")
+    for sent in (
+        b"",
+        b"GET /health/live HTTP/1.1\r\nHost: t\r\nX-A: ",
+        b"POST /api/jobs HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n{",
+        b"GET /health/live HTTP/1.1\r\nHost: t\r\n\r\nGET /",
+    ):
+        with connection(api) as raw:
+            raw.sendall(sent)
+            while raw.recv(65536):
+                pass
+    assert httpx.get(f"{api.url}/health/live").is_success
+    assert api.log.read_text().count("request_too_slow") == 4
+
+
+def test_a_head_is_bounded(api):
+    line, long = b"GET / HTTP/1.1\r\n", b"b" * 70_000
+    for head in (line + b"X-A: b\r\n" * 10_000, line + b"X-A: " + long, b"GET /" + long):
+        for end in (b"", b"\r\n\r\n"):
+            with connection(api) as raw:
+                try:
+                    raw.sendall(head + end)
+                    answer = b"".join(iter(lambda raw=raw: raw.recv(65536), b""))
+                except ConnectionError:
+                    answer = b""  # closed while it was still being sent
+            assert not answer or answer.startswith(b"HTTP/1.1 400")
+    assert httpx.get(f"{api.url}/health/live").is_success
+
+
+def test_who_reads_slowly_keeps_nobody_waiting(api, ledger_, client):
+    job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
+    ledger_.run(ledger.claim(job["id"], worker="w", delivery="d"))
+    ledger_.run(ledger.finish(job["id"], 1, width=8, height=8, model="m"))
+    store_images(client, job["id"], 1, {64: "A" * 8_000_000}, 3600)
+    ledger_.run(ledger.succeed(job["id"], 1, images_expire_at=4102444800000, ttl_seconds=3600))
+    request = f"GET /api/jobs/{job['id']} HTTP/1.1\r\nHost: t\r\n\r\n".encode()
+    with contextlib.ExitStack() as slow:
+        for _ in range(8):
+            raw = slow.enter_context(connection(api, receive_buffer=4096))
+            raw.sendall(request)
+            assert raw.recv(10)
+        start = time.monotonic()
+        for _ in range(20):
+            assert httpx.get(f"{api.url}/api/jobs/{job['id']}", params={"include": "none"}).is_success
+        assert time.monotonic() - start < 5
+    # All have left in the middle of their answers: the server goes on.
+    assert httpx.get(f"{api.url}/health/live").is_success
+    assert "Traceback" not in api.log.read_text()

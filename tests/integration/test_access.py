@@ -1,0 +1,131 @@
+"""Who may do what: every call by every kind of caller. And how often."""
+
+import pytest
+import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+BODY = {"prompt": "a red fox", "sizes": [64]}
+PUBLIC = {"/", "/health", "/health/live", "/health/ready", "/metrics"}
+
+
+def calls(app):
+    """(method, path) of every call of the API that is not public, as the application itself lists them."""
+    paths = app.openapi()["paths"]
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods if path not in PUBLIC]
+
+
+@pytest.fixture
+def keys(tmp_path):
+    file = tmp_path / "keys"
+    file.write_text("owner\nother\n")
+    return file
+
+
+async def test_the_matrix(serve, succeed, keys):
+    async with serve(api_keys_file=keys, request_timeout=1) as http:
+        job = (await http.post("/api/jobs", json=BODY, headers={"X-API-Key": "owner"})).json()
+        succeed(job["id"])
+
+        async def statuses(**headers):
+            found = {}
+            for method, path in calls(http._transport.app):
+                filled = path.format(job_id=job["id"], name="64.png")
+                body = BODY if method == "POST" else None
+                answer = await http.request(method, filled, json=body, headers=headers)
+                found[method, path] = (answer.status_code, (answer.json().get("error") or {}).get("code"))
+            return found
+
+        everything = await statuses()
+        assert len(everything) >= 7
+        assert ("GET", "/api/jobs/{job_id}/images/{name}") in everything
+        unauthorized = dict.fromkeys(everything, (401, "unauthorized"))
+        assert everything == unauthorized
+        assert await statuses(**{"X-API-Key": "wrong"}) == unauthorized
+        assert await statuses(Authorization="Bearer wrong") == unauthorized
+        assert await statuses(Authorization="Basic b3duZXI6") == unauthorized
+        for headers in ({"X-API-Key": "other"}, {"Authorization": "Bearer other"}):
+            others = await statuses(**headers)
+            one_job = {call: end for call, end in others.items() if "{job_id}" in call[1]}
+            assert one_job == dict.fromkeys(one_job, (404, "job_not_found"))
+        assert (await http.get("/api/jobs", headers={"X-API-Key": "other"})).json()["jobs"][0]["id"] != job["id"]
+        assert (await http.get(f"/api/jobs/{job['id']}", headers={"X-API-Key": "owner"})).status_code == 200
+        keys.write_text("other\n")
+        assert await statuses(**{"X-API-Key": "owner"}) == unauthorized
+        for path in ("/", "/health", "/health/live"):
+            assert (await http.get(path)).status_code == 200
+
+
+async def test_submits_of_one_key_are_limited_and_reads_are_not(serve):
+    async with serve(api_keys=("one", "two"), rate_limit="3/minute") as http:
+
+        async def submit(key, **body):
+            return await http.post("/api/jobs", json=BODY | body, headers={"X-API-Key": key})
+
+        assert [(await submit("one")).status_code for _ in range(3)] == [202] * 3
+        # What is refused by its content counts too: it is the calls that are limited.
+        limited = await submit("one", prompt="x")
+        assert (limited.status_code, limited.json()["error"]["code"]) == (429, "too_many_requests")
+        assert 1 <= int(limited.headers["Retry-After"]) <= 60
+        assert (await submit("two")).status_code == 202
+        assert (await http.get("/api/jobs", headers={"X-API-Key": "one"})).status_code == 200
+
+
+async def test_without_keys_an_address_is_limited_in_all_processes(serve):
+    async with serve(rate_limit="2/minute") as http, serve(rate_limit="2/minute") as other:
+        assert (await http.post("/api/jobs", json=BODY)).status_code == 202
+        assert (await other.post("/api/jobs", json=BODY)).status_code == 202
+        assert (await http.post("/api/jobs", json=BODY)).status_code == 429
+        assert (await other.post("/api/generate_logo", json=BODY)).status_code == 429
+
+
+async def test_a_limiter_without_its_store_is_a_503(serve, monkeypatch):
+    async with serve(rate_limit="2/minute") as http:
+
+        async def away(*_):
+            raise RedisConnectionError
+
+        monkeypatch.setattr(http._transport.app.state.rate_limit._limiter, "hit", away)
+        refused = await http.post("/api/jobs", json=BODY)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+
+
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ({"host": "0.0.0.0"}, True),
+        ({"host": "0.0.0.0", "api_keys": ("a",)}, False),
+        ({"host": "127.0.0.1"}, False),
+        ({"host": "::1"}, False),
+        ({"host": "example.org"}, True),
+    ],
+)
+async def test_an_open_door_is_said_at_every_log_level(serve, settings, warned):
+    with structlog.testing.capture_logs() as logs:
+        async with serve(**settings):
+            pass
+    assert [entry["log_level"] for entry in logs if entry["event"] == "api.open"] == ["critical"] * warned
+
+
+async def test_keys_change_without_a_restart(serve, keys):
+    keys.write_text("# the app\nold-key\n")
+    async with serve(api_keys_file=keys) as http:
+
+        async def statuses(*offered):
+            return [(await http.get("/api/jobs", headers={"X-API-Key": key})).status_code for key in offered]
+
+        def replace(text):
+            (keys.parent / "next").write_text(text)
+            (keys.parent / "next").replace(keys)
+
+        assert await statuses("old-key", "new-key", "# the app") == [200, 401, 401]
+        replace("old-key\nnew-key\n")
+        assert await statuses("old-key", "new-key") == [200, 200]
+        replace("new-key\n")
+        assert await statuses("old-key", "new-key") == [401, 200]
+        # A file that is empty, or gone for a moment, opens nothing.
+        replace("")
+        assert await statuses("old-key", "new-key", "") == [401, 401, 401]
+        keys.unlink()
+        assert await statuses("new-key") == [401]
+        replace("old-key\n")
+        assert await statuses("old-key") == [200]
