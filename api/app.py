@@ -15,6 +15,7 @@ from api.auth import Keys
 from api.body_limit import BodyLimit
 from api.deps import Services
 from api.following import Following
+from api.forecasting import Forecasts
 from api.routes import events, health, images, jobs, logo
 from api.submission import Submission
 from api.waiting import Waiting
@@ -36,6 +37,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     client = prompt_client(settings.redis_url)
     ledger = AsyncLedger(client)
     waiting = Waiting(settings.redis_url, ledger)
+    forecasts = Forecasts(ledger)
     celery = make_celery(settings.redis_url, prompt=True)
 
     @contextlib.asynccontextmanager
@@ -61,9 +63,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
         jobs=ledger,
         waiting=waiting,
         submission=Submission(
-            ledger, celery, max_queue_length=settings.max_queue_length, max_queued_per_key=settings.max_queued_per_key
+            ledger,
+            celery,
+            forecasts,
+            max_queue_length=settings.max_queue_length,
+            max_queued_per_key=settings.max_queued_per_key,
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
+        forecasts=forecasts,
     )
     errors.install(app)
     for module in (health, logo, jobs, events, images):

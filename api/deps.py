@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import redis.asyncio
 
     from api.following import Following
+    from api.forecasting import Forecasts
     from api.settings import ApiSettings
     from api.submission import Submission
     from api.waiting import Waiting
@@ -30,6 +31,7 @@ class Services:
     waiting: Waiting
     submission: Submission
     following: Following
+    forecasts: Forecasts
 
 
 async def _services(request: Request) -> Services:

@@ -19,6 +19,7 @@ _QUEUED: dict[str, Any] = {
     "finished_at": None,
     "progress": {"step": 0, "steps": None, "fraction": 0},
     "queue_position": 3,
+    "eta_seconds": 19.4,
     "attempt": 0,
     "cancel_requested": False,
     "images": None,
@@ -39,6 +40,7 @@ _SUCCEEDED = _QUEUED | {
     "finished_at": "2026-11-23T21:00:11.300Z",
     "progress": {"step": 28, "steps": 28, "fraction": 1},
     "queue_position": None,
+    "eta_seconds": None,
     "attempt": 1,
     "images": {"256": "iVBORw0KGgo...", "512": "iVBORw0KGgo..."},
     "model": "black-forest-labs/FLUX.1-dev",
@@ -116,7 +118,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
                 "example": "id: 0-queued-0\nevent: snapshot\nretry: 2000\n"
                 f'data: {{"id": "{_ID}", "status": "queued"}}\n\n'
                 "id: 1-running-12\nevent: progress\n"
-                'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null}\n\n'
+                'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null, "eta_seconds": 4.1}\n\n'
                 ": heartbeat\n\n"
                 f'id: 1-succeeded-28\nevent: done\ndata: {{"id": "{_ID}", "status": "succeeded"}}\n\n'
             }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
 
 
-def view(reading: Reading, images: dict[str, str] | None) -> JobView:
+def view(reading: Reading, images: dict[str, str] | None, eta_seconds: float | None = None) -> JobView:
     job = reading.job
     url = f"/api/jobs/{job.id}"
     succeeded = job.status is JobStatus.SUCCEEDED
@@ -31,6 +31,7 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
         finished_at=_time(job.finished_at),
         progress=progress(job),
         queue_position=reading.queue_position,
+        eta_seconds=eta_seconds,
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
         images=images,

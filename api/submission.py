@@ -13,6 +13,7 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared import errors, ledger
+from shared.forecast import retry_after
 from shared.jobs import Job, JobStatus, Priority
 from shared.logging import get_logger
 from shared.queue import send_generate
@@ -20,6 +21,7 @@ from shared.queue import send_generate
 if TYPE_CHECKING:
     from celery import Celery
 
+    from api.forecasting import Forecasts
     from shared.schemas import JobRequest
     from shared.scripts import AsyncLedger
 
@@ -27,9 +29,18 @@ log = get_logger(__name__)
 
 
 class Submission:
-    def __init__(self, jobs: AsyncLedger, celery: Celery, *, max_queue_length: int, max_queued_per_key: int) -> None:
+    def __init__(
+        self,
+        jobs: AsyncLedger,
+        celery: Celery,
+        forecasts: Forecasts,
+        *,
+        max_queue_length: int,
+        max_queued_per_key: int,
+    ) -> None:
         self._jobs = jobs
         self._celery = celery
+        self._forecasts = forecasts
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
 
@@ -65,12 +76,13 @@ class Submission:
                 raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
             case "full":
                 raise errors.QueueFull(
-                    f"{created.job_id} jobs are queued, the bound is {self._max_queue_length}", retry_after_seconds=10
+                    f"{created.job_id} jobs are queued, the bound is {self._max_queue_length}",
+                    retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds()),
                 )
             case "owner_full":
                 raise errors.TooManyQueued(
                     f"{created.job_id} jobs of this key are queued, the bound is {self._max_queued_per_key}",
-                    retry_after_seconds=10,
+                    retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case "replayed":
                 structlog.contextvars.bind_contextvars(job_id=created.job_id)

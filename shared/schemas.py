@@ -90,6 +90,7 @@ class ProgressEvent(Progress):
     """The data of a `progress` event."""
 
     queue_position: int | None
+    eta_seconds: float | None
 
 
 class Timings(BaseModel):
@@ -125,6 +126,9 @@ class JobView(BaseModel):
     progress: Progress
     queue_position: int | None = Field(
         description="From 1, after those of a higher priority; null once it is not queued."
+    )
+    eta_seconds: float | None = Field(
+        None, description="Until it is done, from measured drawing times; null where nothing is known, and at the end."
     )
     attempt: int
     cancel_requested: bool

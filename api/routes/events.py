@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from api.following import Following
+    from api.deps import Services
+    from api.forecasting import Forecasts
     from shared.jobs import JobStatus
     from shared.ledger import Reading
 
@@ -33,16 +34,16 @@ SEND_TIMEOUT_SECONDS = 30.0
 
 
 class _Stream(EventSourceResponse):
-    def __init__(self, following: Following, owner: str, job_id: str) -> None:
+    def __init__(self, services: Services, owner: str, job_id: str) -> None:
         super().__init__(
-            _events(following.readings(job_id)),
+            _events(services.following.readings(job_id), services.forecasts),
             headers={"Cache-Control": "no-store"},
             ping=HEARTBEAT_SECONDS,
             ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
             sep="\n",
             send_timeout=SEND_TIMEOUT_SECONDS,
         )
-        self._slot = following.slot(owner)
+        self._slot = services.following.slot(owner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Taken here and not in the call below, so that it is given back however the response ends.
@@ -68,21 +69,22 @@ async def events(
     reading = await own_job(services, owner, job_id)
     if reading.job.is_terminal and last_event_id == _event_id(reading):
         return Response(status_code=204)
-    return _Stream(services.following, owner, job_id)
+    return _Stream(services, owner, job_id)
 
 
-async def _events(readings: AsyncIterator[Reading]) -> AsyncIterator[ServerSentEvent]:
+async def _events(readings: AsyncIterator[Reading], forecasts: Forecasts) -> AsyncIterator[ServerSentEvent]:
     last: Reading | None = None
     async for reading in readings:
+        eta = (await forecasts.current()).eta_seconds(reading)
         if last is None:
-            yield _event("snapshot", reading, retry=RECONNECT_MILLISECONDS)
+            yield _event("snapshot", reading, eta, retry=RECONNECT_MILLISECONDS)
         if reading.job.is_terminal:
-            yield _event("done", reading)
+            yield _event("done", reading, eta)
             return
         if last and _standing(last) != _standing(reading):
-            yield _event("status", reading)
+            yield _event("status", reading, eta)
         elif last and _position(last) != _position(reading):
-            yield _event("progress", reading)
+            yield _event("progress", reading, eta)
         last = reading
 
 
@@ -98,10 +100,10 @@ def _event_id(reading: Reading) -> str:
     return f"{reading.job.attempt}-{reading.job.status}-{reading.job.step}"
 
 
-def _event(name: str, reading: Reading, *, retry: int | None = None) -> ServerSentEvent:
+def _event(name: str, reading: Reading, eta: float | None, *, retry: int | None = None) -> ServerSentEvent:
     if name == "progress":
         found = progress(reading.job).model_dump()
-        data = ProgressEvent(**found, queue_position=reading.queue_position).model_dump_json()
+        data = ProgressEvent(**found, queue_position=reading.queue_position, eta_seconds=eta).model_dump_json()
     else:
-        data = view(reading, None).model_dump_json()
+        data = view(reading, None, eta).model_dump_json()
     return ServerSentEvent(data, event=name, id=_event_id(reading), retry=retry, sep="\n")

@@ -27,10 +27,11 @@ MAX_WAIT_SECONDS = 60
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
-def represent(reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
-    if not reading.job.is_terminal:
-        response.headers["Retry-After"] = "1"
-    return view(reading, images)
+async def represent(services: Services, reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
+    if reading.job.is_terminal:
+        return view(reading, images)
+    response.headers["Retry-After"] = "1"
+    return view(reading, images, (await services.forecasts.current()).eta_seconds(reading))
 
 
 async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
@@ -78,13 +79,13 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     wait = wait_seconds(prefer or (), MAX_WAIT_SECONDS)
     if wait is None:
         response.status_code = 200 if replayed and reading.job.is_terminal else 202
-        return represent(reading, None, response)
+        return await represent(services, reading, None, response)
     response.headers["Preference-Applied"] = f"wait={wait}"
     # What was created is a 202 whatever becomes of the wait: the caller must not submit again.
     with contextlib.suppress(*UNAVAILABLE):
         reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
     response.status_code = 200 if reading.job.is_terminal else 202
-    return represent(reading, await images_of(services, reading), response)
+    return await represent(services, reading, await images_of(services, reading), response)
 
 
 @router.get("", responses=LISTED | errors_of(401, 422, 503))
@@ -104,7 +105,9 @@ async def list_jobs(
     except ValueError:
         raise errors.InvalidRequest("cursor: not one that this server gave out") from None
     page = await services.jobs.run(command)
-    return JobList(jobs=[view(reading, None) for reading in page.readings], next_cursor=page.next_cursor)
+    forecast = await services.forecasts.current()
+    jobs = [view(reading, None, forecast.eta_seconds(reading)) for reading in page.readings]
+    return JobList(jobs=jobs, next_cursor=page.next_cursor)
 
 
 @router.get("/{job_id}", responses=job_of(200) | errors_of(401, 404, 410, 422, 503))
@@ -122,7 +125,9 @@ async def get(  # noqa: PLR0913 - as above
     reading = await own_job(services, owner, job_id)
     if wait and not reading.job.is_terminal:
         reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
-    return represent(reading, None if include == "none" else await images_of(services, reading), response)
+    return await represent(
+        services, reading, None if include == "none" else await images_of(services, reading), response
+    )
 
 
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
@@ -130,4 +135,4 @@ async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner
     """Cancel the job: at once while it is queued, within one denoising step while it runs. Terminal: unchanged."""
     await own_job(services, owner, job_id)
     await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
-    return represent(await own_job(services, owner, job_id), None, response)
+    return await represent(services, await own_job(services, owner, job_id), None, response)
