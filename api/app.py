@@ -23,6 +23,7 @@ from shared.connection import prompt_client
 from shared.logging import get_logger
 from shared.queue import make_celery
 from shared.scripts import AsyncLedger
+from shared.signing import UrlSigner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,6 +72,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
         forecasts=forecasts,
+        signer=UrlSigner(settings.url_signing_keys),
     )
     errors.install(app)
     for module in (health, logo, jobs, events, images):

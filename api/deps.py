@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from api.waiting import Waiting
     from shared.ledger import Reading
     from shared.scripts import AsyncLedger
+    from shared.signing import UrlSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Services:
     submission: Submission
     following: Following
     forecasts: Forecasts
+    signer: UrlSigner
 
 
 async def _services(request: Request) -> Services:
@@ -54,12 +56,12 @@ Deps = Annotated[Services, Depends(_services)]
 JobId = Annotated[str, Depends(_job_id)]
 
 
-def visible(reading: Reading | None, owner: str, job_id: str) -> Reading:
-    """The job, if it is the caller's own.
+def visible(reading: Reading | None, owner: str | None, job_id: str) -> Reading:
+    """The job, if it is the caller's own; whosever it is for None.
 
     :raises errors.JobNotFound: unknown, or another key's: the two must look alike.
     """
-    if reading is None or reading.job.owner != owner:
+    if reading is None or owner not in (None, reading.job.owner):
         raise errors.JobNotFound(f"no job has the id {job_id}")
     return reading
 

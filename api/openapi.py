@@ -52,6 +52,7 @@ _JOBS = {200: ("The job as it is; with its images once it has succeeded.", _SUCC
 
 _EXAMPLES: dict[int, tuple[str, str]] = {
     401: ("unauthorized", "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
+    403: ("url_not_valid", "expires: this URL has expired; read the job again for a new one"),
     404: ("job_not_found", "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"),
     409: ("job_not_successful", "the job is canceled, it has no images"),
     410: ("images_expired", "the images of this job have expired; submit it again with the same seed"),

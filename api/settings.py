@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
+from pydantic import Field
 
-from shared.settings import Settings
+from shared.settings import CommaSeparated, Settings
 
 
 class ApiSettings(Settings):
@@ -17,10 +16,7 @@ class ApiSettings(Settings):
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
-    api_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated; empty: no keys needed.")
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(("*",), description="Comma-separated origins.")
-
-    @field_validator("api_keys", "cors_origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; empty: no keys needed."
+    )
+    cors_origins: Annotated[tuple[str, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CPU_MODEL_NAME = "logo-mini"
 FLUX_DEV = "black-forest-labs/FLUX.1-dev"
+
+
+def split(value: object) -> object:
+    """A comma-separated list."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+CommaSeparated = (NoDecode, BeforeValidator(split))
+SigningKey = Annotated[SecretStr, Field(min_length=32)]
 
 
 class Settings(BaseSettings):
@@ -20,6 +29,10 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     result_ttl_seconds: int = Field(3600, ge=1, le=7 * 86400, description="How long images are kept.")
+    url_signing_keys: Annotated[tuple[SigningKey, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; the first signs image URLs, all verify. Empty: URLs are not signed."
+    )
+    public_url: str = Field("", pattern=r"^(https?://[^/?#]+)?$", description="What clients call this service.")
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
 
 

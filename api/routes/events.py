@@ -11,19 +11,20 @@ from sse_starlette.sse import SendTimeoutError
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
 from api.openapi import EVENTS, errors_of
-from api.representation import progress, view
 from shared.logging import get_logger
+from shared.representation import view
 from shared.schemas import ProgressEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pydantic import BaseModel
     from starlette.types import Receive, Scope, Send
 
     from api.deps import Services
-    from api.forecasting import Forecasts
     from shared.jobs import JobStatus
     from shared.ledger import Reading
+    from shared.schemas import JobView
 
 log = get_logger(__name__)
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -36,7 +37,7 @@ SEND_TIMEOUT_SECONDS = 30.0
 class _Stream(EventSourceResponse):
     def __init__(self, services: Services, owner: str, job_id: str) -> None:
         super().__init__(
-            _events(services.following.readings(job_id), services.forecasts),
+            _events(services, job_id),
             headers={"Cache-Control": "no-store"},
             ping=HEARTBEAT_SECONDS,
             ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
@@ -72,19 +73,20 @@ async def events(
     return _Stream(services, owner, job_id)
 
 
-async def _events(readings: AsyncIterator[Reading], forecasts: Forecasts) -> AsyncIterator[ServerSentEvent]:
+async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEvent]:
     last: Reading | None = None
-    async for reading in readings:
-        eta = (await forecasts.current()).eta_seconds(reading)
+    async for reading in services.following.readings(job_id):
+        eta = (await services.forecasts.current()).eta_seconds(reading)
+        seen = view(reading, None, services.signer, eta)
         if last is None:
-            yield _event("snapshot", reading, eta, retry=RECONNECT_MILLISECONDS)
+            yield _event("snapshot", reading, seen, retry=RECONNECT_MILLISECONDS)
         if reading.job.is_terminal:
-            yield _event("done", reading, eta)
+            yield _event("done", reading, seen)
             return
         if last and _standing(last) != _standing(reading):
-            yield _event("status", reading, eta)
+            yield _event("status", reading, seen)
         elif last and _position(last) != _position(reading):
-            yield _event("progress", reading, eta)
+            yield _event("progress", reading, seen)
         last = reading
 
 
@@ -100,10 +102,10 @@ def _event_id(reading: Reading) -> str:
     return f"{reading.job.attempt}-{reading.job.status}-{reading.job.step}"
 
 
-def _event(name: str, reading: Reading, eta: float | None, *, retry: int | None = None) -> ServerSentEvent:
+def _event(name: str, reading: Reading, seen: JobView, *, retry: int | None = None) -> ServerSentEvent:
+    data: BaseModel = seen
     if name == "progress":
-        found = progress(reading.job).model_dump()
-        data = ProgressEvent(**found, queue_position=reading.queue_position, eta_seconds=eta).model_dump_json()
-    else:
-        data = view(reading, None, eta).model_dump_json()
-    return ServerSentEvent(data, event=name, id=_event_id(reading), retry=retry, sep="\n")
+        data = ProgressEvent(
+            **seen.progress.model_dump(), queue_position=seen.queue_position, eta_seconds=seen.eta_seconds
+        )
+    return ServerSentEvent(data.model_dump_json(), event=name, id=_event_id(reading), retry=retry, sep="\n")

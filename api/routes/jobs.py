@@ -11,11 +11,11 @@ from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
 from api.openapi import LISTED, errors_of, job_of
 from api.prefer import wait_seconds
-from api.representation import view
 from shared import errors, ledger, listing
 from shared.connection import UNAVAILABLE
 from shared.images import load_images
 from shared.jobs import JobStatus
+from shared.representation import view
 from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ Include = Annotated[Literal["images", "none"], Query(description="Leave the imag
 
 async def represent(services: Services, reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
     if reading.job.is_terminal:
-        return view(reading, images)
+        return view(reading, images, services.signer)
     response.headers["Retry-After"] = "1"
-    return view(reading, images, (await services.forecasts.current()).eta_seconds(reading))
+    return view(reading, images, services.signer, (await services.forecasts.current()).eta_seconds(reading))
 
 
 async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
@@ -106,7 +106,7 @@ async def list_jobs(
         raise errors.InvalidRequest("cursor: not one that this server gave out") from None
     page = await services.jobs.run(command)
     forecast = await services.forecasts.current()
-    jobs = [view(reading, None, forecast.eta_seconds(reading)) for reading in page.readings]
+    jobs = [view(reading, None, services.signer, forecast.eta_seconds(reading)) for reading in page.readings]
     return JobList(jobs=jobs, next_cursor=page.next_cursor)
 
 

@@ -53,9 +53,9 @@ async def test_a_job_from_its_submit_to_its_end(serve, ledger_, succeed, monkeyp
     told = []
     make = events._event
 
-    def remember(name, reading, eta, **options):
+    def remember(name, *seen, **options):
         told.append(name)
-        return make(name, reading, eta, **options)
+        return make(name, *seen, **options)
 
     monkeypatch.setattr(events, "_event", remember)
     async with serve() as http:

@@ -11,11 +11,14 @@ from shared.schemas import JobError, JobView, Progress, Timings, Urls
 if TYPE_CHECKING:
     from shared.jobs import Job
     from shared.ledger import Reading
+    from shared.signing import UrlSigner
 
 _DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
 
 
-def view(reading: Reading, images: dict[str, str] | None, eta_seconds: float | None = None) -> JobView:
+def view(
+    reading: Reading, images: dict[str, str] | None, signer: UrlSigner, eta_seconds: float | None = None
+) -> JobView:
     job = reading.job
     url = f"/api/jobs/{job.id}"
     succeeded = job.status is JobStatus.SUCCEEDED
@@ -46,7 +49,11 @@ def view(reading: Reading, images: dict[str, str] | None, eta_seconds: float | N
             self=url,
             events=f"{url}/events",
             cancel=url,
-            images={str(size): f"{url}/images/{size}.png" for size in sorted(set(job.sizes))} if succeeded else {},
+            images={
+                str(size): signer.sign(f"{url}/images/{size}.png", job.images_expire_at // 1000)
+                for size in sorted(set(job.sizes))
+                if succeeded
+            },
         ),
         expires_at=_time(job.images_expire_at),
     )
