@@ -16,7 +16,7 @@ from api.body_limit import BodyLimit
 from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
-from api.routes import events, health, images, jobs, logo
+from api.routes import events, health, images, jobs, logo, openai
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.connection import prompt_client
@@ -75,7 +75,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         signer=UrlSigner(settings.url_signing_keys),
     )
     errors.install(app)
-    for module in (health, logo, jobs, events, images):
+    for module in (health, logo, jobs, events, images, openai):
         app.include_router(module.router)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)

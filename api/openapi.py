@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.openai_shapes import OpenAIErrorResponse
 from shared.schemas import ErrorResponse, JobList, JobView
 
 _ID = "3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"
@@ -98,6 +99,32 @@ def job_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: error_of(status, *_EXAMPLES[status]) for status in statuses}
+
+
+_OPENAI_EXAMPLES: dict[int, tuple[str, str, str, str | None]] = {
+    400: ("validation_error", "invalid_request_error", "n: Input should be 1", "n"),
+    401: ("invalid_api_key", "invalid_request_error", _EXAMPLES[401][1], None),
+    409: ("job_not_successful", "invalid_request_error", "the job was canceled", None),
+    410: ("images_expired", "invalid_request_error", "the image has expired; ask again", None),
+    422: ("idempotency_conflict", "invalid_request_error", "Idempotency-Key: used with another body", None),
+    429: ("queue_full", "rate_limit_error", _EXAMPLES[429][1], None),
+    500: ("generation_failed", "server_error", _EXAMPLES[500][1], None),
+    503: ("service_unavailable", "server_error", _EXAMPLES[503][1], None),
+    504: ("still_running", "server_error", _EXAMPLES[504][1], None),
+}
+
+
+def openai_errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    found: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        code, kind, message, param = _OPENAI_EXAMPLES[status]
+        example = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+        found[status] = {
+            "model": OpenAIErrorResponse,
+            "description": code.replace("_", " "),
+            "content": {"application/json": {"example": example}},
+        }
+    return found
 
 
 def error_of(status: int, code: str, message: str) -> dict[str, Any]:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."),
+]
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
@@ -53,12 +57,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     response: Response,
     services: Deps,
     owner: Owner,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     prefer: Annotated[
         list[str] | None,
         Header(
