@@ -102,6 +102,8 @@ class Submission:
 def _fingerprint(request: JobRequest) -> str:
     # Without what the version before did not know, where it says nothing: a repeat of a request of then is one.
     unsaid = {"priority"} if request.priority is Priority.NORMAL else set()
+    if request.webhook_url is None:
+        unsaid.add("webhook_url")
     return hashlib.sha256(request.model_dump_json(exclude=unsaid).encode()).hexdigest()
 
 
@@ -117,5 +119,6 @@ def _new_job(request: JobRequest, owner: str) -> Job:
         requested_steps=request.steps or 0,
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
+        webhook_url=request.webhook_url or "",
         request_id=correlation_id.get() or "",
     )

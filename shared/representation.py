@@ -17,8 +17,13 @@ _DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
 
 
 def view(
-    reading: Reading, images: dict[str, str] | None, signer: UrlSigner, eta_seconds: float | None = None
+    reading: Reading,
+    images: dict[str, str] | None,
+    signer: UrlSigner,
+    eta_seconds: float | None = None,
+    base_url: str = "",
 ) -> JobView:
+    """`base_url` makes the URLs absolute."""
     job = reading.job
     url = f"/api/jobs/{job.id}"
     succeeded = job.status is JobStatus.SUCCEEDED
@@ -46,11 +51,11 @@ def view(
         ),
         error=JobError(code=job.error_code, message=job.error_message) if job.error_code else None,
         urls=Urls(
-            self=url,
-            events=f"{url}/events",
-            cancel=url,
+            self=base_url + url,
+            events=f"{base_url}{url}/events",
+            cancel=base_url + url,
             images={
-                str(size): signer.sign(f"{url}/images/{size}.png", job.images_expire_at // 1000)
+                str(size): base_url + signer.sign(f"{url}/images/{size}.png", job.images_expire_at // 1000)
                 for size in sorted(set(job.sizes))
                 if succeeded
             },

@@ -49,6 +49,9 @@ class JobRequest(BaseModel):
     deadline_seconds: float | None = Field(
         None, gt=0, le=86400, description="The job expires if it is not done so many seconds after its creation."
     )
+    webhook_url: str | None = Field(
+        None, max_length=2048, description="Gets a signed POST when the job has ended, where the server sends webhooks."
+    )
 
 
 class LogoRequest(BaseModel):

@@ -32,6 +32,7 @@ class ServeSettings(BaseSettings):
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
     log_format: str | None = None
+    webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
 
 
 def main() -> None:
@@ -47,7 +48,10 @@ def main() -> None:
     log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
     gpus = 0 if config.torch_device in ("cpu", "mps") else len(list_gpus())
     (run / "supervisord.conf").write_text(
-        _supervisord(run, verbose=log_format == "text") + redis_program + _stack(max(1, gpus)), encoding="utf-8"
+        _supervisord(run, verbose=log_format == "text")
+        + redis_program
+        + _stack(max(1, gpus), webhooks=bool(config.webhook_secrets)),
+        encoding="utf-8",
     )
     os.environ |= {"REDIS_URL": redis_url, "LOG_FORMAT": log_format, "PYTHONUNBUFFERED": "1"}
     where = f"http://127.0.0.1:{config.port}"
@@ -114,7 +118,7 @@ pidfile={run / "supervisord.pid"}
 """
 
 
-def _stack(generate_workers: int) -> str:
+def _stack(generate_workers: int, *, webhooks: bool) -> str:
     """One group, so that its programs are stopped together, before Redis is."""
     modules = {
         "api": "api.main",
@@ -122,6 +126,8 @@ def _stack(generate_workers: int) -> str:
         "finish": "worker.finish.main",
         "sweeper": "worker.sweeper",
     }
+    if webhooks:
+        modules["webhook"] = "worker.webhook.main"
     programs = "".join(
         f"""
 [program:{name}]

@@ -11,7 +11,7 @@ from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
 from api.openapi import LISTED, errors_of, job_of
 from api.prefer import wait_seconds
-from shared import errors, ledger, listing
+from shared import errors, ledger, listing, webhooks
 from shared.connection import UNAVAILABLE
 from shared.images import load_images
 from shared.jobs import JobStatus
@@ -20,6 +20,7 @@ from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
     from api.deps import Services
+    from api.settings import ApiSettings
     from shared.ledger import Reading
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -51,6 +52,13 @@ async def images_of(services: Services, reading: Reading) -> dict[str, str] | No
     return images
 
 
+def _check_webhook(url: str, settings: ApiSettings) -> None:
+    """:raises errors.InvalidRequest: no webhooks are sent from here, or not to there."""
+    if not settings.webhook_secrets:
+        raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
+    webhooks.check_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
+
+
 @router.post("", status_code=202, responses=job_of(200, 202) | errors_of(401, 410, 413, 422, 429, 503))
 async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: JobRequest,
@@ -70,6 +78,8 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     With `Prefer: wait=N` this call is held itself: 200 with the result and its images if the job ends in time, else the
     202 that it would have been. A caller that leaves meanwhile does not cancel its job.
     """
+    if request.webhook_url is not None:
+        _check_webhook(request.webhook_url, services.settings)
     job_id, replayed = await services.submission.submit(request, owner, idempotency_key or "")
     reading = await own_job(services, owner, job_id)
     response.headers["Location"] = f"/api/jobs/{job_id}"

@@ -40,9 +40,9 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
         response.headers["Idempotent-Replayed"] = "true"
     reading = await succeeded(services, owner, job_id)
     if asked.response_format == "url":
-        seen = view(reading, None, services.signer)
         base = services.settings.public_url or str(request.base_url).rstrip("/")
-        data = [GeneratedImage(url=base + url) for url in seen.urls.images.values()]
+        seen = view(reading, None, services.signer, base_url=base)
+        data = [GeneratedImage(url=url) for url in seen.urls.images.values()]
     else:
         images = await load_images(services.client, job_id, reading.job.attempt)
         if not images:
