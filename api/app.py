@@ -13,6 +13,7 @@ from api import errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
+from api.compression import Compression
 from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
@@ -78,6 +79,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for module in (health, logo, jobs, events, images, openai):
         app.include_router(module.router)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
+    app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(
         CORSMiddleware,
