@@ -9,7 +9,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import errors
+from api import errors, openapi
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
@@ -56,6 +56,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         version=health.VERSION,
         description="Text in, logo out. Submit a job, poll or long-wait, get base64 PNGs.",
         lifespan=lifespan,
+        openapi_tags=openapi.TAGS,
         redirect_slashes=False,
     )
     app.state.keys = Keys(settings.api_keys)
@@ -76,8 +77,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
         signer=UrlSigner(settings.url_signing_keys),
     )
     errors.install(app)
+    openapi.complete(app)
     for module in (health, logo, jobs, events, images, openai):
         app.include_router(module.router)
+    app.webhooks.post("job.ended")(openapi.job_ended)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)

@@ -46,11 +46,11 @@ class ImagesRequest(BaseModel):
     response_format: Literal["b64_json", "url"] | None = Field(
         "b64_json", description="A URL lasts as long as the image."
     )
-    output_format: Literal["png"] | None = "png"
-    background: Literal["auto", "opaque"] | None = "auto"
-    quality: Literal["auto"] | None = "auto"
-    moderation: Literal["auto"] | None = "auto"
-    stream: Literal[False] | None = False
+    output_format: Literal["png"] | None = Field("png", description="PNG only.")
+    background: Literal["auto", "opaque"] | None = Field("auto", description="Both mean opaque.")
+    quality: Literal["auto"] | None = Field("auto", description="One quality only.")
+    moderation: Literal["auto"] | None = Field("auto", description="Nothing is moderated.")
+    stream: Literal[False] | None = Field(False, description="The answer comes whole.")
     model: str | None = Field(None, description="Taken and ignored: the server has one model.")
     user: str | None = Field(None, description="Taken and ignored.")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from api.openai_shapes import OpenAIErrorResponse
-from shared.schemas import ErrorResponse, JobList, JobView
+from api.openapi_errors import headers_of
+from shared.schemas import JobList, JobView, WebhookEvent
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _ID = "3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"
 _QUEUED: dict[str, Any] = {
@@ -49,28 +52,23 @@ _SUCCEEDED = _QUEUED | {
     "urls": _QUEUED["urls"] | {"images": {size: f"/api/jobs/{_ID}/images/{size}.png" for size in ("256", "512")}},
     "expires_at": "2026-11-23T22:00:11.300Z",
 }
+
+
+def example_of(body: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": body}}}
+
+
 _JOBS = {200: ("The job as it is; with its images once it has succeeded.", _SUCCEEDED), 202: ("Queued.", _QUEUED)}
 
-_EXAMPLES: dict[int, tuple[str, str]] = {
-    401: ("unauthorized", "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
-    403: ("url_not_valid", "expires: this URL has expired; read the job again for a new one"),
-    404: ("job_not_found", "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"),
-    409: ("job_not_successful", "the job is canceled, it has no images"),
-    410: ("images_expired", "the images of this job have expired; submit it again with the same seed"),
-    413: ("body_too_large", "body: more than 65536 bytes"),
-    416: ("range_not_satisfiable", "Range: the image has 48213 bytes"),
-    422: ("validation_error", "prompt: String should have at least 3 characters"),
-    429: ("queue_full", "1000 jobs are queued, the bound is 1000"),  # or too_many_queued, of one key
-    500: ("generation_failed", "Failed to generate logo: the model's output was not finite"),
-    503: ("service_unavailable", "the job store is out of reach; try again"),
-    504: ("still_running", "the logo was not ready within 300 s; the job goes on"),
-}
-
-
+_OF_IMAGE = ("ETag", "Cache-Control", "Accept-Ranges")
 PNG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}}, "description": "The PNG."},
-    206: {"content": {"image/png": {}}, "description": "The part that `Range` asked for, with `Content-Range`."},
-    304: {"description": "The caller has it: `If-None-Match` names its ETag."},
+    200: {"content": {"image/png": {}}, "description": "The PNG.", "headers": headers_of(*_OF_IMAGE)},
+    206: {
+        "content": {"image/png": {}},
+        "description": "The part that `Range` asked for.",
+        "headers": headers_of(*_OF_IMAGE, "Content-Range"),
+    },
+    304: {"description": "The caller has it: `If-None-Match` names its ETag.", "headers": headers_of(*_OF_IMAGE)},
 }
 LISTED: dict[int | str, dict[str, Any]] = {
     200: {
@@ -85,56 +83,44 @@ LISTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def job_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What answers with a job."""
+GENERATED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The image.",
+        "headers": headers_of("Idempotent-Replayed"),
+        **example_of(
+            {
+                "created": 1795467671,
+                "data": [{"b64_json": "iVBORw0KGgo..."}],
+                "background": "opaque",
+                "output_format": "png",
+                "size": "512x512",
+            }
+        ),
+    }
+}
+LOGO: dict[int | str, dict[str, Any]] = {
+    200: example_of(
+        {
+            "message": "Logo generated successfully!",
+            "prompt": "a red fox head, geometric",
+            "images": {"256": "iVBORw0KGgo...", "512": "iVBORw0KGgo..."},
+            "sizes": [256, 512],
+            "model": "black-forest-labs/FLUX.1-dev",
+        }
+    )
+}
+
+
+def job_of(*statuses: int, headers: tuple[str, ...] = ()) -> dict[int | str, dict[str, Any]]:
+    """What answers with a job; `Retry-After` as long as it is not terminal."""
     return {
         status: {
             "model": JobView,
             "description": _JOBS[status][0],
+            "headers": headers_of("Retry-After", *headers),
             "content": {"application/json": {"example": _JOBS[status][1]}},
         }
         for status in statuses
-    }
-
-
-def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: error_of(status, *_EXAMPLES[status]) for status in statuses}
-
-
-_OPENAI_EXAMPLES: dict[int, tuple[str, str, str, str | None]] = {
-    400: ("validation_error", "invalid_request_error", "n: Input should be 1", "n"),
-    401: ("invalid_api_key", "invalid_request_error", _EXAMPLES[401][1], None),
-    409: ("job_not_successful", "invalid_request_error", "the job was canceled", None),
-    410: ("images_expired", "invalid_request_error", "the image has expired; ask again", None),
-    422: ("idempotency_conflict", "invalid_request_error", "Idempotency-Key: used with another body", None),
-    429: ("queue_full", "rate_limit_error", _EXAMPLES[429][1], None),
-    500: ("generation_failed", "server_error", _EXAMPLES[500][1], None),
-    503: ("service_unavailable", "server_error", _EXAMPLES[503][1], None),
-    504: ("still_running", "server_error", _EXAMPLES[504][1], None),
-}
-
-
-def openai_errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    found: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
-        code, kind, message, param = _OPENAI_EXAMPLES[status]
-        example = {"error": {"message": message, "type": kind, "param": param, "code": code}}
-        found[status] = {
-            "model": OpenAIErrorResponse,
-            "description": code.replace("_", " "),
-            "content": {"application/json": {"example": example}},
-        }
-    return found
-
-
-def error_of(status: int, code: str, message: str) -> dict[str, Any]:
-    example: dict[str, Any] = {"error": {"code": code, "message": message}, "detail": message, "request_id": "b7e1"}
-    if status == 422:  # noqa: PLR2004 - the one status whose detail is a list
-        example["detail"] = [{"type": "string_too_short", "loc": ["body", "prompt"], "msg": message.split(": ")[1]}]
-    return {
-        "model": ErrorResponse,
-        "description": code.replace("_", " "),
-        "content": {"application/json": {"example": example}},
     }
 
 
@@ -153,5 +139,33 @@ EVENTS: dict[int | str, dict[str, Any]] = {
         },
     },
     204: {"description": "`Last-Event-ID` is that of `done`: there is nothing more, and an EventSource stays away."},
-    429: error_of(429, "too_many_streams", "200 streams of this key are open here, the bound is 200"),
 }
+
+TAGS = [
+    {"name": "app", "description": "The call of the mobile app."},
+    {"name": "jobs", "description": "Submit, poll or long-wait, follow, cancel; images as bytes."},
+    {"name": "OpenAI", "description": "OpenAI's Images API, as far as it is built."},
+    {"name": "service", "description": "The service about itself."},
+]
+
+
+def complete(app: FastAPI) -> None:
+    """Adds to the page what every answer has."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        made = app.openapi_schema is not None
+        schema = make()
+        if not made:
+            for call in (call for path in schema["paths"].values() for call in path.values()):
+                for answer in call["responses"].values():
+                    answer["headers"] = answer.get("headers", {}) | headers_of("X-Request-ID")
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way
+
+
+def job_ended(event: WebhookEvent) -> None:
+    """Posted to `webhook_url` when the job has ended; answer 2xx within 15 s. What is not answered so is repeated for
+    17 hours, 410 ends it. The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` are Standard Webhooks'.
+    """

@@ -148,6 +148,14 @@ class JobList(BaseModel):
     next_cursor: str | None = Field(description="Hand it on as `cursor`; null at the end.")
 
 
+class WebhookEvent(BaseModel):
+    """What is posted to `webhook_url`, signed as standardwebhooks.com has it; `webhook-id` is the job's id."""
+
+    type: str = Field(description="job.succeeded, job.failed, job.canceled or job.expired.")
+    timestamp: datetime = Field(description="When the job ended.")
+    data: JobView = Field(description="The job, without images; its URLs are absolute where PUBLIC_URL is set.")
+
+
 class ErrorBody(BaseModel):
     code: str
     message: str

@@ -10,7 +10,8 @@ from sse_starlette.sse import SendTimeoutError
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
-from api.openapi import EVENTS, errors_of
+from api.openapi import EVENTS
+from api.openapi_errors import errors_of
 from shared.logging import get_logger
 from shared.representation import view
 from shared.schemas import ProgressEvent
@@ -55,7 +56,11 @@ class _Stream(EventSourceResponse):
                 log.info("stream.stalled")
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=errors_of(401, 404, 422, 503) | EVENTS)
+@router.get(
+    "/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", 503),
+)
 async def events(
     job_id: JobId,
     services: Deps,

@@ -11,7 +11,8 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from api import byte_range
 from api.auth import Bearer, KeyHeader, Keys  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, Services, visible
-from api.openapi import PNG, errors_of
+from api.openapi import PNG
+from api.openapi_errors import errors_of
 from shared import errors, ledger
 from shared.images import load_image
 from shared.jobs import JobStatus
@@ -41,7 +42,7 @@ Viewer = Annotated[str | None, Depends(_viewer)]
 @router.get(
     "/{job_id}/images/{name}",
     response_class=Response,
-    responses=PNG | errors_of(401, 403, 404, 409, 410, 416, 422, 503),
+    responses=PNG | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, 503),
 )
 async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Header, Query, Response
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
-from api.openapi import LISTED, errors_of, job_of
+from api.openapi import LISTED, job_of
+from api.openapi_errors import errors_of
 from api.prefer import wait_seconds
 from shared import errors, ledger, listing, webhooks
 from shared.connection import UNAVAILABLE
@@ -59,7 +60,12 @@ def _check_webhook(url: str, settings: ApiSettings) -> None:
     webhooks.check_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
 
 
-@router.post("", status_code=202, responses=job_of(200, 202) | errors_of(401, 410, 413, 422, 429, 503))
+@router.post(
+    "",
+    status_code=202,
+    responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
+    | errors_of(401, 410, 413, 422, "idempotency_conflict", 429, "too_many_queued", 503),
+)
 async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: JobRequest,
     response: Response,
@@ -102,7 +108,7 @@ async def list_jobs(
     services: Deps,
     owner: Owner,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs on a page.")] = 20,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.", max_length=64)] = None,
 ) -> JobList:
     """The caller's own jobs, newest first, as long as their records are kept. Without API keys all callers are one.

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, visible
-from api.openapi import errors_of
+from api.openapi import LOGO
+from api.openapi_errors import errors_of
 from shared import errors
 from shared.images import load_images
 from shared.jobs import JobStatus
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["app"])
 
 
-@router.post("/api/generate_logo", responses=errors_of(401, 409, 413, 422, 429, 500, 503, 504))
+@router.post(
+    "/api/generate_logo", responses=LOGO | errors_of(401, 409, 413, 422, 429, "too_many_queued", 500, 503, 504)
+)
 async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
     """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
     # Not validated again: a prompt that was long enough before it was trimmed is the app's to send.

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request, Response
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - as above
 from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, OpenAIRoute
-from api.openapi import openai_errors_of
+from api.openapi import GENERATED
+from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - as above
 from api.routes.logo import succeeded
 from shared.errors import ImagesExpired, InvalidRequest
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
 @router.post(
     "/images/generations",
     response_model_exclude_none=True,
-    responses=openai_errors_of(400, 401, 409, 410, 422, 429, 500, 503, 504),
+    responses=GENERATED | openai_errors_of(400, 401, 409, 410, 422, 429, 500, 503, 504),
 )
 async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     asked: ImagesRequest,

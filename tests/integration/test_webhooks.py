@@ -122,7 +122,7 @@ async def test_from_the_submit_to_the_receiver(serve, ledger_, receiver, setting
             job["id"],
             "succeeded",
         )
-        assert "images" not in event["data"]
+        assert event["data"]["images"] is None
         url = event["data"]["urls"]["images"]["64"]
         assert url.startswith("https://logos.example/api/jobs/")
         assert (await http.get(url.removeprefix("https://logos.example"))).content.startswith(b"\x89PNG")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from shared import ledger, webhooks
 from shared.errors import InvalidRequest
 from shared.logging import get_logger
 from shared.representation import view
+from shared.schemas import WebhookEvent
 from shared.signing import UrlSigner
 from shared.webhooks import RETRY_SECONDS, TRY_SECONDS
 from worker.webhook.guard import AddressRefused, CheckedBackend, resolve
@@ -83,11 +83,9 @@ class Sender:
 
     def _event(self, reading: Reading) -> bytes:
         job = reading.job
-        data = view(reading, None, self._signer, base_url=self._settings.public_url).model_dump(
-            mode="json", exclude={"images", "eta_seconds", "queue_position"}
-        )
-        finished = datetime.fromtimestamp(job.finished_at / 1000, UTC).isoformat()
-        return json.dumps({"type": f"job.{job.status}", "timestamp": finished, "data": data}).encode()
+        data = view(reading, None, self._signer, base_url=self._settings.public_url)
+        finished = datetime.fromtimestamp(job.finished_at / 1000, UTC)
+        return WebhookEvent(type=f"job.{job.status}", timestamp=finished, data=data).model_dump_json().encode()
 
     def _headers(self, job_id: str, body: bytes) -> list[tuple[str, str]]:
         now = datetime.now(UTC)
