@@ -197,8 +197,9 @@ def test_redirects_are_not_followed(ledger_, receiver, ended, settings, due_in):
     assert due_in() is not None
 
 
-def test_no_receiver_is_tried_again(ledger_, receiver, ended, settings, due_in):
-    ended("http://127.0.0.1:1/hook")
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/hook", f"http://{'a' * 64}.example/hook", "http://no.invalid/"])
+def test_no_receiver_is_tried_again(ledger_, receiver, ended, settings, due_in, url):
+    ended(url)
     Sender(ledger_, settings()).deliver("job")
     assert due_in() is not None
 

@@ -77,6 +77,10 @@ class Sender:
             return f"no answer within {TRY_SECONDS:g} s", True
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             return repr(error), True
+        except Exception as error:
+            # A name that no encoding takes, for one. It counts as a try, so that the tries end.
+            log.exception("webhook.broken")
+            return repr(error), True
         if 200 <= status < 300:  # noqa: PLR2004
             return "", False
         return f"answered {status}", status != GONE
