@@ -110,7 +110,7 @@ class Generator:
             self._jobs.client.unlink(ledger.pixels_key(job.id, job.attempt))
             return
         send_finish(self._celery, job.id, job.request_id)
-        log.info("job.drawn", attempt=job.attempt)
+        log.info("job.drawn", attempt=job.attempt, steps=lease.steps, step_seconds=lease.step_seconds)
         if lease.step_seconds is not None:
             # Only the estimates need it.
             with contextlib.suppress(*UNAVAILABLE):

@@ -42,7 +42,7 @@ class Lease:
         self._hold = Hold.HELD
         self._progress: tuple[int, int | None] = (0, None)
         self._last_step = time.monotonic()
-        self._first_step = (0, self._last_step)  # the first with a number above 0, and when it ended
+        self._first_step = (0, self._last_step)  # where the mean of the steps begins: its number, and when it ended
         self._wake = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -77,7 +77,6 @@ class Lease:
         self._last_step = time.monotonic()
         if step <= 1 < steps or step == 0:
             self._first_step = (step, self._last_step)
-        self._first_step = (0, self._last_step)  # the first with a number above 0, and when it ended
         self._wake.set()
         if self._hold is not Hold.HELD:
             raise Stopped(self._hold)
