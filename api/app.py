@@ -9,16 +9,18 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import errors
+from api import errors, openapi
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys, is_loopback
 from api.body_limit import BodyLimit
+from api.compression import Compression
 from api.deps import Services
 from api.following import Following
+from api.forecasting import Forecasts
 from api.memory_check import warn_of_small_memory
 from api.metrics import HttpMetrics
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics
+from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
 from api.waiting import Waiting
 from shared import tracing
@@ -27,6 +29,7 @@ from shared.logging import get_logger
 from shared.queue import make_celery
 from shared.scripts import AsyncLedger
 from shared.settings import VERSION
+from shared.signing import UrlSigner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,6 +44,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     client = prompt_client(settings.redis_url)
     ledger = AsyncLedger(client)
     waiting = Waiting(settings.redis_url, ledger)
+    forecasts = Forecasts(ledger)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
@@ -62,6 +66,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         version=VERSION,
         description="Text in, logo out. Submit a job, poll or long-wait, get base64 PNGs.",
         lifespan=lifespan,
+        openapi_tags=openapi.TAGS,
         redirect_slashes=False,
     )
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
@@ -73,17 +78,26 @@ def create_app(settings: ApiSettings) -> FastAPI:
         jobs=ledger,
         waiting=waiting,
         submission=Submission(
-            ledger, celery, max_queue_length=settings.max_queue_length, max_queued_per_key=settings.max_queued_per_key
+            ledger,
+            celery,
+            forecasts,
+            max_queue_length=settings.max_queue_length,
+            max_queued_per_key=settings.max_queued_per_key,
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
+        forecasts=forecasts,
+        signer=UrlSigner(settings.url_signing_keys),
     )
     errors.install(app)
+    openapi.complete(app)
     for module in (health, metrics):
         app.include_router(module.router)
-    for module in (logo, jobs, events, images):
+    for module in (logo, jobs, events, images, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
+    app.webhooks.post("job.ended")(openapi.job_ended)
     # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
+    app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(
         CORSMiddleware,

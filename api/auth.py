@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
-from fastapi.security.http import HTTPAuthorizationCredentials  # noqa: TC002 - FastAPI reads the annotation
+from fastapi.security.http import HTTPAuthorizationCredentials
 
 from shared.errors import Unauthorized
 from shared.logging import get_logger
@@ -82,10 +82,14 @@ class Keys:
         self._version = version
 
 
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+KeyHeader = Annotated[str | None, Depends(_header)]
+
+
 async def _owner(
     request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    header: Annotated[str | None, Depends(_header)],
+    bearer: Bearer,
+    header: KeyHeader,
 ) -> str:
     keys: Keys = request.app.state.keys
     return keys.owner(bearer.credentials if bearer else header)

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     import redis.asyncio
 
     from api.following import Following
+    from api.forecasting import Forecasts
     from api.metrics import HttpMetrics
     from api.settings import ApiSettings
     from api.submission import Submission
     from api.waiting import Waiting
     from shared.ledger import Reading
     from shared.scripts import AsyncLedger
+    from shared.signing import UrlSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Services:
     submission: Submission
     following: Following
     http: HttpMetrics
+    forecasts: Forecasts
+    signer: UrlSigner
 
 
 async def _services(request: Request) -> Services:
@@ -54,12 +58,12 @@ Deps = Annotated[Services, Depends(_services)]
 JobId = Annotated[str, Depends(_job_id)]
 
 
-def visible(reading: Reading | None, owner: str, job_id: str) -> Reading:
-    """The job, if it is the caller's own.
+def visible(reading: Reading | None, owner: str | None, job_id: str) -> Reading:
+    """The job, if it is the caller's own; whosever it is for None.
 
     :raises errors.JobNotFound: unknown, or another key's: the two must look alike.
     """
-    if reading is None or reading.job.owner != owner:
+    if reading is None or owner not in (None, reading.job.owner):
         raise errors.JobNotFound(f"no job has the id {job_id}")
     return reading
 

@@ -21,6 +21,7 @@ log = get_logger(__name__)
 STATUS: dict[type[errors.LogoError], int] = {
     errors.InvalidRequest: 422,
     errors.Unauthorized: 401,
+    errors.UrlNotValid: 403,
     errors.JobNotFound: 404,
     errors.ImageNotFound: 404,
     errors.IdempotencyConflict: 422,

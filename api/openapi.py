@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shared.schemas import ErrorResponse, JobList, JobView
+from api.openapi_errors import headers_of
+from shared.schemas import JobList, JobView, WebhookEvent
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _ID = "3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"
 _QUEUED: dict[str, Any] = {
@@ -19,6 +23,7 @@ _QUEUED: dict[str, Any] = {
     "finished_at": None,
     "progress": {"step": 0, "steps": None, "fraction": 0},
     "queue_position": 3,
+    "eta_seconds": 19.4,
     "attempt": 0,
     "cancel_requested": False,
     "num_images": 1,
@@ -41,6 +46,7 @@ _SUCCEEDED = _QUEUED | {
     "finished_at": "2026-11-23T21:00:11.300Z",
     "progress": {"step": 28, "steps": 28, "fraction": 1},
     "queue_position": None,
+    "eta_seconds": None,
     "attempt": 1,
     "images": {"256": "iVBORw0KGgo...", "512": "iVBORw0KGgo..."},
     "model": "black-forest-labs/FLUX.1-dev",
@@ -48,27 +54,23 @@ _SUCCEEDED = _QUEUED | {
     "urls": _QUEUED["urls"] | {"images": {size: f"/api/jobs/{_ID}/images/{size}.png" for size in ("256", "512")}},
     "expires_at": "2026-11-23T22:00:11.300Z",
 }
+
+
+def example_of(body: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"application/json": {"example": body}}}
+
+
 _JOBS = {200: ("The job as it is; with its images once it has succeeded.", _SUCCEEDED), 202: ("Queued.", _QUEUED)}
 
-_EXAMPLES: dict[int, tuple[str, str]] = {
-    401: ("unauthorized", "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
-    404: ("job_not_found", "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"),
-    409: ("job_not_successful", "the job is canceled, it has no images"),
-    410: ("images_expired", "the images of this job have expired; submit it again with the same seed"),
-    413: ("body_too_large", "body: more than 65536 bytes"),
-    416: ("range_not_satisfiable", "Range: the image has 48213 bytes"),
-    422: ("validation_error", "prompt: String should have at least 3 characters"),
-    429: ("queue_full", "1000 jobs are queued, the bound is 1000"),  # or too_many_queued, of one key
-    500: ("generation_failed", "Failed to generate logo: the model's output was not finite"),
-    503: ("service_unavailable", "the job store is out of reach; try again"),
-    504: ("still_running", "the logo was not ready within 300 s; the job goes on"),
-}
-
-
+_OF_IMAGE = ("ETag", "Cache-Control", "Accept-Ranges")
 PNG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}}, "description": "The PNG."},
-    206: {"content": {"image/png": {}}, "description": "The part that `Range` asked for, with `Content-Range`."},
-    304: {"description": "The caller has it: `If-None-Match` names its ETag."},
+    200: {"content": {"image/png": {}}, "description": "The PNG.", "headers": headers_of(*_OF_IMAGE)},
+    206: {
+        "content": {"image/png": {}},
+        "description": "The part that `Range` asked for.",
+        "headers": headers_of(*_OF_IMAGE, "Content-Range"),
+    },
+    304: {"description": "The caller has it: `If-None-Match` names its ETag.", "headers": headers_of(*_OF_IMAGE)},
 }
 LISTED: dict[int | str, dict[str, Any]] = {
     200: {
@@ -83,30 +85,44 @@ LISTED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def job_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What answers with a job."""
+GENERATED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The image.",
+        "headers": headers_of("Idempotent-Replayed"),
+        **example_of(
+            {
+                "created": 1795467671,
+                "data": [{"b64_json": "iVBORw0KGgo..."}],
+                "background": "opaque",
+                "output_format": "png",
+                "size": "512x512",
+            }
+        ),
+    }
+}
+LOGO: dict[int | str, dict[str, Any]] = {
+    200: example_of(
+        {
+            "message": "Logo generated successfully!",
+            "prompt": "a red fox head, geometric",
+            "images": {"256": "iVBORw0KGgo...", "512": "iVBORw0KGgo..."},
+            "sizes": [256, 512],
+            "model": "black-forest-labs/FLUX.1-dev",
+        }
+    )
+}
+
+
+def job_of(*statuses: int, headers: tuple[str, ...] = ()) -> dict[int | str, dict[str, Any]]:
+    """What answers with a job; `Retry-After` as long as it is not terminal."""
     return {
         status: {
             "model": JobView,
             "description": _JOBS[status][0],
+            "headers": headers_of("Retry-After", *headers),
             "content": {"application/json": {"example": _JOBS[status][1]}},
         }
         for status in statuses
-    }
-
-
-def errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: error_of(status, *_EXAMPLES[status]) for status in statuses}
-
-
-def error_of(status: int, code: str, message: str) -> dict[str, Any]:
-    example: dict[str, Any] = {"error": {"code": code, "message": message}, "detail": message, "request_id": "b7e1"}
-    if status == 422:  # noqa: PLR2004 - the one status whose detail is a list
-        example["detail"] = [{"type": "string_too_short", "loc": ["body", "prompt"], "msg": message.split(": ")[1]}]
-    return {
-        "model": ErrorResponse,
-        "description": code.replace("_", " "),
-        "content": {"application/json": {"example": example}},
     }
 
 
@@ -118,12 +134,40 @@ EVENTS: dict[int | str, dict[str, Any]] = {
                 "example": "id: 0-queued-0\nevent: snapshot\nretry: 2000\n"
                 f'data: {{"id": "{_ID}", "status": "queued"}}\n\n'
                 "id: 1-running-12\nevent: progress\n"
-                'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null}\n\n'
+                'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null, "eta_seconds": 4.1}\n\n'
                 ": heartbeat\n\n"
                 f'id: 1-succeeded-28\nevent: done\ndata: {{"id": "{_ID}", "status": "succeeded"}}\n\n'
             }
         },
     },
     204: {"description": "`Last-Event-ID` is that of `done`: there is nothing more, and an EventSource stays away."},
-    429: error_of(429, "too_many_streams", "200 streams of this key are open here, the bound is 200"),
 }
+
+TAGS = [
+    {"name": "app", "description": "The call of the mobile app."},
+    {"name": "jobs", "description": "Submit, poll or long-wait, follow, cancel; images as bytes."},
+    {"name": "OpenAI", "description": "OpenAI's Images API, as far as it is built."},
+    {"name": "service", "description": "The service about itself."},
+]
+
+
+def complete(app: FastAPI) -> None:
+    """Adds to the page what every answer has."""
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        made = app.openapi_schema is not None
+        schema = make()
+        if not made:
+            for call in (call for path in schema["paths"].values() for call in path.values()):
+                for answer in call["responses"].values():
+                    answer["headers"] = answer.get("headers", {}) | headers_of("X-Request-ID")
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way
+
+
+def job_ended(event: WebhookEvent) -> None:
+    """Posted to `webhook_url` when the job has ended; answer 2xx within 15 s. What is not answered so is repeated for
+    17 hours, 410 ends it. The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` are Standard Webhooks'.
+    """

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, FilePath, field_validator
-from pydantic_settings import NoDecode
+from pydantic import Field, FilePath
 
-from shared.settings import Settings
+from shared.settings import CommaSeparated, Settings
 
 RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
@@ -20,12 +19,9 @@ class ApiSettings(Settings):
     max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
     planned_jobs_per_hour: float = Field(240, gt=0, description="What Redis' memory is checked against at the start.")
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
-    api_keys: Annotated[tuple[str, ...], NoDecode] = Field((), description="Comma-separated; empty: no keys needed.")
+    api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; empty: no keys needed."
+    )
     api_keys_file: FilePath | None = Field(None, description="More keys, one a line; read again when it changes.")
     rate_limit: str = Field("", pattern=RATE, description="Submits of one key or address, as 60/minute; empty: any.")
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(("*",), description="Comma-separated origins.")
-
-    @field_validator("api_keys", "cors_origins", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    cors_origins: Annotated[tuple[str, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")

@@ -13,6 +13,7 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared import errors, ledger, tracing
+from shared.forecast import retry_after
 from shared.jobs import Job, JobStatus
 from shared.logging import get_logger
 from shared.queue import send_generate
@@ -21,15 +22,25 @@ from shared.schemas import JobRequest
 if TYPE_CHECKING:
     from celery import Celery
 
+    from api.forecasting import Forecasts
     from shared.scripts import AsyncLedger
 
 log = get_logger(__name__)
 
 
 class Submission:
-    def __init__(self, jobs: AsyncLedger, celery: Celery, *, max_queue_length: int, max_queued_per_key: int) -> None:
+    def __init__(
+        self,
+        jobs: AsyncLedger,
+        celery: Celery,
+        forecasts: Forecasts,
+        *,
+        max_queue_length: int,
+        max_queued_per_key: int,
+    ) -> None:
         self._jobs = jobs
         self._celery = celery
+        self._forecasts = forecasts
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
 
@@ -65,12 +76,13 @@ class Submission:
                 raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
             case "full":
                 raise errors.QueueFull(
-                    f"{created.job_id} jobs are queued, the bound is {self._max_queue_length}", retry_after_seconds=10
+                    f"{created.job_id} jobs are queued, the bound is {self._max_queue_length}",
+                    retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds()),
                 )
             case "owner_full":
                 raise errors.TooManyQueued(
                     f"{created.job_id} jobs of this key are queued, the bound is {self._max_queued_per_key}",
-                    retry_after_seconds=10,
+                    retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case "replayed":
                 structlog.contextvars.bind_contextvars(job_id=created.job_id)
@@ -90,7 +102,7 @@ class Submission:
 
 def _fingerprint(request: JobRequest) -> str:
     # Without what the version before did not know, where it says nothing: a repeat of a request of then is one.
-    later = ("priority", "num_images")
+    later = ("priority", "num_images", "webhook_url")
     unsaid = {name for name in later if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=unsaid).encode()).hexdigest()
 
@@ -108,6 +120,7 @@ def _new_job(request: JobRequest, owner: str) -> Job:
         requested_steps=request.steps or 0,
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
+        webhook_url=request.webhook_url or "",
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )

@@ -32,7 +32,17 @@ def main() -> None:
             with console.status("starting Valkey, API, generate worker, finish worker, sweeper ..."):
                 _wait_until_ready(url, stack)
             console.print(f"stack ready on {url}, its log is {LOG}")
-            command = [sys.executable, "-m", "api.client", env["PROMPT"], "--sizes", env["SIZES"], "--url", url]
+            command = [
+                sys.executable,
+                "-m",
+                "api.client",
+                env["PROMPT"],
+                "--sizes",
+                env["SIZES"],
+                "--follow",
+                "--url",
+                url,
+            ]
             code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603
         finally:
             stack.send_signal(signal.SIGTERM)

@@ -4,6 +4,7 @@ LogoError
 |- RequestError            the caller can mend it
 |  |- InvalidRequest       a field is out of its bounds
 |  |- Unauthorized         no valid API key
+|  |- UrlNotValid          a signed URL that has expired or was changed
 |  |- JobNotFound          unknown, or another key's
 |  |- ImageNotFound        the job has no image of that name
 |  |- IdempotencyConflict  same key, other body
@@ -52,6 +53,10 @@ class InvalidRequest(RequestError):
 
 class Unauthorized(RequestError):
     code = "unauthorized"
+
+
+class UrlNotValid(RequestError):
+    code = "url_not_valid"
 
 
 class JobNotFound(RequestError):

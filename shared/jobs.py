@@ -95,6 +95,8 @@ class Job:
     finished_at: int = 0
     deadline_at: int = 0
     images_expire_at: int = 0
+    webhook_url: str = ""
+    webhook_tries: int = 0
 
     @property
     def seeds(self) -> tuple[int, ...]:

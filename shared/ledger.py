@@ -25,6 +25,7 @@ DEADLINES = "logo:deadlines"
 EVENTS = "logo:events"
 OWNED = "logo:owned"  # less ':' and the owner: the jobs of each (shared/listing.py)
 FORGET = "logo:forget"
+WEBHOOKS = "logo:webhooks"  # shared/webhooks.py
 OWN_QUEUED = "logo:own-queued"  # less ':' and the owner
 # What a priority adds to the time of creation (ms), which is the score in the queue: more than any time is apart.
 # Normal adds nothing, so that what the version before has queued stands where it stood.
@@ -316,7 +317,10 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
         raise ValueError(f"a terminal state, and only that, takes a TTL: {target}")
     return Command(
         "move",
-        (job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET, OWN_QUEUED, COUNTERS),
+        (
+            *(job_key(job_id), QUEUED, LEASES, DEADLINES, EVENTS, _pixels_prefix(job_id), FORGET, OWN_QUEUED),
+            *(COUNTERS, WEBHOOKS),
+        ),
         (job_id, json.dumps({name: value for name, value in options.items() if value is not None})),
         lambda reply: Moved(Outcome(reply[0].decode()), _job(reply[1:])),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GENERATE = "generate"  # one message per job to be drawn; the task's id is the job's id
 FINISH = "finish"  # one message per job whose raw pixels are stored
+WEBHOOK = "webhook"  # one message per webhook that is due
 LOADING = "loading"  # nothing is ever sent here: where a generate worker waits until its model is warm
 # On Redis 0 goes first. Each falls on a step of its own (kombu's PRIORITY_STEPS), thus into a list of its own. With
 # queue_order_strategy "priority" a worker looks into these lists in this order; in each, who came first is first.
@@ -62,7 +63,7 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
         broker_connection_max_retries=None,
         # Full or read-only at the moment of a reconnect: it is tried again. Otherwise the worker ends, with its model.
         broker_channel_error_retry=True,
-        task_queues=[Queue(name) for name in (GENERATE, FINISH, LOADING)],
+        task_queues=[Queue(name) for name in (GENERATE, FINISH, WEBHOOK, LOADING)],
         task_default_queue=LOADING,
         task_default_priority=PRIORITIES[Priority.NORMAL],
         task_publish_retry=not prompt,
@@ -101,6 +102,10 @@ def send_finish(app: Celery, job_id: str, request_id: str, *, outage_seconds: in
     patience = {"max_retries": outage_seconds, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 1}
     options: dict[str, Any] = {"retry_policy": patience} if outage_seconds else {}
     _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish", **options)
+
+
+def send_webhook(app: Celery, job_id: str, request_id: str) -> None:
+    _send(app, WEBHOOK, job_id, request_id, task_id=f"{job_id}-webhook")
 
 
 def _send(app: Celery, queue: str, job_id: str, request_id: str, **options: Any) -> None:

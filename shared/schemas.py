@@ -51,6 +51,9 @@ class JobRequest(BaseModel):
     deadline_seconds: float | None = Field(
         None, gt=0, le=86400, description="The job expires if it is not done so many seconds after its creation."
     )
+    webhook_url: str | None = Field(
+        None, max_length=2048, description="Gets a signed POST when the job has ended, where the server sends webhooks."
+    )
 
 
 class LogoRequest(BaseModel):
@@ -92,6 +95,7 @@ class ProgressEvent(Progress):
     """The data of a `progress` event."""
 
     queue_position: int | None
+    eta_seconds: float | None
 
 
 class Timings(BaseModel):
@@ -136,6 +140,9 @@ class JobView(BaseModel):
     queue_position: int | None = Field(
         description="From 1, after those of a higher priority; null once it is not queued."
     )
+    eta_seconds: float | None = Field(
+        None, description="Until it is done, from measured drawing times; null where nothing is known, and at the end."
+    )
     attempt: int
     cancel_requested: bool
     num_images: int
@@ -153,6 +160,14 @@ class JobView(BaseModel):
 class JobList(BaseModel):
     jobs: list[JobView] = Field(description="Newest first, without images.")
     next_cursor: str | None = Field(description="Hand it on as `cursor`; null at the end.")
+
+
+class WebhookEvent(BaseModel):
+    """What is posted to `webhook_url`, signed as standardwebhooks.com has it; `webhook-id` is the job's id."""
+
+    type: str = Field(description="job.succeeded, job.failed, job.canceled or job.expired.")
+    timestamp: datetime = Field(description="When the job ended.")
+    data: JobView = Field(description="The job, without images; its URLs are absolute where PUBLIC_URL is set.")
 
 
 class ErrorBody(BaseModel):

@@ -34,6 +34,7 @@ class ServeSettings(BaseSettings):
     torch_device: str = "auto"
     log_format: str | None = None
     metrics_port: int = Field(0, ge=0, le=65535, description="The finisher's, then the sweeper's, then each worker's.")
+    webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
 
 
 def main() -> None:
@@ -49,7 +50,9 @@ def main() -> None:
     log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
     gpus = 0 if config.torch_device in ("cpu", "mps") else len(list_gpus())
     (run / "supervisord.conf").write_text(
-        _supervisord(run, verbose=log_format == "text") + redis_program + _stack(max(1, gpus), config.metrics_port),
+        _supervisord(run, verbose=log_format == "text")
+        + redis_program
+        + _stack(max(1, gpus), config.metrics_port, webhooks=bool(config.webhook_secrets)),
         encoding="utf-8",
     )
     os.environ |= {"REDIS_URL": redis_url, "LOG_FORMAT": log_format, "PYTHONUNBUFFERED": "1"}
@@ -117,7 +120,7 @@ pidfile={run / "supervisord.pid"}
 """
 
 
-def _stack(generate_workers: int, metrics_port: int) -> str:
+def _stack(generate_workers: int, metrics_port: int, *, webhooks: bool) -> str:
     """One group, so that its programs are stopped together, before Redis is. Each has a port for its metrics."""
     modules = {
         "finish": "worker.finish.main",
@@ -125,6 +128,8 @@ def _stack(generate_workers: int, metrics_port: int) -> str:
         **{f"generate-{number}": "worker.generate" for number in range(generate_workers)},
         "api": "api.main",
     }
+    if webhooks:
+        modules["webhook"] = "worker.webhook.main"
     programs = "".join(
         f"""
 [program:{name}]

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from typing import Literal, TypeVar
+from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VERSION = "2.0.0"
 CPU_MODEL_NAME = "logo-mini"
 FLUX_DEV = "black-forest-labs/FLUX.1-dev"
+
+
+def split(value: object) -> object:
+    """A comma-separated list."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,86}={0,2}", value.get_secret_value()):
+        raise ValueError("each must be whsec_ and 24 to 64 bytes in base64")
+    return value
+
+
+CommaSeparated = (NoDecode, BeforeValidator(split))
+# 24 to 64 bytes, as Standard Webhooks has it.
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+SigningKey = Annotated[SecretStr, Field(min_length=32)]
 
 
 class Settings(BaseSettings):
@@ -21,6 +40,17 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
     result_ttl_seconds: int = Field(3600, ge=1, le=7 * 86400, description="How long images are kept.")
+    url_signing_keys: Annotated[tuple[SigningKey, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; the first signs image URLs, all verify. Empty: URLs are not signed."
+    )
+    public_url: str = Field("", pattern=r"^(https?://[^/?#]+)?$", description="What clients call this service.")
+    webhook_secrets: Annotated[tuple[WebhookSecret, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated, each whsec_ and base64; all sign. Empty: no webhooks."
+    )
+    webhook_allow_http: bool = Field(False, description="Webhooks may go to http:// URLs too.")
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated networks that webhooks may go to although they are not public."
+    )
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
     otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: there are none.")
     metrics_host: str = Field("127.0.0.1", description="Where each worker and sweeper serves /metrics and /health.")
@@ -28,6 +58,7 @@ class Settings(BaseSettings):
 
 
 S = TypeVar("S", bound=BaseSettings)
+_SECRET_WORDS = ("KEY", "SECRET", "TOKEN")  # in a setting's name: its value is not shown
 
 
 def load(kind: type[S]) -> S:
@@ -37,5 +68,6 @@ def load(kind: type[S]) -> S:
     except ValidationError as error:
         for item in error.errors():
             name = "_".join(map(str, item["loc"])).upper()
-            print(f"setting {name}={item.get('input')!r}: {item['msg']}", file=sys.stderr)  # noqa: T201 - before logging
+            value = "" if any(word in name for word in _SECRET_WORDS) else f"={item.get('input')!r}"
+            print(f"setting {name}{value}: {item['msg']}", file=sys.stderr)  # noqa: T201 - before logging
         raise SystemExit(2) from None

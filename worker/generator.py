@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 import uuid
 from typing import TYPE_CHECKING
 
-from shared import counters, ledger, tracing
+from shared import counters, ledger, pace, tracing
+from shared.connection import UNAVAILABLE
 from shared.images import store_pixels
 from shared.ledger import Hold, Outcome
 from shared.logging import get_logger
@@ -71,7 +73,7 @@ class Generator:
                 tracing.span("job.generate", job.traceparent, job_id=job_id, attempt=job.attempt),
                 Lease(self._lease_jobs, job, self._settings.stall_seconds) as lease,
             ):
-                self._hand_over(job, self._denoise(job, lease), lease.steps)
+                self._hand_over(job, self._denoise(job, lease), lease)
         except Stopped as stopped:
             self._stop(job, stopped.hold)
         except GenerationError as error:
@@ -106,7 +108,7 @@ class Generator:
         log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=pixels.width)
         return pixels
 
-    def _hand_over(self, job: Job, pixels: Pixels, steps: int) -> None:
+    def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
         store_pixels(self._jobs.client, job.id, job.attempt, pixels.data)
         moved = self._jobs.run(
             ledger.finish(
@@ -115,15 +117,19 @@ class Generator:
                 width=pixels.width,
                 height=pixels.height,
                 model=self._model.name,
-                steps=steps,
+                steps=lease.steps,
             )
         )
-        if not moved.outcome.holds:
+        if not moved.outcome.holds or moved.job is None:
             log.warning("job.lost", outcome=moved.outcome, attempt=job.attempt)
             self._jobs.client.unlink(ledger.pixels_key(job.id, job.attempt))
             return
         send_finish(self._celery, job.id, job.request_id, outage_seconds=OUTAGE_BUDGET_SECONDS)
-        log.info("job.drawn", attempt=job.attempt)
+        log.info("job.drawn", attempt=job.attempt, steps=lease.steps, step_seconds=lease.step_seconds)
+        if lease.step_seconds is not None:
+            # Only the estimates need it.
+            with contextlib.suppress(*UNAVAILABLE):
+                self._lease_jobs.run(pace.learn_drawing(moved.job, lease.step_seconds))
 
     def _stop(self, job: Job, hold: Hold) -> None:
         ttl = self._settings.job_ttl_seconds

@@ -42,6 +42,7 @@ class Lease:
         self._hold = Hold.HELD
         self._progress: tuple[int, int | None] = (0, None)
         self._last_step = time.monotonic()
+        self._first_step = (0, self._last_step)  # where the mean of the steps begins: its number, and when it ended
         self._wake = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -61,6 +62,12 @@ class Lease:
         """How many steps the drawing has, as far as it is known."""
         return self._progress[1] or 0
 
+    @property
+    def step_seconds(self) -> float | None:
+        """The mean of the steps after the first, of the first if it is the only one; None before any."""
+        (first, since), (last, _) = self._first_step, self._progress
+        return (self._last_step - since) / (last - first) if last > first else None
+
     def step(self, step: int, steps: int) -> None:
         """Reports a finished step. Never blocks.
 
@@ -68,6 +75,8 @@ class Lease:
         """
         self._progress = (step, steps)
         self._last_step = time.monotonic()
+        if step <= 1 < steps or step == 0:
+            self._first_step = (step, self._last_step)
         self._wake.set()
         if self._hold is not Hold.HELD:
             raise Stopped(self._hold)

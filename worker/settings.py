@@ -44,6 +44,7 @@ class WorkerSettings(Settings):
     warmup_size: int = Field(512, ge=64, le=2048)
     warmup_steps: int = Field(2, ge=1, le=50)
     stall_seconds: float = Field(300, ge=5, description="A denoising step that takes longer ends its process.")
+    webhook_concurrency: int = Field(8, ge=1, le=256, description="Webhooks that are sent at the same time.")
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
 
     def warm_sizes(self, device: str) -> list[int]:

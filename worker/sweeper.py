@@ -1,5 +1,5 @@
 """`python -m worker.sweeper`: every two seconds, what nobody else would notice: leases that ran out, jobs without a
-message, deadlines that passed. Any number may run; the holder of a lock in Redis works.
+message, deadlines that passed, webhooks that are due. Any number may run; the holder of a lock in Redis works.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import LockError
 
-from shared import exporter, ledger, logging, metrics, settings, tracing
+from shared import exporter, ledger, logging, metrics, settings, tracing, webhooks
 from shared.connection import UNAVAILABLE, patient_client
 from shared.jobs import JobStatus
 from shared.ledger import LEASE_SECONDS
-from shared.queue import FINISH, GENERATE, make_celery, waiting_job_ids
+from shared.queue import FINISH, GENERATE, WEBHOOK, make_celery, send_webhook, waiting_job_ids
 from shared.scripts import Ledger
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
@@ -43,6 +43,7 @@ MESSAGE_CHECK_SECONDS = 5.0
 class Sweeper:
     def __init__(self, jobs: Ledger, celery: Celery, job_ttl_seconds: int) -> None:
         self._jobs = jobs
+        self._celery = celery
         self._ttl = job_ttl_seconds
         self._recovery = Recovery(jobs, celery, job_ttl_seconds)
         self._without_message: set[str] = set()
@@ -56,9 +57,18 @@ class Sweeper:
                 log.info("job.expired", job_id=job.id, request_id=job.request_id)
         if leases:
             self.recover_lost()
+        self.send_webhooks()
         if time.monotonic() - self._checked_messages >= MESSAGE_CHECK_SECONDS:
             self._checked_messages = time.monotonic()
             self.publish_missing()
+
+    def send_webhooks(self) -> None:
+        due = self._jobs.run(webhooks.due())
+        sent = waiting_job_ids(self._jobs.client, WEBHOOK) if due else set()
+        for job in self._jobs_of([job_id for job_id in due if self._jobs.run(webhooks.hold(job_id))]):
+            # One that was sent waits for a sender that is free: it is held, not sent twice.
+            if job.id not in sent:
+                send_webhook(self._celery, job.id, job.request_id)
 
     def recover_lost(self) -> None:
         lost = self._jobs_of(self._jobs.run(ledger.lost_leases()))

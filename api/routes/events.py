@@ -10,19 +10,22 @@ from sse_starlette.sse import SendTimeoutError
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
-from api.openapi import EVENTS, errors_of
-from api.representation import progress, view
+from api.openapi import EVENTS
+from api.openapi_errors import errors_of
 from shared.logging import get_logger
+from shared.representation import view
 from shared.schemas import ProgressEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from pydantic import BaseModel
     from starlette.types import Receive, Scope, Send
 
-    from api.following import Following
+    from api.deps import Services
     from shared.jobs import JobStatus
     from shared.ledger import Reading
+    from shared.schemas import JobView
 
 log = get_logger(__name__)
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
@@ -33,16 +36,16 @@ SEND_TIMEOUT_SECONDS = 30.0
 
 
 class _Stream(EventSourceResponse):
-    def __init__(self, following: Following, owner: str, job_id: str) -> None:
+    def __init__(self, services: Services, owner: str, job_id: str) -> None:
         super().__init__(
-            _events(following.readings(job_id)),
+            _events(services, job_id),
             headers={"Cache-Control": "no-store"},
             ping=HEARTBEAT_SECONDS,
             ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
             sep="\n",
             send_timeout=SEND_TIMEOUT_SECONDS,
         )
-        self._slot = following.slot(owner)
+        self._slot = services.following.slot(owner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Taken here and not in the call below, so that it is given back however the response ends.
@@ -53,7 +56,11 @@ class _Stream(EventSourceResponse):
                 log.info("stream.stalled")
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=errors_of(401, 404, 422, 503) | EVENTS)
+@router.get(
+    "/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", 503),
+)
 async def events(
     job_id: JobId,
     services: Deps,
@@ -68,21 +75,23 @@ async def events(
     reading = await own_job(services, owner, job_id)
     if reading.job.is_terminal and last_event_id == _event_id(reading):
         return Response(status_code=204)
-    return _Stream(services.following, owner, job_id)
+    return _Stream(services, owner, job_id)
 
 
-async def _events(readings: AsyncIterator[Reading]) -> AsyncIterator[ServerSentEvent]:
+async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEvent]:
     last: Reading | None = None
-    async for reading in readings:
+    async for reading in services.following.readings(job_id):
+        eta = (await services.forecasts.current()).eta_seconds(reading)
+        seen = view(reading, None, services.signer, eta)
         if last is None:
-            yield _event("snapshot", reading, retry=RECONNECT_MILLISECONDS)
+            yield _event("snapshot", reading, seen, retry=RECONNECT_MILLISECONDS)
         if reading.job.is_terminal:
-            yield _event("done", reading)
+            yield _event("done", reading, seen)
             return
         if last and _standing(last) != _standing(reading):
-            yield _event("status", reading)
+            yield _event("status", reading, seen)
         elif last and _position(last) != _position(reading):
-            yield _event("progress", reading)
+            yield _event("progress", reading, seen)
         last = reading
 
 
@@ -98,10 +107,10 @@ def _event_id(reading: Reading) -> str:
     return f"{reading.job.attempt}-{reading.job.status}-{reading.job.step}"
 
 
-def _event(name: str, reading: Reading, *, retry: int | None = None) -> ServerSentEvent:
+def _event(name: str, reading: Reading, seen: JobView, *, retry: int | None = None) -> ServerSentEvent:
+    data: BaseModel = seen
     if name == "progress":
-        found = progress(reading.job).model_dump()
-        data = ProgressEvent(**found, queue_position=reading.queue_position).model_dump_json()
-    else:
-        data = view(reading, None).model_dump_json()
-    return ServerSentEvent(data, event=name, id=_event_id(reading), retry=retry, sep="\n")
+        data = ProgressEvent(
+            **seen.progress.model_dump(), queue_position=seen.queue_position, eta_seconds=seen.eta_seconds
+        )
+    return ServerSentEvent(data.model_dump_json(), event=name, id=_event_id(reading), retry=retry, sep="\n")

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
-from api.openapi import errors_of
+from api.openapi import example_of
+from api.openapi_errors import errors_of
 from shared import ledger, workers
 from shared.connection import UNAVAILABLE
 from shared.errors import ServiceUnavailable
@@ -19,18 +20,30 @@ if TYPE_CHECKING:
     from shared.workers import WorkerInfo
 
 router = APIRouter(tags=["service"])
+_ROOT = {"message": "Logo generator", "version": VERSION, "status": "healthy", "docs": "/docs"}
+_HEALTH = {
+    "status": "healthy",
+    "model": "logo-mini",
+    "model_loaded": True,
+    "gpu": {"gpu_available": False, "device_type": "cpu"},
+    "environment": "production",
+    "version": VERSION,
+    "queue": {"depth": 0, "oldest_age_seconds": 0.0},
+    "workers": [],
+}
+_UNHEALTHY = {"description": "Redis is out of reach.", **example_of({"status": "unhealthy", "error": "Redis is ..."})}
 _PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
 
 
-@router.get("/", response_model=None)
+@router.get("/", response_model=None, responses={200: example_of(_ROOT)})
 async def root(request: Request) -> Response | dict[str, str]:
     """Name and version; a browser gets a page to try prompts on."""
     if "text/html" in request.headers.get("accept", ""):
         return HTMLResponse(_PLAYGROUND.read_text(), headers={"Vary": "Accept"})
-    return {"message": "Logo generator", "version": VERSION, "status": "healthy", "docs": "/docs"}
+    return _ROOT
 
 
-@router.get("/health", response_model=None, responses={503: {"description": "Redis is out of reach."}})
+@router.get("/health", response_model=None, responses={200: example_of(_HEALTH), 503: _UNHEALTHY})
 async def health(services: Deps) -> JSONResponse | dict[str, Any]:
     """The service, its queue and its workers. `gpu` is the first live worker's device."""
     try:
@@ -54,13 +67,13 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
     }
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses={200: example_of({"status": "alive"})})
 async def alive() -> dict[str, str]:
     """The process answers. Load balancers and containers probe this, so that pollers are never cut off."""
     return {"status": "alive"}
 
 
-@router.get("/health/ready", responses=errors_of(503))
+@router.get("/health/ready", responses={200: example_of({"status": "ready", "workers": 1}), **errors_of(503)})
 async def ready(services: Deps) -> dict[str, Any]:
     """A worker can take a job."""
     count = sum(worker.ready for worker in await workers.live(services.client))

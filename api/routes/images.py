@@ -6,26 +6,48 @@ import base64
 import hashlib
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from api import byte_range
-from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
-from api.deps import Deps, JobId, own_job
-from api.openapi import PNG, errors_of
-from shared import errors
+from api.auth import Bearer, KeyHeader, Keys  # noqa: TC001 - FastAPI reads the annotations
+from api.deps import Deps, JobId, Services, visible
+from api.openapi import PNG
+from api.openapi_errors import errors_of
+from shared import errors, ledger
 from shared.images import image_name, load_image
 from shared.jobs import JobStatus
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 
+async def _viewer(
+    request: Request,
+    bearer: Bearer,
+    header: KeyHeader,
+    expires: Annotated[int | None, Query(ge=0, lt=10**10, description="Of a signed URL.")] = None,
+    signature: Annotated[str | None, Query(max_length=64, description="Of a signed URL.")] = None,
+) -> str | None:
+    """None for the holder of a signed URL, who may see this image whosever it is; else the caller."""
+    if signature is None:
+        keys: Keys = request.app.state.keys
+        return keys.owner(bearer.credentials if bearer else header)
+    services: Services = request.app.state.services
+    services.signer.verify(request.url.path, expires or 0, signature)
+    return None
+
+
+Viewer = Annotated[str | None, Depends(_viewer)]
+
+
 @router.get(
-    "/{job_id}/images/{name}", response_class=Response, responses=PNG | errors_of(401, 404, 409, 410, 416, 422, 503)
+    "/{job_id}/images/{name}",
+    response_class=Response,
+    responses=PNG | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, 503),
 )
 async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
     services: Deps,
-    owner: Owner,
+    owner: Viewer,
     name: Annotated[
         str,
         Path(
@@ -40,8 +62,8 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     ] = None,
     if_range: Annotated[str | None, Header(description="The ETag of the part that the caller has.")] = None,
 ) -> Response:
-    """One image as bytes."""
-    job = (await own_job(services, owner, job_id)).job
+    """One image as bytes. `urls.images` of the job has its URL; where that is signed, it needs no API key."""
+    job = visible(await services.jobs.run(ledger.read(job_id)), owner, job_id).job
     if job.status is not JobStatus.SUCCEEDED:
         raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
     stem = name.removesuffix(".png")

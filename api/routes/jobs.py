@@ -9,28 +9,35 @@ from fastapi import APIRouter, Header, Query, Response
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job, visible
-from api.openapi import LISTED, errors_of, job_of
+from api.openapi import LISTED, job_of
+from api.openapi_errors import errors_of
 from api.prefer import wait_seconds
-from api.representation import view
-from shared import errors, ledger, listing
+from shared import errors, ledger, listing, webhooks
 from shared.connection import UNAVAILABLE
 from shared.images import load_images
 from shared.jobs import JobStatus
+from shared.representation import view
 from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
     from api.deps import Services
+    from api.settings import ApiSettings
     from shared.ledger import Reading
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."),
+]
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
-def represent(reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
-    if not reading.job.is_terminal:
-        response.headers["Retry-After"] = "1"
-    return view(reading, images)
+async def represent(services: Services, reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
+    if reading.job.is_terminal:
+        return view(reading, images, services.signer)
+    response.headers["Retry-After"] = "1"
+    return view(reading, images, services.signer, (await services.forecasts.current()).eta_seconds(reading))
 
 
 async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
@@ -46,18 +53,25 @@ async def images_of(services: Services, reading: Reading) -> dict[str, str] | No
     return images
 
 
-@router.post("", status_code=202, responses=job_of(200, 202) | errors_of(401, 410, 413, 422, 429, 503))
+def _check_webhook(url: str, settings: ApiSettings) -> None:
+    """:raises errors.InvalidRequest: no webhooks are sent from here, or not to there."""
+    if not settings.webhook_secrets:
+        raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
+    webhooks.check_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
+    | errors_of(401, 410, 413, 422, "idempotency_conflict", 429, "too_many_queued", 503),
+)
 async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: JobRequest,
     response: Response,
     services: Deps,
     owner: Owner,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
     prefer: Annotated[
         list[str] | None,
         Header(
@@ -70,6 +84,8 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     With `Prefer: wait=N` this call is held itself: 200 with the result and its images if the job ends in time, else the
     202 that it would have been. A caller that leaves meanwhile does not cancel its job.
     """
+    if request.webhook_url is not None:
+        _check_webhook(request.webhook_url, services.settings)
     job_id, replayed = await services.submission.submit(request, owner, idempotency_key or "")
     reading = await own_job(services, owner, job_id)
     response.headers["Location"] = f"/api/jobs/{job_id}"
@@ -78,13 +94,13 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     wait = wait_seconds(prefer or (), MAX_WAIT_SECONDS)
     if wait is None:
         response.status_code = 200 if replayed and reading.job.is_terminal else 202
-        return represent(reading, None, response)
+        return await represent(services, reading, None, response)
     response.headers["Preference-Applied"] = f"wait={wait}"
     # What was created is a 202 whatever becomes of the wait: the caller must not submit again.
     with contextlib.suppress(*UNAVAILABLE):
         reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
     response.status_code = 200 if reading.job.is_terminal else 202
-    return represent(reading, await images_of(services, reading), response)
+    return await represent(services, reading, await images_of(services, reading), response)
 
 
 @router.get("", responses=LISTED | errors_of(401, 422, 503))
@@ -92,7 +108,7 @@ async def list_jobs(
     services: Deps,
     owner: Owner,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=100, description="Jobs on a page.")] = 20,
     cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.", max_length=64)] = None,
 ) -> JobList:
     """The caller's own jobs, newest first, as long as their records are kept. Without API keys all callers are one.
@@ -104,7 +120,9 @@ async def list_jobs(
     except ValueError:
         raise errors.InvalidRequest("cursor: not one that this server gave out") from None
     page = await services.jobs.run(command)
-    return JobList(jobs=[view(reading, None) for reading in page.readings], next_cursor=page.next_cursor)
+    forecast = await services.forecasts.current()
+    jobs = [view(reading, None, services.signer, forecast.eta_seconds(reading)) for reading in page.readings]
+    return JobList(jobs=jobs, next_cursor=page.next_cursor)
 
 
 @router.get("/{job_id}", responses=job_of(200) | errors_of(401, 404, 410, 422, 503))
@@ -122,7 +140,9 @@ async def get(  # noqa: PLR0913 - as above
     reading = await own_job(services, owner, job_id)
     if wait and not reading.job.is_terminal:
         reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
-    return represent(reading, None if include == "none" else await images_of(services, reading), response)
+    return await represent(
+        services, reading, None if include == "none" else await images_of(services, reading), response
+    )
 
 
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
@@ -130,4 +150,4 @@ async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner
     """Cancel the job: at once while it is queued, within one denoising step while it runs. Terminal: unchanged."""
     await own_job(services, owner, job_id)
     await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
-    return represent(await own_job(services, owner, job_id), None, response)
+    return await represent(services, await own_job(services, owner, job_id), None, response)

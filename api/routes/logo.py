@@ -2,25 +2,52 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, visible
-from api.openapi import errors_of
+from api.openapi import LOGO
+from api.openapi_errors import errors_of
 from shared import errors
 from shared.images import load_images
 from shared.jobs import JobStatus
 from shared.schemas import JobRequest, LogoRequest, LogoResponse
 
+if TYPE_CHECKING:
+    from api.deps import Services
+    from shared.ledger import Reading
+
 router = APIRouter(tags=["app"])
 
 
-@router.post("/api/generate_logo", responses=errors_of(401, 409, 413, 422, 429, 500, 503, 504))
+@router.post(
+    "/api/generate_logo", responses=LOGO | errors_of(401, 409, 413, 422, 429, "too_many_queued", 500, 503, 504)
+)
 async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
     """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
     # Not validated again: a prompt that was long enough before it was trimmed is the app's to send.
     asked = JobRequest.model_construct(prompt=request.prompt, sizes=request.sizes)
     job_id, _ = await services.submission.submit(asked, owner)
+    job = (await succeeded(services, owner, job_id)).job
+    images = await load_images(services.client, job_id, job.attempt)
+    return LogoResponse(
+        message="Logo generated successfully!",
+        prompt=request.prompt,
+        images=images,
+        sizes=request.sizes,
+        model=job.model,
+    )
+
+
+async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
+    """The job once it has succeeded; held for REQUEST_TIMEOUT.
+
+    :raises errors.GenerationFailed: it failed.
+    :raises errors.JobNotSuccessful: it was canceled, or it expired.
+    :raises errors.StillRunning: it goes on.
+    """
     reading = visible(await services.waiting.until_terminal(job_id, services.settings.request_timeout), owner, job_id)
     job = reading.job
     where = {"job_id": job_id, "url": f"/api/jobs/{job_id}"}
@@ -36,11 +63,4 @@ async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> L
             details=where,
             retry_after_seconds=5,
         )
-    images = await load_images(services.client, job_id, job.attempt)
-    return LogoResponse(
-        message="Logo generated successfully!",
-        prompt=request.prompt,
-        images=images,
-        sizes=request.sizes,
-        model=job.model,
-    )
+    return reading

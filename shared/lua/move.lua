@@ -3,6 +3,7 @@
 -- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
 --       6 raw pixels, less ':' and the attempt  7 forget zset (member: "job_id owner", score: when the record goes)
 --       8 prefix of the sets of queued jobs, less ':' and the owner  9 counters hash (shared/counters.py)
+--       10 webhooks zset (score: when it is due)
 -- ARGV  1 job id  2 the move as a JSON object:
 --         to           the state to enter
 --         from         the states it may be entered from
@@ -97,6 +98,7 @@ if move.ttl_s then
   redis.call('ZREM', KEYS[4], ARGV[1])
   redis.call('EXPIRE', KEYS[1], move.ttl_s)
   redis.call('ZADD', KEYS[7], string.format('%.0f', now + move.ttl_s * 1000), ARGV[1] .. ' ' .. owner)
+  if (redis.call('HGET', KEYS[1], 'webhook_url') or '') ~= '' then redis.call('ZADD', KEYS[10], now, ARGV[1]) end
 end
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', move.max_events, '*',
   'job_id', ARGV[1], 'status', move.to, 'attempt', attempt)

@@ -196,9 +196,9 @@ def new_stack(tmp_path):
         stack.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory):
-    """One stack for the tests of a module that leave it as they found it."""
+    """One stack for the tests that leave it as they found it."""
     shared = Stack(tmp_path_factory.mktemp("stack"), PORT=str(free_port()), WARMUP_SIZE="64")
     shared.start()
     yield shared

@@ -1,8 +1,13 @@
 """What an app does beside polling: a held submit, an event stream, its list, a part of an image."""
 
+import http.server
 import json
+import queue
 import shutil
 import subprocess
+import threading
+
+import standardwebhooks
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
@@ -78,6 +83,41 @@ def test_what_is_more_urgent_is_drawn_first(stack):
     ids = [stack.submit(steps=1, priority=priority)["id"] for priority in ("low", "normal", "high")]
     low, normal, high = (stack.end_of(job_id)["started_at"] for job_id in ids)
     assert high < normal < low
+
+
+def test_a_job_says_when_it_will_be_done(stack):
+    """As soon as one of its size has been drawn."""
+    stack.end_of(stack.submit(sizes=[512], steps=2)["id"])
+    job = stack.submit(sizes=[512], steps=50)
+    stack.wait_until(lambda: (stack.get(job["id"])["eta_seconds"] or 0) > 0)
+    stack.http.delete(f"/api/jobs/{job['id']}")
+    assert stack.end_of(job["id"])["eta_seconds"] is None
+
+
+def test_a_webhook_tells_the_end_of_a_job(new_stack):
+    told = queue.Queue()
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            told.put((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        secret = "whsec_" + "bmV3" * 8
+        networks = {"WEBHOOK_ALLOW_HTTP": "true", "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+        stack = new_stack(WEBHOOK_SECRETS=secret, **networks)
+        job = stack.submit(steps=1, webhook_url=f"http://127.0.0.1:{server.server_port}/")
+        headers, body = told.get(timeout=60)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    event = standardwebhooks.Webhook(secret).verify(body, headers)
+    assert (event["type"], event["data"]["id"], headers["webhook-id"]) == ("job.succeeded", job["id"], job["id"])
 
 
 def test_a_download_that_was_cut_goes_on(stack):

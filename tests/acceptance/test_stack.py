@@ -90,15 +90,6 @@ def test_every_line_of_a_job_carries_its_ids(stack):
     assert {e["process"] for e in ours} == {"api", "generate", "finish"}
 
 
-def test_the_command_line_client_saves_pngs(stack, tmp_path):
-    command = [sys.executable, "-m", "api.client", "a leaf", "--sizes", "64,128", "--out", tmp_path, "--url", stack.url]
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-    paths = sorted(tmp_path.glob("*.png"))
-    assert [path.name for path in paths] == ["a-leaf-128.png", "a-leaf-64.png"]
-    assert [Image.open(io.BytesIO(path.read_bytes())).size for path in paths] == [(128, 128), (64, 64)]
-    assert "succeeded" in result.stdout
-
-
 def test_ctrl_c_ends_everything_within_ten_seconds(new_stack):
     stack = new_stack()
     job = stack.submit(sizes=[512], steps=50)

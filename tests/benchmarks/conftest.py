@@ -1,9 +1,15 @@
 """Benchmarks print a ratio against a baseline of the same run: these machines are noisy, absolute times mean little."""
 
+import os
 import statistics
+import subprocess
+import sys
 import time
 
+import httpx
 import pytest
+
+from shared.serve import free_port
 
 
 @pytest.fixture
@@ -30,3 +36,22 @@ def report(capsys, request):
             print(f"\n{times}, ratio {seconds / baseline:.2f}")
 
     return _report
+
+
+@pytest.fixture
+def http(tmp_path):
+    """A client of a stack of its own."""
+    port = free_port()
+    env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(tmp_path)}
+    with (tmp_path / "log").open("wb") as log:
+        stack = subprocess.Popen([sys.executable, "-m", "shared.serve"], env=env, stdout=log, stderr=log)
+    transport = httpx.HTTPTransport(retries=50)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=70, transport=transport) as http:
+            while not http.get("/health/ready").is_success:
+                assert stack.poll() is None
+                time.sleep(0.1)
+            yield http
+    finally:
+        stack.terminate()
+        stack.wait()

@@ -1,16 +1,11 @@
 """What the queue costs on top of the drawing, and the ledger on top of Redis."""
 
 import itertools
-import os
-import subprocess
-import sys
 
-import httpx
 import pytest
 
 from shared import ledger
 from shared.jobs import Job, JobStatus
-from shared.serve import free_port
 from worker.model import Drawing
 from worker.settings import WorkerSettings
 
@@ -38,7 +33,7 @@ def test_a_jobs_life_in_the_ledger_over_plain_writes(ledger_, client, median_sec
     report("a job's four moves", median_seconds(life, 200), "four SETs", median_seconds(plain, 200))
 
 
-def test_a_job_through_the_stack_over_the_drawing_alone(tmp_path, median_seconds, report):
+def test_a_job_through_the_stack_over_the_drawing_alone(request, median_seconds, report):
     """Submit, long-wait, base64 PNG back, against FluxModel.generate in this process; one after the other."""
     from worker.flux import FluxModel  # noqa: PLC0415 - imports torch: for this benchmark only
 
@@ -46,25 +41,13 @@ def test_a_job_through_the_stack_over_the_drawing_alone(tmp_path, median_seconds
     model.setup()
     alone = median_seconds(lambda: model.generate(Drawing(PROMPT, SIZE, (1,), STEPS), lambda *_: None), 7)
 
-    port = free_port()
-    env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(tmp_path)}
-    with (tmp_path / "log").open("wb") as log:
-        stack = subprocess.Popen([sys.executable, "-m", "shared.serve"], env=env, stdout=log, stderr=log)
-    try:
-        with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=70, transport=httpx.HTTPTransport(retries=50)
-        ) as http:
-            while not http.get("/health/ready").is_success:
-                assert stack.poll() is None
+    http = request.getfixturevalue("http")  # started after the drawing alone has been measured
 
-            def job():
-                body = {"prompt": PROMPT, "sizes": [SIZE], "seed": 1, "steps": STEPS, "enhance": False}
-                submitted = http.post("/api/jobs", json=body).json()
-                done = http.get(f"/api/jobs/{submitted['id']}", params={"wait": 60}).json()
-                assert done["status"] == "succeeded"
+    def job():
+        body = {"prompt": PROMPT, "sizes": [SIZE], "seed": 1, "steps": STEPS, "enhance": False}
+        submitted = http.post("/api/jobs", json=body).json()
+        done = http.get(f"/api/jobs/{submitted['id']}", params={"wait": 60}).json()
+        assert done["status"] == "succeeded"
 
-            through = median_seconds(job, 7)
-    finally:
-        stack.terminate()
-        stack.wait()
+    through = median_seconds(job, 7)
     report("a job through the stack", through, "the drawing alone", alone)

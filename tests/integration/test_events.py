@@ -53,9 +53,9 @@ async def test_a_job_from_its_submit_to_its_end(serve, ledger_, succeed, monkeyp
     told = []
     make = events._event
 
-    def remember(name, reading, **options):
+    def remember(name, *seen, **options):
         told.append(name)
-        return make(name, reading, **options)
+        return make(name, *seen, **options)
 
     monkeypatch.setattr(events, "_event", remember)
     async with serve() as http:
@@ -72,7 +72,7 @@ async def test_a_job_from_its_submit_to_its_end(serve, ledger_, succeed, monkeyp
     assert [name for name, _, _ in found if name != "status"] == ["snapshot", "progress", "done"]
     assert found[0] == ("snapshot", "0-queued-0", job)
     assert [data for name, _, data in found if name == "progress"] == [
-        {"step": 3, "steps": 28, "fraction": 0.1071, "queue_position": None}
+        {"step": 3, "steps": 28, "fraction": 0.1071, "queue_position": None, "eta_seconds": None}
     ]
     name, event_id, done = found[-1]
     assert (name, event_id, done["status"], done["images"]) == ("done", "1-succeeded-0", "succeeded", None)

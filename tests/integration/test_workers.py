@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import redis
 
-from shared import ledger
+from shared import ledger, pace
 from shared.images import store_pixels
 from shared.jobs import Job, JobStatus
 from shared.ledger import DEADLINES, LEASES
@@ -109,6 +109,8 @@ def test_drawn_handed_over_finished(job, draw, finisher, client):
     assert job().status is S.SUCCEEDED
     assert set(client.hkeys("logo:images:job:1")) == {b"64", b"128"}
     assert 0 < client.ttl("logo:images:job:1") <= 3600
+    assert client.hget(pace.key("fake"), "64:asked") == b"128"
+    assert set(client.hkeys(pace.key("fake"))) == {b"steps", b"64:asked", b"64:step", b"64:fixed", b"64:finish"}
     assert not client.exists(ledger.pixels_key("job", 1))
 
 

@@ -56,7 +56,7 @@ def test_the_app_may_send_what_we_do_not_know():
         ("guidance", 20.1),
         ("guidance", float("nan")),
         ("deadline_seconds", 0),
-        ("webhook_url", "https://example.com"),
+        ("transparent", True),
     ],
 )
 def test_a_field_out_of_its_bounds_is_named(field, value):

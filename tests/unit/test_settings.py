@@ -40,3 +40,14 @@ def test_settings_are_frozen():
     settings = load(ApiSettings)
     with pytest.raises(Exception, match="frozen"):
         settings.port = 1
+
+
+def test_a_wrong_secret_is_not_shown(monkeypatch, capsys):
+    monkeypatch.setenv("WEBHOOK_SECRETS", "whsec_hush")
+    monkeypatch.setenv("URL_SIGNING_KEYS", "hush")
+    with pytest.raises(SystemExit):
+        load(ApiSettings)
+    printed = capsys.readouterr().err
+    assert "WEBHOOK_SECRETS" in printed
+    assert "URL_SIGNING_KEYS" in printed
+    assert "hush" not in printed

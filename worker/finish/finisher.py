@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from shared import ledger, tracing
+from shared import ledger, pace, tracing
+from shared.connection import UNAVAILABLE
 from shared.images import drop_images, load_pixels, store_images
 from shared.jobs import JobStatus
 from shared.logging import get_logger
@@ -92,3 +94,6 @@ class Finisher:
             denoise_seconds=(ended.drawn_at - ended.started_at) / 1000,
             finish_seconds=(ended.finished_at - ended.drawn_at) / 1000,
         )
+        # Only the estimates need it.
+        with contextlib.suppress(*UNAVAILABLE):
+            self._lease_jobs.run(pace.learn_finishing(ended))

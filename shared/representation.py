@@ -10,16 +10,32 @@ from shared.jobs import JobStatus
 from shared.schemas import JobError, JobView, Progress, Timings, Urls, Variation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.jobs import Job
     from shared.ledger import Reading
+    from shared.signing import UrlSigner
 
 _DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
 
 
-def view(reading: Reading, images: dict[str, str] | None) -> JobView:
+def view(
+    reading: Reading,
+    images: dict[str, str] | None,
+    signer: UrlSigner,
+    eta_seconds: float | None = None,
+    base_url: str = "",
+) -> JobView:
+    """`base_url` makes the URLs absolute."""
     job = reading.job
     url = f"/api/jobs/{job.id}"
     succeeded = job.status is JobStatus.SUCCEEDED
+
+    def image_urls(index: int) -> dict[str, str]:
+        paths = {size: f"{url}/images/{image_name(size, index)}.png" for size in sorted(set(job.sizes))}
+        expires = job.images_expire_at // 1000
+        return {str(size): base_url + signer.sign(path, expires) for size, path in paths.items()}
+
     return JobView(
         id=job.id,
         status=job.status,
@@ -32,11 +48,12 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
         finished_at=_time(job.finished_at),
         progress=progress(job),
         queue_position=reading.queue_position,
+        eta_seconds=eta_seconds,
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
         num_images=job.num_images,
         images=None if images is None else _of(images, job, 0),
-        variations=_variations(job, url, images) if succeeded and job.num_images > 1 else [],
+        variations=_variations(job, image_urls, images) if succeeded and job.num_images > 1 else [],
         model=job.model or None,
         timings=Timings(
             queued=_seconds(job.created_at, job.started_at),
@@ -45,28 +62,26 @@ def view(reading: Reading, images: dict[str, str] | None) -> JobView:
         ),
         error=JobError(code=job.error_code, message=job.error_message) if job.error_code else None,
         urls=Urls(
-            self=url,
-            events=f"{url}/events",
-            cancel=url,
-            images=_image_urls(job, url, 0) if succeeded else {},
+            self=base_url + url,
+            events=f"{base_url}{url}/events",
+            cancel=base_url + url,
+            images=image_urls(0) if succeeded else {},
         ),
         expires_at=_time(job.images_expire_at),
     )
 
 
-def _variations(job: Job, url: str, images: dict[str, str] | None) -> list[Variation]:
+def _variations(
+    job: Job, image_urls: Callable[[int], dict[str, str]], images: dict[str, str] | None
+) -> list[Variation]:
     return [
-        Variation(seed=seed, images=None if images is None else _of(images, job, i), urls=_image_urls(job, url, i))
+        Variation(seed=seed, images=None if images is None else _of(images, job, i), urls=image_urls(i))
         for i, seed in enumerate(job.seeds)
     ]
 
 
 def _of(images: dict[str, str], job: Job, index: int) -> dict[str, str]:
     return {str(size): images[image_name(size, index)] for size in sorted(set(job.sizes))}
-
-
-def _image_urls(job: Job, url: str, index: int) -> dict[str, str]:
-    return {str(size): f"{url}/images/{image_name(size, index)}.png" for size in sorted(set(job.sizes))}
 
 
 def progress(job: Job) -> Progress:

@@ -1,0 +1,68 @@
+"""`python -m api.client "a green leaf" --sizes 256,512 --follow` draws; `python -m api.client check` checks a server.
+
+Exit codes: 0 done, 1 the job failed, was canceled or expired (or a check failed), 2 wrong usage, 3 no server, or its
+error, 130 interrupted: the job goes on, `--resume ID` comes back to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+
+from api.client import check, drawing
+from api.client.server import Refused, Server
+
+DONE, FAILED, NO_SERVER, INTERRUPTED = 0, 1, 3, 130
+
+
+def main() -> None:
+    console = Console()
+    arguments = _parser().parse_args()
+    with Server(arguments.url, arguments.api_key) as server:
+        try:
+            code = DONE if arguments.run(server, arguments, console) else FAILED
+        except Refused as error:
+            console.print(f"[red]{error}[/]")
+            code = NO_SERVER
+        except httpx.TransportError as error:
+            console.print(f"[red]no answer from {arguments.url}: {error}[/]")
+            code = NO_SERVER
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+    raise SystemExit(code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--url", default=os.environ.get("LOGO_URL", "http://127.0.0.1:7860"), help="or LOGO_URL")
+    common.add_argument("--api-key", default=os.environ.get("LOGO_API_KEY"), help="or LOGO_API_KEY")
+    common.add_argument("--out", type=Path, default=Path("out"), help="folder for the PNGs (out)")
+    if sys.argv[1:2] == ["check"]:
+        parser = argparse.ArgumentParser(prog="python -m api.client check", parents=[common], description=check.__doc__)
+        parser.add_argument("check", help=argparse.SUPPRESS)
+        parser.add_argument("--concurrent", type=int, default=4, metavar="N", help="logos at the same time (4)")
+        parser.set_defaults(run=check.run)
+        return parser
+    parser = argparse.ArgumentParser(prog="python -m api.client", parents=[common], epilog=__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("prompt", nargs="?", help="what the logo shows; or the word check")
+    what.add_argument("--resume", metavar="ID", help="go on with a job that was submitted before")
+    parser.add_argument("--sizes", default=(256, 512), type=_sizes, help="comma-separated pixels (256,512)")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--follow", action="store_true", help="show the progress from the event stream")
+    parser.set_defaults(run=drawing.run)
+    return parser
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.split(","))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""Checks a server that is deployed: its health, one logo, two sizes of one drawing, several at once; with timings."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+
+from api.client.drawing import save
+from api.client.server import Job, Refused, Server
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rich.console import Console
+
+PROMPT = "a red fox head, geometric"
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Failed(Exception):
+    pass
+
+
+def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool:
+    """Whether all is well; goes on after a check that failed, unless nobody answers."""
+    out, concurrent = arguments.out, arguments.concurrent
+    checks: dict[str, Callable[[], str]] = {
+        "health": lambda: _health(server),
+        "one logo, as the app asks for it": lambda: _app(server),
+        "two sizes of one drawing": lambda: _draw(server, out, [256, 512]),
+        f"{concurrent} at the same time": lambda: _at_once(server, out, concurrent),
+    }
+    failures = 0
+    for name, check in checks.items():
+        start = time.perf_counter()
+        try:
+            told, mark = check(), "[green]ok  [/]"
+        except (Failed, Refused, httpx.TransportError) as error:
+            told, mark = str(error), "[red]FAIL[/]"
+            failures += 1
+            if name == "health" and isinstance(error, httpx.TransportError):
+                raise
+        console.print(f"{mark} {time.perf_counter() - start:7.2f} s  {name}: {told}", soft_wrap=True)
+    console.print(f"{len(checks) - failures} of {len(checks)} checks passed, images in {out}", soft_wrap=True)
+    return not failures
+
+
+def _health(server: Server) -> str:
+    health = server.json("GET", "/health")
+    if not health["model_loaded"]:
+        raise Failed("no worker has its model loaded")
+    ready = sum(worker["ready"] for worker in health["workers"])
+    return f"{health['model']} on {ready} worker(s), {health['queue']['depth']} queued"
+
+
+def _app(server: Server) -> str:
+    answer = server.json("POST", "/api/generate_logo", json={"prompt": PROMPT, "sizes": [256]}, timeout=320)
+    if set(answer["images"]) != {"256"}:
+        raise Failed(f"images of the sizes {sorted(answer['images'])} came, 256 was asked for")
+    return "base64 PNG"
+
+
+def _draw(server: Server, out: Path, sizes: list[int], seed: int = 1) -> str:
+    job = server.ended(server.submit({"prompt": f"{PROMPT} {seed}", "sizes": sizes, "seed": seed})["id"])
+    if job["status"] != "succeeded":
+        raise Failed(f"the job {job['status']}: {job['error']}")
+    paths = save(server, job, out)
+    if not all(path.read_bytes().startswith(PNG) for path in paths):
+        raise Failed("an image is no PNG")
+    return _timings(job)
+
+
+def _at_once(server: Server, out: Path, concurrent: int) -> str:
+    with ThreadPoolExecutor(concurrent) as pool:
+        told = list(pool.map(lambda seed: _draw(server, out, [256], seed), range(2, concurrent + 2)))
+    return "; ".join(told)
+
+
+def _timings(job: Job) -> str:
+    return ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items())

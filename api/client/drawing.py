@@ -1,0 +1,81 @@
+"""Draws one logo: submits or comes back to a job, shows how it goes, saves its PNGs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api.client.server import TERMINAL, WAIT_SECONDS, Job, Server
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from rich.console import Console
+
+
+def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool:
+    """Whether the job succeeded."""
+    job = server.job(arguments.resume) if arguments.resume else server.submit(_body(arguments))
+    try:
+        console.print(f"job {job['id']}  seed {job['seed']}", soft_wrap=True)
+        job = watch(server, job, console, follow=arguments.follow)
+    except KeyboardInterrupt:
+        console.print(f"the job goes on; come back to it with --resume {job['id']}", soft_wrap=True)
+        raise
+    if job["status"] != "succeeded":
+        console.print(f"[red]no logo: {job['error']['message'] if job['error'] else job['status']}[/]")
+        return False
+    for path in save(server, job, arguments.out):
+        console.print(f"  [bold green]{path}[/]", soft_wrap=True)
+    console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items()))
+    return True
+
+
+def watch(server: Server, job: Job, console: Console, *, follow: bool) -> Job:
+    """The job at its end. A stream that was cut, or refused, is replaced by a poll and opened again."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=None)
+
+        def show(job: Job) -> None:
+            done = job["progress"]
+            progress.update(bar, description=_state(job), completed=done["step"], total=done["steps"])
+
+        show(job)
+        while job["status"] not in TERMINAL:
+            try:
+                for _, data in server.events(job["id"]) if follow else ():
+                    # A progress event has the progress's fields beside the queue's.
+                    job |= data if "status" in data else {"progress": data} | data
+                    show(job)
+            except httpx.TransportError:
+                pass
+            if job["status"] not in TERMINAL:
+                show(job := server.job(job["id"], wait=2 if follow else WAIT_SECONDS))
+    return server.job(job["id"])
+
+
+def _state(job: Job) -> str:
+    eta = "" if job["eta_seconds"] is None else f", {job['eta_seconds']:.0f} s left"
+    position = f", position {job['queue_position']}" if job["status"] == "queued" else ""
+    return f"{job['status']}{position}{eta}"
+
+
+def save(server: Server, job: Job, directory: Path) -> list[Path]:
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = re.sub(r"[^a-z0-9]+", "-", job["prompt"].lower()).strip("-")[:40] or "logo"
+    paths = []
+    for size, url in job["urls"]["images"].items():
+        path = directory / f"{stem}-{size}.png"
+        path.write_bytes(server.image(url))
+        paths.append(path)
+    return paths
+
+
+def _body(arguments: argparse.Namespace) -> dict[str, object]:
+    body: dict[str, object] = {"prompt": arguments.prompt, "sizes": list(arguments.sizes)}
+    return body | {name: value for name in ("seed", "steps") if (value := getattr(arguments, name)) is not None}

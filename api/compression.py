@@ -1,0 +1,25 @@
+"""Which answers are compressed: by their path, because what does not pay looks the same (docs/decisions/0012)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.middleware.gzip import GZipMiddleware
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+# A job is not among them: with images it is base64 of PNGs, which are compressed, and without them it fits one packet.
+PATHS = ("/", "/api/jobs", "/docs", "/redoc", "/openapi.json")
+MIN_BYTES = 1400
+LEVEL = 5
+
+
+class Compression:
+    def __init__(self, app: ASGIApp) -> None:
+        self._plain = app
+        self._compressed = GZipMiddleware(app, minimum_size=MIN_BYTES, compresslevel=LEVEL)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pays = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PATHS
+        await (self._compressed if pays else self._plain)(scope, receive, send)

@@ -1,0 +1,130 @@
+"""The requests, answers and errors of OpenAI's Images API, as far as this service has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from api.errors import STATUS
+from shared import errors
+from shared.connection import UNAVAILABLE
+from shared.logging import get_logger
+from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from fastapi import Request, Response
+
+log = get_logger(__name__)
+DEFAULT_SIZE = 1024
+
+
+def _square(size: str) -> str:
+    width, _, height = size.partition("x")
+    if size != "auto" and (width != height or not MIN_SIZE <= int(width) <= MAX_SIZE):
+        raise ValueError(f"only squares of {MIN_SIZE} to {MAX_SIZE} pixels, such as 512x512, or auto")
+    return size
+
+
+class ImagesRequest(BaseModel):
+    """A field that is not here is refused by its name; so is a value that is not built."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}]}
+    )
+
+    prompt: Prompt
+    n: int | None = Field(1, ge=1, le=MAX_IMAGES, description="Variations of the prompt.")
+    size: Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_square)] | None = Field(
+        "auto", description=f"A square, such as `512x512`; auto: {DEFAULT_SIZE}x{DEFAULT_SIZE}."
+    )
+    response_format: Literal["b64_json", "url"] | None = Field(
+        "b64_json", description="A URL lasts as long as the image."
+    )
+    output_format: Literal["png"] | None = Field("png", description="PNG only.")
+    background: Literal["auto", "opaque"] | None = Field("auto", description="Both mean opaque.")
+    quality: Literal["auto"] | None = Field("auto", description="One quality only.")
+    moderation: Literal["auto"] | None = Field("auto", description="Nothing is moderated.")
+    stream: Literal[False] | None = Field(False, description="The answer comes whole.")
+    model: str | None = Field(None, description="Taken and ignored: the server has one model.")
+    user: str | None = Field(None, description="Taken and ignored.")
+
+    @property
+    def pixels(self) -> int:
+        return DEFAULT_SIZE if self.size in (None, "auto") else int(str(self.size).partition("x")[0])
+
+
+class GeneratedImage(BaseModel):
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class ImagesResponse(BaseModel):
+    created: int = Field(description="Seconds since the epoch.")
+    data: list[GeneratedImage]
+    background: Literal["opaque"] = "opaque"
+    output_format: Literal["png"] = "png"
+    size: str
+
+
+class OpenAIError(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorResponse(BaseModel):
+    error: OpenAIError
+
+
+class OpenAIRoute(APIRoute):
+    """A call whose errors have OpenAI's shape, so that its clients raise what they raise there."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_as_openai(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                first = error.errors()[0]
+                param = ".".join(str(part) for part in first["loc"][1:]) or "body"
+                unknown = first["type"] == "extra_forbidden"
+                message = "this server does not have this parameter" if unknown else first["msg"]
+                return _respond(400, "invalid_request_error", f"{param}: {message}", errors.InvalidRequest.code, param)
+            except errors.LogoError as error:
+                return _of(error, retry_is_safe="idempotency-key" in request.headers)
+            except UNAVAILABLE as error:
+                log.warning("redis.unavailable", error=repr(error))
+                away = errors.ServiceUnavailable("the job store is out of reach; try again", retry_after_seconds=2)
+                return _of(away, retry_is_safe=True)
+
+        return handle_as_openai
+
+
+def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
+    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS[type(error)]
+    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (
+        isinstance(error, errors.StillRunning) and not retry_is_safe
+    ):
+        # OpenAI's client repeats a 409 and a 5xx by itself: that would be another job.
+        headers["X-Should-Retry"] = "false"
+    code = "invalid_api_key" if isinstance(error, errors.Unauthorized) else error.code
+    return _respond(status, kind, error.message, code, None, headers)
+
+
+def _respond(  # noqa: PLR0913 - an error has these parts
+    status: int, kind: str, message: str, code: str, param: str | None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    body = OpenAIErrorResponse(error=OpenAIError(message=message, type=kind, param=param, code=code))
+    return JSONResponse(body.model_dump(), status, headers)

@@ -1,0 +1,109 @@
+"""The errors of each call in the OpenAPI page: every code with an example, and the headers that come with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.openai_shapes import OpenAIErrorResponse
+from shared.schemas import ErrorResponse
+
+# By code: its status and a message. The first code of a status is what the number stands for below.
+EXAMPLES: dict[str, tuple[int, str]] = {
+    "unauthorized": (401, "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
+    "url_not_valid": (403, "expires: this URL has expired; read the job again for a new one"),
+    "job_not_found": (404, "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"),
+    "image_not_found": (404, "name: this job has the sizes [256, 512], not 64.png"),
+    "job_not_successful": (409, "the job is canceled, it has no images"),
+    "images_expired": (410, "the images of this job have expired; submit it again with the same seed"),
+    "body_too_large": (413, "body: more than 65536 bytes"),
+    "range_not_satisfiable": (416, "Range: the image has 48213 bytes"),
+    "validation_error": (422, "prompt: String should have at least 3 characters"),
+    "idempotency_conflict": (422, "Idempotency-Key: this key was used for a request with another body"),
+    "queue_full": (429, "1000 jobs are queued, the bound is 1000"),
+    "too_many_queued": (429, "250 jobs of this key are queued, the bound is 250"),
+    "too_many_streams": (429, "200 streams of this key are open here, the bound is 200"),
+    "too_many_requests": (429, "more than 60 per 1 minute from this caller"),
+    "generation_failed": (500, "Failed to generate logo: the model's output was not finite"),
+    "service_unavailable": (503, "the job store is out of reach; try again"),
+    "still_running": (504, "the logo was not ready within 300 s; the job goes on"),
+}
+_PRIMARY = {status: code for code, (status, _) in reversed(EXAMPLES.items())}
+HEADERS = {
+    "Accept-Ranges": "`bytes`: one range may be asked for.",
+    "Cache-Control": "An image never changes; it is the caller's own.",
+    "Content-Range": "Which bytes these are, or how many there are.",
+    "ETag": "For `If-None-Match` and `If-Range`.",
+    "Idempotent-Replayed": "`true`: an earlier submit under this key had made the job.",
+    "Location": "The job's URL.",
+    "Preference-Applied": "`wait=N`, as it was taken.",
+    "Retry-After": "Seconds after which to ask again.",
+    "WWW-Authenticate": "`Bearer`.",
+    "X-Request-ID": "The caller's, or one that was made; the server's log has it.",
+    "X-Should-Retry": "`false`: a repeat would draw again.",
+}
+_OF_STATUS = {401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After", 504: "Retry-After"}
+_OPENAI_CODES = {
+    400: ("validation_error", "invalid_request_error"),
+    401: ("invalid_api_key", "invalid_request_error"),
+    409: ("job_not_successful", "invalid_request_error"),
+    410: ("images_expired", "invalid_request_error"),
+    422: ("idempotency_conflict", "invalid_request_error"),
+    429: ("queue_full", "rate_limit_error"),
+    500: ("generation_failed", "server_error"),
+    503: ("service_unavailable", "server_error"),
+    504: ("still_running", "server_error"),
+}
+_OPENAI_HEADERS = {
+    409: ("X-Should-Retry",),
+    429: ("Retry-After",),
+    500: ("X-Should-Retry",),
+    503: ("Retry-After",),
+    504: ("Retry-After", "X-Should-Retry"),
+}
+
+
+def headers_of(*names: str) -> dict[str, Any]:
+    return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
+def errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
+    """Each is a code, or a status that stands for its first code."""
+    codes: dict[int, list[str]] = {}
+    for item in which:
+        code = _PRIMARY[item] if isinstance(item, int) else item
+        codes.setdefault(EXAMPLES[code][0], []).append(code)
+    return {status: _answer(status, found) for status, found in codes.items()}
+
+
+def openai_errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same in OpenAI's shape."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        code, kind = _OPENAI_CODES[status]
+        message = EXAMPLES.get(code, EXAMPLES["unauthorized"])[1]
+        error = {"message": message, "type": kind, "param": None, "code": code}
+        found[status] = {
+            "model": OpenAIErrorResponse,
+            "description": code.replace("_", " "),
+            "headers": headers_of(*_OPENAI_HEADERS.get(status, ())),
+            "content": {"application/json": {"examples": {code: {"value": {"error": error}}}}},
+        }
+    return found
+
+
+def _answer(status: int, codes: list[str]) -> dict[str, Any]:
+    return {
+        "model": ErrorResponse,
+        "description": ", ".join(code.replace("_", " ") for code in codes),
+        "headers": headers_of(*([_OF_STATUS[status]] if status in _OF_STATUS else [])),
+        "content": {"application/json": {"examples": {code: {"value": _body(code)} for code in codes}}},
+    }
+
+
+def _body(code: str) -> dict[str, Any]:
+    message = EXAMPLES[code][1]
+    body: dict[str, Any] = {"error": {"code": code, "message": message}, "detail": message, "request_id": "b7e1"}
+    if code == "validation_error":
+        # The one error whose detail is a list.
+        body["detail"] = [{"type": "string_too_short", "loc": ["body", "prompt"], "msg": message.split(": ")[1]}]
+    return body

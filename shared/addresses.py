@@ -1,0 +1,36 @@
+"""Which addresses a webhook may be sent to: public ones, or what the operator allows (server-side request forgery)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
+# IPv6 that carries an IPv4 address, whose way is decided by somebody else: compatible, NAT64, Teredo, 6to4; and the
+# site-local addresses of old.
+_REFUSED = [
+    ipaddress.ip_network(network)
+    for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
+]
+
+
+def is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def may_be_called(address: str, allowed: Networks = ()) -> bool:
+    """Of a literal address. An IPv4 address in IPv6's clothes (::ffff:a.b.c.d) is judged as IPv4."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    if any(found in network for network in allowed):
+        return True
+    return found.is_global and not found.is_multicast and not any(found in network for network in _REFUSED)

@@ -1,0 +1,60 @@
+"""Two hundred jobs over a network that cuts connections: each submit makes one job, and each result arrives."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from flaky_proxy import FlakyProxy
+
+JOBS, CLIENTS, SEED = 200, 16, 7
+TERMINAL = ("succeeded", "failed", "canceled", "expired")
+
+
+@pytest.fixture
+def proxy(stack):
+    with FlakyProxy(httpx.URL(stack.url).port, SEED) as proxy:
+        yield proxy
+
+
+def patiently(http, method, path, **options):
+    """As the client guide has it: whatever was cut is sent again, the same."""
+    for _ in range(60):
+        try:
+            answer = http.request(method, path, **options)
+        except httpx.TransportError:
+            continue
+        assert answer.is_success, answer.text
+        return answer
+    raise AssertionError("no answer to 60 requests")
+
+
+def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy):
+    before = {job["id"] for job in listed(stack)}
+
+    def one(seed):
+        with httpx.Client(base_url=proxy.url, timeout=20) as http:
+            body = {"prompt": "a red fox", "sizes": [64], "seed": seed, "steps": 1}
+            key = {"Idempotency-Key": str(uuid.UUID(int=seed))}
+            job = patiently(http, "POST", "/api/jobs", json=body, headers=key).json()
+            while job["status"] not in TERMINAL:
+                job = patiently(http, "GET", f"/api/jobs/{job['id']}?wait=10&include=none").json()
+            image = patiently(http, "GET", job["urls"]["images"]["64"]).content
+            return job["id"], job["status"], job["seed"], image
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        done = list(pool.map(one, range(JOBS)))
+    assert [(status, seed) for _, status, seed, _ in done] == [("succeeded", seed) for seed in range(JOBS)]
+    assert all(image.startswith(b"\x89PNG") and image.endswith(b"IEND\xaeB`\x82") for *_, image in done)
+    # Exactly as many jobs as keys, whatever was repeated.
+    assert {job["id"] for job in listed(stack)} - before == {job_id for job_id, *_ in done}
+    assert len({job_id for job_id, *_ in done}) == JOBS
+    assert proxy.cuts > JOBS / 4
+
+
+def listed(stack):
+    jobs, cursor = [], ""
+    while cursor is not None:
+        page = stack.http.get("/api/jobs", params={"limit": 100} | ({"cursor": cursor} if cursor else {})).json()
+        jobs, cursor = jobs + page["jobs"], page["next_cursor"]
+    return jobs

@@ -1,0 +1,107 @@
+"""OpenAI's Images API: requests that are refused, in its error shape; the whole way is an acceptance test."""
+
+import asyncio
+
+import pytest
+
+from shared import ledger
+
+URL = "/v1/images/generations"
+BODY = {"prompt": "a red fox", "size": "128x128"}
+
+
+async def generated(http, ledger_, succeed, body=BODY, **options):
+    """The answer to a call whose job is drawn meanwhile."""
+    call = asyncio.create_task(http.post(URL, json=body, **options))
+    async with asyncio.timeout(10):
+        while not (queued := ledger_.run(ledger.queued())):
+            await asyncio.sleep(0.01)
+    await asyncio.to_thread(succeed, queued[0])
+    return await call
+
+
+async def test_base64_and_its_surroundings(serve, ledger_, succeed):
+    async with serve() as http:
+        body = (await generated(http, ledger_, succeed)).json()
+        assert set(body) == {"created", "data", "background", "output_format", "size"}
+        assert (body["size"], list(body["data"][0])) == ("128x128", ["b64_json"])
+
+
+async def test_a_url_that_needs_no_key(serve, ledger_, succeed):
+    async with serve(api_keys=("k",), url_signing_keys=("s" * 32,), public_url="http://t") as http:
+        headers = {"Authorization": "Bearer k"}
+        answer = await generated(http, ledger_, succeed, BODY | {"response_format": "url"}, headers=headers)
+        url = answer.json()["data"][0]["url"]
+        assert url.startswith("http://t/api/jobs/")
+        assert (await http.get(url)).content.startswith(b"\x89PNG")
+    async with serve(api_keys=("k",)) as http:
+        answer = await http.post(URL, json=BODY | {"response_format": "url"}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"n": 2}, "n"),
+        ({"size": "1536x1024"}, "size"),
+        ({"size": "32x32"}, "size"),
+        ({"size": "big"}, "size"),
+        ({"prompt": "ab"}, "prompt"),
+        ({"response_format": "svg"}, "response_format"),
+        ({"output_format": "webp"}, "output_format"),
+        ({"background": "transparent"}, "background"),
+        ({"quality": "hd"}, "quality"),
+        ({"stream": True}, "stream"),
+        ({"partial_images": 2}, "partial_images"),
+        ({"style": "vivid"}, "style"),
+    ],
+)
+async def test_what_is_not_built_is_refused_by_name(serve, change, param, ledger_):
+    async with serve() as http:
+        answer = await http.post(URL, json=BODY | change)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
+    assert error["message"].startswith(f"{param}: ")
+    assert ledger_.run(ledger.queued()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "answered"),
+    [
+        ({"api_keys": ("k",)}, (401, "invalid_request_error", "invalid_api_key")),
+        ({"max_queue_length": 1}, (429, "rate_limit_error", "queue_full")),
+        ({"request_timeout": 1}, (504, "server_error", "still_running")),
+        ({"redis_url": "redis://127.0.0.1:1/0"}, (503, "server_error", "service_unavailable")),
+    ],
+)
+async def test_errors_have_openais_shape(serve, settings, answered):
+    async with serve(**settings) as http:
+        if "max_queue_length" in settings:
+            await http.post("/api/jobs", json={"prompt": "a red fox"})
+        answer = await http.post(URL, json=BODY)
+        error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["code"]) == answered
+    # A repeat without a key would be another job.
+    assert answer.headers.get("X-Should-Retry") == ("false" if answer.status_code == 504 else None)
+
+
+@pytest.mark.parametrize(("key", "retry"), [("", "false"), ("k", "false")])
+async def test_a_canceled_job_is_not_repeated(serve, ledger_, key, retry):
+    async with serve() as http:
+        call = asyncio.create_task(http.post(URL, json=BODY, headers={"Idempotency-Key": key} if key else {}))
+        async with asyncio.timeout(10):
+            while not (queued := ledger_.run(ledger.queued())):
+                await asyncio.sleep(0.01)
+        await http.delete(f"/api/jobs/{queued[0]}")
+        answer = await call
+        assert (answer.status_code, answer.headers["X-Should-Retry"]) == (409, retry)
+
+
+async def test_a_repeat_under_its_key_is_the_same_job(serve, ledger_, succeed):
+    async with serve() as http:
+        headers = {"Idempotency-Key": "k"}
+        first = await generated(http, ledger_, succeed, headers=headers)
+        again = await http.post(URL, json=BODY, headers=headers)
+        assert (again.json(), again.headers["Idempotent-Replayed"]) == (first.json(), "true")
+        other = await http.post(URL, json=BODY | {"prompt": "another"}, headers=headers)
+        assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_conflict")

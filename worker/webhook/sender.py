@@ -1,0 +1,103 @@
+"""Delivers one job's webhook: builds the event, signs it as Standard Webhooks says, posts it, settles what follows."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import httpcore
+from standardwebhooks import Webhook
+
+from shared import ledger, webhooks
+from shared.errors import InvalidRequest
+from shared.logging import get_logger
+from shared.representation import view
+from shared.schemas import WebhookEvent
+from shared.signing import UrlSigner
+from shared.webhooks import RETRY_SECONDS, TRY_SECONDS
+from worker.webhook.guard import AddressRefused, CheckedBackend, resolve
+
+if TYPE_CHECKING:
+    from shared.ledger import Reading
+    from shared.scripts import Ledger
+    from worker.settings import WorkerSettings
+    from worker.webhook.guard import Resolve
+
+log = get_logger(__name__)
+GONE = 410
+
+
+class Sender:
+    def __init__(self, jobs: Ledger, settings: WorkerSettings, resolve: Resolve = resolve) -> None:
+        self._jobs = jobs
+        self._settings = settings
+        self._signer = UrlSigner(settings.url_signing_keys)
+        # All sign, so that a receiver that knows the new secret and one that knows the old can both verify.
+        self._secrets = [Webhook(secret.get_secret_value()) for secret in settings.webhook_secrets]
+        self._resolve = resolve
+
+    def deliver(self, job_id: str) -> None:
+        """One try. Its end is written last: a sender that dies has the webhook sent again, under the same id."""
+        tries = self._jobs.run(webhooks.begin(job_id))
+        reading = self._jobs.run(ledger.read(job_id)) if tries else None
+        if tries is None or reading is None:
+            log.info("webhook.skipped")
+            return
+        problem, again = asyncio.run(self._post(reading))
+        if not problem:
+            self._jobs.run(webhooks.settle(job_id))
+            log.info("webhook.delivered", tries=tries)
+        elif again and tries <= len(RETRY_SECONDS):
+            seconds = RETRY_SECONDS[tries - 1]
+            self._jobs.run(webhooks.retry(job_id, seconds))
+            log.warning("webhook.failed", problem=problem, tries=tries, retry_seconds=seconds)
+        else:
+            self._jobs.run(webhooks.settle(job_id))
+            log.error("webhook.given_up", problem=problem, tries=tries)
+
+    async def _post(self, reading: Reading) -> tuple[str, bool]:
+        """What was wrong, and whether it may be tried again; an empty text: delivered."""
+        job, settings = reading.job, self._settings
+        body = self._event(reading)
+        allowed = settings.webhook_allowed_networks
+        try:
+            # The settings may have changed since the submit.
+            webhooks.check_url(job.webhook_url, allow_http=settings.webhook_allow_http, allowed=allowed)
+            async with asyncio.timeout(TRY_SECONDS):
+                # No proxy, no redirects, nothing of the answer but its status.
+                async with (
+                    httpcore.AsyncConnectionPool(network_backend=CheckedBackend(allowed, self._resolve)) as pool,
+                    pool.stream("POST", job.webhook_url, headers=self._headers(job.id, body), content=body) as answer,
+                ):
+                    status = answer.status
+        except (InvalidRequest, AddressRefused) as error:
+            return str(error), False
+        except TimeoutError:
+            return f"no answer within {TRY_SECONDS:g} s", True
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
+            return repr(error), True
+        except Exception as error:
+            # A name that no encoding takes, for one. It counts as a try, so that the tries end.
+            log.exception("webhook.broken")
+            return repr(error), True
+        if 200 <= status < 300:  # noqa: PLR2004
+            return "", False
+        return f"answered {status}", status != GONE
+
+    def _event(self, reading: Reading) -> bytes:
+        job = reading.job
+        data = view(reading, None, self._signer, base_url=self._settings.public_url)
+        finished = datetime.fromtimestamp(job.finished_at / 1000, UTC)
+        return WebhookEvent(type=f"job.{job.status}", timestamp=finished, data=data).model_dump_json().encode()
+
+    def _headers(self, job_id: str, body: bytes) -> list[tuple[str, str]]:
+        now = datetime.now(UTC)
+        signatures = [secret.sign(job_id, now, body.decode()) for secret in self._secrets]
+        return [
+            ("content-type", "application/json"),
+            ("user-agent", "logo-generator"),
+            ("webhook-id", job_id),
+            ("webhook-timestamp", str(int(now.timestamp()))),
+            ("webhook-signature", " ".join(signatures)),
+        ]
