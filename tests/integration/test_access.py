@@ -38,7 +38,9 @@ async def test_the_matrix(serve, succeed, keys):
         everything = await statuses()
         assert len(everything) >= 7
         assert ("GET", "/api/jobs/{job_id}/images/{name}") in everything
-        unauthorized = dict.fromkeys(everything, (401, "unauthorized"))
+        unauthorized = {
+            call: (401, "invalid_api_key" if call[1].startswith("/v1/") else "unauthorized") for call in everything
+        }
         assert everything == unauthorized
         assert await statuses(**{"X-API-Key": "wrong"}) == unauthorized
         assert await statuses(Authorization="Bearer wrong") == unauthorized

@@ -42,7 +42,7 @@ async def test_a_url_that_needs_no_key(serve, ledger_, succeed):
 @pytest.mark.parametrize(
     ("change", "param"),
     [
-        ({"n": 2}, "n"),
+        ({"n": 5}, "n"),
         ({"size": "1536x1024"}, "size"),
         ({"size": "32x32"}, "size"),
         ({"size": "big"}, "size"),

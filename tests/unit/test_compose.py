@@ -33,7 +33,7 @@ def test_only_the_api_is_reached_from_elsewhere():
     assert outside == {"api"}
 
 
-@pytest.mark.parametrize("name", ["api", "generate", "finish", "sweeper"])
+@pytest.mark.parametrize("name", ["api", "generate", "finish", "webhook", "sweeper"])
 def test_what_serves_is_watched_and_started_again(name):
     assert SERVICES[name]["restart"] == "unless-stopped"
     assert "test" in SERVICES[name]["healthcheck"]
