@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.jobs import JobStatus
 from shared.ledger import LEASES, QUEUED, job_key
-from shared.pace import Pace
+from shared.pace import Pace, Shape
 from shared.scripts import Command
 
 if TYPE_CHECKING:
@@ -25,17 +25,15 @@ LOOKED_AT = 2000
 class Running:
     """A running job."""
 
-    size: int
-    requested_steps: int
-    step: int
+    shape: Shape
+    step: int  # of all its images, as `steps`
     steps: int
     started_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    size: int
-    requested_steps: int
+    shape: Shape
     owner: str
 
 
@@ -54,9 +52,14 @@ def _outlook(reply: list[Any]) -> Outlook:
     now, running, queued = reply
     return Outlook(
         now,
-        [Running(max(json.loads(sizes)), *(int(number or 0) for number in numbers)) for sizes, *numbers in running],
-        [Queued(max(json.loads(sizes)), int(steps or 0), (owner or b"").decode()) for sizes, steps, owner in queued],
+        [Running(_shape(*asked), *(int(number or 0) for number in numbers)) for asked, *numbers in running],
+        [Queued(_shape(*asked), (owner or b"").decode()) for asked, owner in queued],
     )
+
+
+def _shape(sizes: bytes, requested_steps: bytes | None, num_images: bytes | None) -> Shape:
+    # The version before wrote no number of images.
+    return Shape(max(json.loads(sizes)), int(requested_steps or 0), int(num_images or 1))
 
 
 class Forecast:
@@ -75,18 +78,18 @@ class Forecast:
 
     def eta_seconds(self, reading: Reading) -> float | None:
         """Until the images are there; None for a terminal job, and where nothing is known."""
-        job, size = reading.job, max(reading.job.sizes)
+        job, shape = reading.job, Shape.of(reading.job)
         if job.is_terminal:
             return None
-        finishing = self._pace.finishing_seconds(size)
+        finishing = self._pace.finishing_seconds(shape)
         if job.status is JobStatus.FINISHING:
             return round(max(0.0, finishing - (self._now() - job.drawn_at) / 1000), 1)
         if job.status is JobStatus.RUNNING:
             start: float | None = 0.0
-            running = Running(size, job.requested_steps, job.step, job.steps, job.started_at)
+            running = Running(shape, job.step, job.steps, job.started_at)
             drawing = self._remaining(running, self._now())
         else:
-            drawing = self._pace.drawing_seconds(size, job.requested_steps)
+            drawing = self._pace.drawing_seconds(shape)
             start = self._start(reading.queue_position or 1)
         return None if start is None or drawing is None else round(start + drawing + finishing, 1)
 
@@ -97,8 +100,8 @@ class Forecast:
 
     def _schedule(self) -> None:
         """Gives the queue out: each worker takes the first job as soon as it is free."""
-        waiting = [self._pace.drawing_seconds(job.size, job.requested_steps) for job in self._outlook.queued]
-        drawn = [self._pace.drawing_seconds(job.size, job.requested_steps) for job in self._outlook.running]
+        waiting = [self._pace.drawing_seconds(job.shape) for job in self._outlook.queued]
+        drawn = [self._pace.drawing_seconds(job.shape) for job in self._outlook.running]
         known = [seconds for seconds in (*waiting, *drawn) if seconds is not None]
         if (waiting or drawn) and not known:
             return
@@ -125,7 +128,7 @@ class Forecast:
 
     def _remaining(self, job: Running, now: float) -> float | None:
         """Seconds of a running job's drawing: the larger of what the clock and the steps say."""
-        drawing, step = self._pace.drawing_seconds(job.size, job.requested_steps), self._pace.step_seconds(job.size)
+        drawing, step = self._pace.drawing_seconds(job.shape), self._pace.step_seconds(job.shape)
         if drawing is None or step is None:
             return None
         return max(drawing - (now - job.started_at) / 1000, (job.steps - job.step) * step, 0.0)

@@ -1,13 +1,15 @@
-"""How long drawing takes, as measured: for each model and width drawn, kept in Redis beside the ledger.
+"""How long drawing takes, as measured for each model, width drawn and number of images; kept in Redis.
 
-A hash for each model, with the fields `WIDTH:step` (seconds of a denoising step), `WIDTH:fixed` (seconds of a drawing
-beside its steps), `WIDTH:finish` (seconds from the pixels to the images), `WIDTH:asked` (the largest size that was ever
-drawn at this width) and `steps` (where a job names none).
+A hash for each model, with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
+`WIDTHxIMAGES:fixed` (seconds of the whole drawing beside its steps), `WIDTHxIMAGES:finish` (seconds from the pixels to
+the images), `WIDTH:asked` (the largest size that was ever drawn at this width) and `steps` (of an image, where a job
+names none).
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.scripts import Command
@@ -28,54 +30,80 @@ def key(model: str) -> str:
 def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
     """Of a job that has just become `finishing`. `step_seconds`: the mean of its steps after the first."""
     fixed = max(0.0, (job.drawn_at - job.started_at) / 1000 - job.steps * step_seconds)
-    measured: dict[str, Any] = {f"{job.width}:step": step_seconds, f"{job.width}:fixed": fixed}
+    kind, steps = f"{job.width}x{job.num_images}", job.steps // job.num_images
+    measured: dict[str, Any] = {f"{kind}:step": step_seconds, f"{kind}:fixed": fixed}
     return _learn(
         job.model,
         # The first step has the encoding of the prompt in it: a drawing of one step teaches only who knows nothing.
         {
-            "mean" if job.steps > 1 else "first": measured,
+            "mean" if steps > 1 else "first": measured,
             "largest": {f"{job.width}:asked": max(job.sizes)},
-            "last": {} if job.requested_steps else {"steps": job.steps},
+            "last": {} if job.requested_steps else {"steps": steps},
         },
     )
 
 
 def learn_finishing(job: Job) -> Command[None]:
     """Of a job that has just succeeded."""
-    return _learn(job.model, {"mean": {f"{job.width}:finish": (job.finished_at - job.drawn_at) / 1000}})
+    seconds = (job.finished_at - job.drawn_at) / 1000
+    return _learn(job.model, {"mean": {f"{job.width}x{job.num_images}:finish": seconds}})
 
 
 def _learn(model: str, measured: dict[str, Any]) -> Command[None]:
     return Command("learn", (key(model),), (str(WEIGHT), json.dumps(measured)), lambda _: None)
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a job asks for, as far as its time depends on it."""
+
+    size: int  # the largest, in pixels
+    requested_steps: int  # of each image; 0: the model's default
+    num_images: int = 1
+
+    @classmethod
+    def of(cls, job: Job) -> Shape:
+        return cls(max(job.sizes), job.requested_steps, job.num_images)
+
+
 class Pace:
-    """What is known of one model; every answer is None where nothing is known."""
+    """What is known of one model; every answer is None where nothing is known.
+
+    A number of images that was never drawn at a width counts as so many times the smallest that was.
+    """
 
     def __init__(self, record: Mapping[str, float]) -> None:
         self._record = record
-        self._widths = sorted(int(field.removesuffix(":step")) for field in record if field.endswith(":step"))
+        kinds = (field.removesuffix(":step").split("x") for field in record if field.endswith(":step"))
+        self._kinds = sorted((int(width), int(images)) for width, images in kinds)
 
-    def steps(self, requested: int) -> int | None:
-        return requested or (int(self._record["steps"]) if "steps" in self._record else None)
+    def step_seconds(self, shape: Shape) -> float | None:
+        """Of a step of one image."""
+        kind, _ = self._kind(shape)
+        return self._record.get(f"{kind}:step")
 
-    def step_seconds(self, size: int) -> float | None:
-        return self._record.get(f"{self._width(size)}:step")
-
-    def drawing_seconds(self, size: int, requested_steps: int) -> float | None:
+    def drawing_seconds(self, shape: Shape) -> float | None:
         """From the claim to the pixels."""
-        step, steps = self.step_seconds(size), self.steps(requested_steps)
+        step, steps = self.step_seconds(shape), shape.requested_steps or self._record.get("steps")
         if step is None or steps is None:
             return None
-        return steps * step + self._record[f"{self._width(size)}:fixed"]
+        kind, times = self._kind(shape)
+        return steps * shape.num_images * step + times * self._record[f"{kind}:fixed"]
 
-    def finishing_seconds(self, size: int) -> float:
+    def finishing_seconds(self, shape: Shape) -> float:
         """From the pixels to the images; 0 until the first has been measured."""
-        return self._record.get(f"{self._width(size)}:finish", 0.0)
+        kind, times = self._kind(shape)
+        return times * self._record.get(f"{kind}:finish", 0.0)
 
-    def _width(self, size: int) -> int | None:
-        """The width that a size is drawn at, as far as it has been seen: the smallest that holds it, or one that a
-        size as large was enlarged from.
+    def _kind(self, shape: Shape) -> tuple[str, float]:
+        """The measured kind of drawing that comes closest, and how many times its images are asked for; empty: none.
+
+        Its width is the smallest seen that holds the size, or one that a size as large was enlarged from.
         """
-        holding = (width for width in self._widths if width >= size or self._record[f"{width}:asked"] >= size)
-        return next(holding, None)
+        asked = self._record
+        holding = [(w, n) for w, n in self._kinds if w >= shape.size or asked.get(f"{w}:asked", 0) >= shape.size]
+        counts = [images for width, images in holding if width == holding[0][0]]
+        if not counts:
+            return "", 1.0
+        images = shape.num_images if shape.num_images in counts else counts[0]
+        return f"{holding[0][0]}x{images}", shape.num_images / images

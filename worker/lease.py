@@ -73,9 +73,10 @@ class Lease:
 
         :raises Stopped: the lease is lost, the job was canceled, or its deadline has passed.
         """
-        self._progress = (step, steps)
+        before, self._progress = self._progress[0], (step, steps)
         self._last_step = time.monotonic()
-        if step <= 1 < steps or step == 0:
+        # Images that are drawn together have several steps end at once.
+        if step == 0 or (before == 0 and step < steps):
             self._first_step = (step, self._last_step)
         self._wake.set()
         if self._hold is not Hold.HELD:

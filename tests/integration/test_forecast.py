@@ -8,19 +8,19 @@ from shared import forecast, ledger, pace, workers
 from shared.forecast import Forecast, Outlook, Queued, Running, retry_after
 from shared.jobs import Job, JobStatus
 from shared.ledger import Reading
-from shared.pace import Pace
+from shared.pace import Pace, Shape
 from shared.workers import WorkerInfo
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 # 256 and 512 are drawn: 10 steps take 1 + 10 * 0.1 = 2 s at 256, and 1 + 10 * 0.4 = 5 s at 512; each 0.5 s to finish.
 KNOWN = {
-    "256:step": 0.1,
-    "256:fixed": 1,
-    "256:finish": 0.5,
+    "256x1:step": 0.1,
+    "256x1:fixed": 1,
+    "256x1:finish": 0.5,
     "256:asked": 256,
-    "512:step": 0.4,
-    "512:fixed": 1,
-    "512:finish": 0.5,
+    "512x1:step": 0.4,
+    "512x1:fixed": 1,
+    "512x1:finish": 0.5,
     "512:asked": 1024,
     "steps": 10,
 }
@@ -31,7 +31,7 @@ def job(status=JobStatus.QUEUED, size=256, **fields):
 
 
 def eta(job, *, position=None, queued=(), running=(), workers=1, known=KNOWN, now=100_000):
-    queue = [Queued(size, 0, "") for size in queued]
+    queue = [Queued(Shape(size, 0), "") for size in queued]
     return Forecast(Outlook(now, list(running), queue), workers, Pace(known)).eta_seconds(Reading(job, position))
 
 
@@ -67,7 +67,35 @@ def test_what_is_not_known_is_null(case, options):
 
 def test_a_size_is_looked_up_at_the_width_that_it_is_drawn_at():
     known = Pace(KNOWN)
-    assert [known.step_seconds(size) for size in (64, 256, 257, 512, 1024, 1025)] == [0.1, 0.1, 0.4, 0.4, 0.4, None]
+    seconds = [known.step_seconds(Shape(size, 0)) for size in (64, 256, 257, 512, 1024, 1025)]
+    assert seconds == [0.1, 0.1, 0.4, 0.4, 0.4, None]
+
+
+FOUR_KNOWN = {"256x4:step": 0.05, "256x4:fixed": 2, "256x4:finish": 1.6}
+
+
+@pytest.mark.parametrize(
+    ("num_images", "known", "seconds"),
+    [
+        (1, KNOWN, 2.5),
+        (3, KNOWN, 7.5),  # as three of one image
+        (4, KNOWN | FOUR_KNOWN, 5.6),
+        (1, KNOWN | FOUR_KNOWN, 2.5),
+        (2, KNOWN | FOUR_KNOWN, 5.0),
+        (2, FOUR_KNOWN | {"256:asked": 256, "steps": 10}, 2.8),  # half of what is known
+    ],
+)
+def test_a_number_of_images_has_its_own_pace(num_images, known, seconds):
+    assert eta(job(num_images=num_images), position=1, known=known) == pytest.approx(seconds, abs=0.11)
+    running = job(JobStatus.RUNNING, num_images=num_images, steps=10 * num_images, started_at=100_000)
+    assert eta(running, known=known) == pytest.approx(seconds, abs=0.11)
+
+
+def test_those_ahead_count_with_their_images():
+    queue = [Queued(Shape(256, 0, 4), ""), Queued(Shape(256, 0), "")]
+    outlook = Outlook(100_000, [Running(Shape(256, 0, 2), 10, 20, 98_000)], queue)
+    seen = Forecast(outlook, 1, Pace(KNOWN)).eta_seconds(Reading(job(), 2))
+    assert seen == pytest.approx(2 + 8 + 2.5, abs=0.11)
 
 
 def test_a_running_job_counts_by_clock_and_steps():
@@ -80,7 +108,7 @@ def test_a_running_job_counts_by_clock_and_steps():
 
 
 def test_a_queued_job_waits_for_the_running_one():
-    running = [Running(512, 0, 0, 10, 99_000)]
+    running = [Running(Shape(512, 0), 0, 10, 99_000)]
     assert eta(job(), position=1, queued=[256], running=running) == pytest.approx(6.5, abs=0.11)
 
 
@@ -97,12 +125,25 @@ def test_measurements_are_folded_in(ledger_, client):
     done = job(JobStatus.FINISHING, width=256, model="m", steps=10, started_at=1000, drawn_at=3000, size=200)
     ledger_.run(pace.learn_drawing(dataclasses.replace(done, steps=1), 1.5))
     ledger_.run(pace.learn_drawing(dataclasses.replace(done, steps=1), 9))
-    assert float(client.hget(pace.key("m"), "256:step")) == 1.5
+    assert float(client.hget(pace.key("m"), "256x1:step")) == 1.5
     client.delete(pace.key("m"))
     ledger_.run(pace.learn_drawing(done, 0.1))
     ledger_.run(pace.learn_drawing(dataclasses.replace(done, requested_steps=50, steps=50, sizes=(100,)), 0.2))
     found = {name.decode(): float(value) for name, value in client.hgetall(pace.key("m")).items()}
-    assert found == pytest.approx({"256:step": 0.12, "256:fixed": 0.8, "256:asked": 200, "steps": 10})
+    assert found == pytest.approx({"256x1:step": 0.12, "256x1:fixed": 0.8, "256:asked": 200, "steps": 10})
+
+
+def test_several_images_teach_nothing_of_one(ledger_, client):
+    done = job(JobStatus.FINISHING, width=256, model="m", steps=10, started_at=1000, drawn_at=3000, finished_at=3500)
+    four = dataclasses.replace(done, num_images=4, steps=40, drawn_at=11_000, finished_at=13_000)
+    for measured, step_seconds in ((done, 0.1), (four, 0.2)):
+        ledger_.run(pace.learn_drawing(measured, step_seconds))
+        ledger_.run(pace.learn_finishing(measured))
+    found = {name.decode(): float(value) for name, value in client.hgetall(pace.key("m")).items()}
+    one = {"256x1:step": 0.1, "256x1:fixed": 1, "256x1:finish": 0.5}
+    assert found == pytest.approx(
+        one | {"256x4:step": 0.2, "256x4:fixed": 2, "256x4:finish": 2, "256:asked": 256, "steps": 10}
+    )
 
 
 @pytest.fixture
@@ -137,14 +178,16 @@ async def test_a_full_queue_says_when_to_come_again(serve, measured, ledger_):
         assert (answer.json()["error"]["code"], answer.headers["Retry-After"]) == ("too_many_queued", "5")
 
 
-def test_the_look_reads_what_is_queued_and_running(ledger_):
+def test_the_look_reads_what_is_queued_and_running(ledger_, client):
     for name in ("a", "b"):
-        made = dataclasses.replace(job(), id=name, owner="o", requested_steps=3)
+        made = dataclasses.replace(job(), id=name, owner="o", requested_steps=3, num_images=2)
         ledger_.run(ledger.create(made, max_queue=9))
     ledger_.run(ledger.claim("a", worker="w", delivery="d"))
-    ledger_.run(ledger.renew("a", 1, step=1, steps=3))
+    ledger_.run(ledger.renew("a", 1, step=1, steps=6))
     seen = ledger_.run(forecast.outlook())
-    assert seen.queued == [Queued(256, 3, "o")]
+    assert seen.queued == [Queued(Shape(256, 3, 2), "o")]
     (running,) = seen.running
-    assert (running.size, running.requested_steps, running.step, running.steps) == (256, 3, 1, 3)
+    assert (running.shape, running.step, running.steps) == (Shape(256, 3, 2), 1, 6)
     assert 0 <= seen.time - running.started_at < 10_000
+    client.hdel(ledger.job_key("b"), "num_images")  # as the version before wrote it
+    assert ledger_.run(forecast.outlook()).queued == [Queued(Shape(256, 3, 1), "o")]

@@ -110,7 +110,7 @@ def test_drawn_handed_over_finished(job, draw, finisher, client):
     assert set(client.hkeys("logo:images:job:1")) == {b"64", b"128"}
     assert 0 < client.ttl("logo:images:job:1") <= 3600
     assert client.hget(pace.key("fake"), "64:asked") == b"128"
-    assert set(client.hkeys(pace.key("fake"))) == {b"steps", b"64:asked", b"64:step", b"64:fixed", b"64:finish"}
+    assert set(client.hkeys(pace.key("fake"))) == {b"steps", b"64:asked", b"64x1:step", b"64x1:fixed", b"64x1:finish"}
     assert not client.exists(ledger.pixels_key("job", 1))
 
 
