@@ -33,7 +33,9 @@ class ServeSettings(BaseSettings):
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
     log_format: str | None = None
-    metrics_port: int = Field(0, ge=0, le=65535, description="The finisher's, then the sweeper's, then each worker's.")
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="The finisher's, then the sweeper's, each worker's, the webhooks'."
+    )
     webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
 
 
@@ -126,10 +128,9 @@ def _stack(generate_workers: int, metrics_port: int, *, webhooks: bool) -> str:
         "finish": "worker.finish.main",
         "sweeper": "worker.sweeper",
         **{f"generate-{number}": "worker.generate" for number in range(generate_workers)},
+        **({"webhook": "worker.webhook.main"} if webhooks else {}),
         "api": "api.main",
     }
-    if webhooks:
-        modules["webhook"] = "worker.webhook.main"
     programs = "".join(
         f"""
 [program:{name}]

@@ -18,13 +18,14 @@ from shared.serve import free_port
 
 
 class Collector(BaseHTTPRequestHandler):
-    """What an OpenTelemetry collector does: takes spans."""
+    """What an OpenTelemetry collector does: takes spans. Webhooks to /hook it takes too."""
 
     spans: ClassVar[list[tuple[str, Span]]] = []  # with the service that sent it
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         body = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+        body = b"" if self.path == "/hook" else body
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             service = {item.key: item.value.string_value for item in resource.resource.attributes}["service.name"]
             self.spans.extend((service, span) for scope in resource.scope_spans for span in scope.spans)
@@ -50,6 +51,9 @@ def watched(tmp_path_factory, start_stack, collector):
         METRICS_PORT=str(free_port()),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector,
         OTEL_BSP_SCHEDULE_DELAY="100",
+        WEBHOOK_SECRETS="whsec_" + "bmV3" * 8,
+        WEBHOOK_ALLOW_HTTP="true",
+        WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8",
     )
 
 
@@ -71,7 +75,7 @@ def flower(watched):
         def sees_the_workers():
             assert process.poll() is None
             try:
-                return len([w for w in client.get("/api/workers?status=1").json().values() if w]) == 2
+                return len([w for w in client.get("/api/workers?status=1").json().values() if w]) == 3
             except (httpx.TransportError, ValueError):
                 return False
 
@@ -109,20 +113,20 @@ def test_each_process_has_its_metrics_and_its_health(watched):
     assert float(re.search(r"\nlogo_denoise_steps_total (\S+)", api)[1]) >= 3
     assert re.search(r'logo_worker_ready{device="cpu",worker="generate-cpu-\d+@[^"]+"} 1.0', api)
     first = int(watched.env["METRICS_PORT"])
-    for port, name in enumerate(("finish", "sweeper", "generate"), first):
+    for port, name in enumerate(("finish", "sweeper", "generate", "webhook"), first):
         own = httpx.get(f"http://127.0.0.1:{port}/metrics").text
         assert re.search(rf'logo_build_info{{process="{name}",', own), name
         assert "process_cpu_seconds_total" in own
         assert httpx.get(f"http://127.0.0.1:{port}/health").text == "ok"
-    assert 'logo_worker_ready{device="cpu"' in own
+    assert 'logo_worker_ready{device="cpu"' in httpx.get(f"http://127.0.0.1:{first + 2}/metrics").text
     assert "logo_sweeper_leads 1.0" in httpx.get(f"http://127.0.0.1:{first + 1}/metrics").text
 
 
-def test_a_job_is_one_trace_through_every_process_and_attempt(watched):
+def test_a_job_is_one_trace_through_every_process_and_attempt(watched, collector):
     caller = "0af7651916cd43dd8448eb211c80319c"
     response = watched.http.post(
         "/api/jobs",
-        json={"prompt": "a red fox", "sizes": [256], "steps": 40},
+        json={"prompt": "a red fox", "sizes": [256], "steps": 40, "webhook_url": f"{collector}/hook"},
         headers={"traceparent": f"00-{caller}-b7ad6b7169203331-01"},
     )
     job_id = response.json()["id"]
@@ -134,7 +138,7 @@ def test_a_job_is_one_trace_through_every_process_and_attempt(watched):
     def trace():
         return [(service, span) for service, span in Collector.spans if span.trace_id.hex() == caller]
 
-    watched.wait_until(lambda: "job.finish" in {span.name for _, span in trace()})
+    watched.wait_until(lambda: {"job.finish", "job.webhook"} <= {span.name for _, span in trace()})
     found = [(service, span.name) for service, span in trace()]
     assert {
         ("logo-api", "POST /api/jobs"),
@@ -142,11 +146,12 @@ def test_a_job_is_one_trace_through_every_process_and_attempt(watched):
         ("logo-generate", "job.generate"),
         ("logo-generate", "job.denoise"),
         ("logo-finish", "job.finish"),
+        ("logo-webhook", "job.webhook"),
     } <= set(found)
     spans = {span.name: span for _, span in trace()}
     # Each under the request that made the job; the drawing under its worker's span.
     request = spans["POST /api/jobs"].span_id
-    assert spans["job.generate"].parent_span_id == spans["job.finish"].parent_span_id == request
+    assert {spans[f"job.{stage}"].parent_span_id for stage in ("generate", "finish", "webhook")} == {request}
     assert spans["job.denoise"].parent_span_id == spans["job.generate"].span_id
     attempts = {a.key: a.value.int_value for a in spans["job.generate"].attributes}
     assert attempts["attempt"] == 2

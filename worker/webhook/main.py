@@ -7,7 +7,7 @@ import socket
 
 from celery import signals
 
-from shared import exporter, logging, settings
+from shared import exporter, logging, settings, tracing
 from shared.connection import patient_client
 from shared.queue import OUTAGE_BUDGET_SECONDS, WEBHOOK, make_celery
 from shared.scripts import Ledger
@@ -19,6 +19,8 @@ from worker.webhook.sender import Sender
 def main() -> None:
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "webhook")
+    # It forks no children.
+    tracing.configure(config.otel_exporter_otlp_endpoint, "webhook")
     app = make_celery(config.redis_url)
     # A receiver is what keeps Celery from configuring the logging itself.
     signals.setup_logging.connect(lambda **_: None, weak=False)

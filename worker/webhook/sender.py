@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpcore
 from standardwebhooks import Webhook
 
-from shared import ledger, webhooks
+from shared import ledger, tracing, webhooks
 from shared.errors import InvalidRequest
 from shared.logging import get_logger
 from shared.representation import view
@@ -44,7 +44,8 @@ class Sender:
         if tries is None or reading is None:
             log.info("webhook.skipped")
             return
-        problem, again = asyncio.run(self._post(reading))
+        with tracing.span("job.webhook", reading.job.traceparent, job_id=job_id, tries=tries):
+            problem, again = asyncio.run(self._post(reading))
         if not problem:
             self._jobs.run(webhooks.settle(job_id))
             log.info("webhook.delivered", tries=tries)
