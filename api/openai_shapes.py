@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
 from api.errors import STATUS
 from shared import errors
@@ -94,10 +95,16 @@ class OpenAIRoute(APIRoute):
                 return await handle(request)
             except RequestValidationError as error:
                 first = error.errors()[0]
+                if first["type"] == "json_invalid":
+                    return _no_json()
                 param = ".".join(str(part) for part in first["loc"][1:]) or "body"
                 unknown = first["type"] == "extra_forbidden"
                 message = "this server does not have this parameter" if unknown else first["msg"]
                 return _respond(400, "invalid_request_error", f"{param}: {message}", errors.InvalidRequest.code, param)
+            except HTTPException as error:
+                if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, where the body is no text at all
+                    return _no_json()
+                raise
             except errors.LogoError as error:
                 return _of(error, retry_is_safe="idempotency-key" in request.headers)
             except UNAVAILABLE as error:
@@ -106,6 +113,10 @@ class OpenAIRoute(APIRoute):
                 return _of(away, retry_is_safe=True)
 
         return handle_as_openai
+
+
+def _no_json() -> JSONResponse:
+    return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
 
 
 def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:

@@ -65,6 +65,18 @@ async def test_what_is_not_built_is_refused_by_name(serve, change, param, ledger
     assert ledger_.run(ledger.queued()) == []
 
 
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"\xf0n:\xdf\xa4", b"a red fox", b"", b"[]", b'"fox"'])
+async def test_a_body_that_is_no_request_is_refused(serve, body):
+    async with serve() as http:
+        answer = await http.post(URL, content=body, headers={"Content-Type": "application/json"})
+    error = answer.json()["error"]
+    assert set(answer.json()) == {"error"}
+    assert set(error) == {"message", "type", "param", "code"}
+    refused = (answer.status_code, error["type"], error["code"])
+    assert refused == (400, "invalid_request_error", "validation_error")
+    assert (error["message"].startswith("body: "), error["param"] in (None, "body")) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("settings", "answered"),
     [
