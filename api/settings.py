@@ -17,7 +17,9 @@ class ApiSettings(Settings):
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that the app's call is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
-    planned_jobs_per_hour: float = Field(240, gt=0, description="What Redis' memory is checked against at the start.")
+    planned_jobs_per_hour: float = Field(
+        60, gt=0, description="Redis' memory is checked for these, of four images each."
+    )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: no keys needed."

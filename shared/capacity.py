@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.schemas import DEFAULT_SIZES, MAX_IMAGES
+
 # Of one job: its hash, its places in the queue, the lists and the deadlines, its idempotency key. Measured on Valkey 9
 # with 500 four-byte characters, 16 sizes, the longest keys and ids: 6.2 KiB (tests/integration/test_capacity.py).
 RECORD_BYTES = 8 * 1024
@@ -39,8 +41,8 @@ def worst_case(  # noqa: PLR0913 - all that it depends on
     jobs_per_hour: float,
     result_ttl_seconds: int,
     job_ttl_seconds: int,
-    sizes: tuple[int, ...] = (256, 512, 1024),
-    num_images: int = 1,
+    sizes: tuple[int, ...] = DEFAULT_SIZES,
+    num_images: int = MAX_IMAGES,
 ) -> Capacity:
     """`jobs_per_hour` is what the workers can draw together, each job with `num_images` of each of `sizes` (pixels)."""
     images = sum(size * size for size in sizes) * num_images * PNG_BYTES_PER_PIXEL * ALLOCATOR

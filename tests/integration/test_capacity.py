@@ -5,10 +5,13 @@ import uuid
 import pytest
 import structlog
 
+from api.memory_check import capacity
+from api.settings import ApiSettings
 from shared import ledger
-from shared.capacity import ALLOCATOR, PNG_BYTES_PER_PIXEL, RECORD_BYTES, worst_case
+from shared.capacity import ALLOCATOR, PNG_BYTES_PER_PIXEL, RECORD_BYTES
 from shared.images import store_images
 from shared.jobs import Job, JobStatus
+from shared.schemas import JobRequest
 
 JOBS = 300
 SIZES = (256, 512, 1024)
@@ -56,15 +59,35 @@ def test_images_are_no_larger_than_is_reckoned(client):
 
 
 def test_the_default_settings_fit_the_default_memory():
-    needed = worst_case(max_queue_length=1000, jobs_per_hour=240, result_ttl_seconds=3600, job_ttl_seconds=86400)
+    needed = capacity(ApiSettings(_env_file=None))
     assert 1.5 * 2**30 < needed.total < 2 * 2**30
-    assert needed.images == 240 * round(sum(size * size for size in SIZES) * 4 * 1.25)
 
 
-@pytest.mark.parametrize(("maxmemory", "events"), [(0, ["redis.unbounded"]), (2**30, ["redis.small"]), (2**31, [])])
-async def test_the_start_warns_of_a_server_that_may_run_full(serve, client, maxmemory, events):
+def test_every_job_counts_with_the_most_images_that_a_submit_may_have():
+    needed = capacity(ApiSettings(_env_file=None, planned_jobs_per_hour=100, result_ttl_seconds=1800)).images
+    most = max(n for n in range(1, 99) if accepted(n))
+    assert needed == 100 * 0.5 * most * sum(size * size for size in SIZES) * 4 * 1.25
+
+
+def accepted(num_images):
+    try:
+        return JobRequest(prompt="a red fox", num_images=num_images)
+    except ValueError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("maxmemory", "jobs", "events"),
+    [
+        (0, 60, ["redis.unbounded"]),
+        (2**30, 60, ["redis.small"]),
+        (2**31, 60, []),
+        (2**31, 240, ["redis.small"]),  # of one image each they would fit
+    ],
+)
+async def test_the_start_warns_of_a_server_that_may_run_full(serve, client, maxmemory, jobs, events):
     client.config_set("maxmemory", maxmemory)
     with structlog.testing.capture_logs() as logs:
-        async with serve():
+        async with serve(planned_jobs_per_hour=jobs):
             pass
     assert [entry["event"] for entry in logs if entry["event"].startswith("redis.")] == events
