@@ -25,7 +25,14 @@ def test_a_url_and_a_repeat_under_its_key(client, stack):
     assert stack.http.get(url).content.startswith(b"\x89PNG")
 
 
+def test_two_images(client):
+    answer = client.images.generate(prompt="a red fox", size="256x256", n=2)
+    images = [base64.b64decode(image.b64_json) for image in answer.data]
+    assert [image[:4] for image in images] == [b"\x89PNG"] * 2
+    assert images[0] != images[1]
+
+
 def test_its_errors(client):
     with pytest.raises(openai.BadRequestError) as caught:
-        client.images.generate(prompt="a red fox", n=2)
+        client.images.generate(prompt="a red fox", n=5)
     assert (caught.value.param, caught.value.type) == ("n", "invalid_request_error")

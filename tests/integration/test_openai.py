@@ -27,6 +27,21 @@ async def test_base64_and_its_surroundings(serve, ledger_, succeed):
         assert (body["size"], list(body["data"][0])) == ("128x128", ["b64_json"])
 
 
+@pytest.mark.parametrize("n", [2, 4])
+async def test_n_images_are_the_variations_of_one_job(serve, ledger_, succeed, n):
+    async with serve(api_keys=("k",), url_signing_keys=("s" * 32,)) as http:
+        headers = {"Authorization": "Bearer k", "Idempotency-Key": "one"}
+        ask = BODY | {"n": n, "response_format": "url"}
+        urls = [
+            image["url"] for image in (await generated(http, ledger_, succeed, ask, headers=headers)).json()["data"]
+        ]
+        (job,) = (await http.get("/api/jobs", headers=headers)).json()["jobs"]
+        assert [url.removeprefix("http://t") for url in urls] == [v["urls"]["128"] for v in job["variations"]]
+        assert len(set(urls)) == n
+        for url in urls:
+            assert (await http.get(url)).content.startswith(b"\x89PNG")
+
+
 async def test_a_url_that_needs_no_key(serve, ledger_, succeed):
     async with serve(api_keys=("k",), url_signing_keys=("s" * 32,), public_url="http://t") as http:
         headers = {"Authorization": "Bearer k"}

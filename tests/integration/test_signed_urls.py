@@ -31,6 +31,25 @@ async def test_a_signed_url_needs_no_key(drawn):
         assert (await http.get(url.partition("?")[0], headers=MINE)).status_code == 200
 
 
+async def test_each_variation_has_urls_of_its_own(serve, succeed):
+    async with serve(api_keys=("mine",), url_signing_keys=(OLD,)) as http:
+        job = (await http.post("/api/jobs", json=BODY | {"num_images": 3}, headers=MINE)).json()
+        assert job["variations"] == []
+        succeed(job["id"])
+        done = (await http.get(f"/api/jobs/{job['id']}", headers=MINE)).json()
+        assert [set(variation["urls"]) for variation in done["variations"]] == [{"64", "128"}] * 3
+        assert done["variations"][0]["urls"] == done["urls"]["images"]
+        urls = [url for variation in done["variations"] for url in variation["urls"].values()]
+        assert len({url.partition("?")[0] for url in urls}) == 6
+        for url in urls:
+            assert (await http.get(url)).content.startswith(b"\x89PNG")
+            assert (await http.get(url.partition("?")[0])).status_code == 401
+        first, second = (done["variations"][index]["urls"]["64"] for index in (0, 1))
+        # One's signature does not open another.
+        forged = f"{second.partition('?')[0]}?{first.partition('?')[2]}"
+        assert (await http.get(forged)).status_code == 403
+
+
 @pytest.mark.parametrize(
     "change",
     [

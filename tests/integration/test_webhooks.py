@@ -1,6 +1,7 @@
 """Webhooks: a real receiver, the public library's verification, retries, a sender that is killed, forged requests."""
 
 import asyncio
+import functools
 import http.server
 import os
 import subprocess
@@ -24,6 +25,7 @@ from worker.webhook.sender import Sender
 
 OLD, NEW = "whsec_" + "b2xk" * 8, "whsec_" + "bmV3" * 8
 LOOPBACK = "127.0.0.1/32"
+PUBLIC = "https://logos.example"
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
 
@@ -101,11 +103,18 @@ def verified(request, secret=NEW):
     return standardwebhooks.Webhook(secret).verify(body, headers)
 
 
-async def test_from_the_submit_to_the_receiver(serve, ledger_, receiver, settings, succeed, celery_app):
-    options = {"webhook_secrets": f"{NEW},{OLD}", "public_url": "https://logos.example", "url_signing_keys": "s" * 32}
+@pytest.fixture
+def public(serve, settings):
+    """The settings of a service that signs URLs, and its API with them."""
+    options = {"webhook_secrets": f"{NEW},{OLD}", "public_url": PUBLIC, "url_signing_keys": "s" * 32}
     config = settings(**options)
     known = {name: getattr(config, name) for name in (*options, "webhook_allow_http", "webhook_allowed_networks")}
-    async with serve(**known) as http:
+    return config, functools.partial(serve, **known)
+
+
+async def test_from_the_submit_to_the_receiver(public, ledger_, receiver, succeed, celery_app):
+    config, serve = public
+    async with serve() as http:
         job = (await http.post("/api/jobs", json=BODY | {"webhook_url": receiver.url})).json()
         succeed(job["id"])
         Sweeper(ledger_, celery_app, 60).send_webhooks()
@@ -124,11 +133,29 @@ async def test_from_the_submit_to_the_receiver(serve, ledger_, receiver, setting
         )
         assert event["data"]["images"] is None
         url = event["data"]["urls"]["images"]["64"]
-        assert url.startswith("https://logos.example/api/jobs/")
-        assert (await http.get(url.removeprefix("https://logos.example"))).content.startswith(b"\x89PNG")
+        assert url.startswith(f"{PUBLIC}/api/jobs/")
+        assert (await http.get(url.removeprefix(PUBLIC))).content.startswith(b"\x89PNG")
         with pytest.raises(standardwebhooks.WebhookVerificationError):
             verified(request, "whsec_" + "YmFk" * 8)
     assert ledger_.client.zcard(ledger.WEBHOOKS) == 0
+
+
+async def test_variations_are_told_with_signed_urls(public, receiver, succeed, ledger_):
+    config, serve = public
+    async with serve(api_keys=("mine",)) as http:
+        body = BODY | {"webhook_url": receiver.url, "num_images": 2, "seed": 5}
+        job = (await http.post("/api/jobs", json=body, headers={"X-API-Key": "mine"})).json()
+        succeed(job["id"])
+        await asyncio.to_thread(Sender(ledger_, config).deliver, job["id"])
+        data = verified(receiver.got[0])["data"]
+        told = [(variation["seed"], variation["images"]) for variation in data["variations"]]
+        assert (data["num_images"], data["images"], told) == (2, None, [(5, None), (6, None)])
+        first, second = (variation["urls"]["64"] for variation in data["variations"])
+        assert data["urls"]["images"] == {"64": first}
+        for url, name in ((first, "64.png"), (second, "64-2.png")):
+            assert url.startswith(f"{PUBLIC}/api/jobs/{job['id']}/images/{name}?expires=")
+            # Without the API key.
+            assert (await http.get(url.removeprefix(PUBLIC))).content.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", "expired"])
