@@ -24,10 +24,14 @@ def ended(http, job_id):
     return job
 
 
-def test_the_error_of_the_estimate_on_a_steady_backlog(http, capsys):
-    """Two sizes and several numbers of steps, mixed; every estimate of a queued job against what then came."""
+@pytest.mark.parametrize("counts", [(1,), (1, 4)])
+def test_the_error_of_the_estimate_on_a_steady_backlog(http, capsys, counts):
+    """Two sizes, several numbers of steps and images, mixed; every estimate of a queued job against what then came."""
     choice = random.Random(1)
-    shapes = [{"sizes": [size], "steps": steps} for size, steps in itertools.product((256, 512), (8, 16, 28))]
+    shapes = [
+        {"sizes": [size], "steps": steps, "num_images": count}
+        for size, steps, count in itertools.product((256, 512), (8, 16, 28), counts)
+    ]
     for size in (256, 512):
         ended(http, submit(http, sizes=[size], steps=8)["id"])
     ids = [submit(http, **choice.choice(shapes))["id"] for _ in range(JOBS)]
@@ -45,7 +49,7 @@ def test_the_error_of_the_estimate_on_a_steady_backlog(http, capsys):
     errors = [abs(now + eta - ends[job_id]) / (ends[job_id] - now) for job_id, now, eta in told]
     with capsys.disabled():
         print(
-            f"\nestimate of {JOBS} queued jobs, {len(errors)} readings: median absolute error"
+            f"\nestimate of {JOBS} queued jobs of {counts} images, {len(errors)} readings: median absolute error"
             f" {statistics.median(errors):.1%}, 90th percentile {statistics.quantiles(errors, n=10)[-1]:.1%}"
         )
 
