@@ -114,7 +114,8 @@ class FluxModel:
             images=settings.max_concurrent_jobs,
         )
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
-        self._speed = Speed(pipeline, SPEED_PLANS[settings.speed_plan], memory)
+        edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
+        self._speed = Speed(pipeline, SPEED_PLANS[settings.speed_plan], memory, edges)
         return pipeline
 
     def _draw_all(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:

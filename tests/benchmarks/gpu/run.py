@@ -37,7 +37,7 @@ PARTS = {
     "variations": (120, "variations.py"),
     "backlog": (200, "backlog.py"),
     "memory-offload": (150, "memory.py offload"),
-    "linears": (150, "linears.py"),
+    "blocks": (150, "blocks.py"),
     "loading": (240, "loading.py"),
 }
 
