@@ -62,6 +62,9 @@ class Graphs:
             for _ in range(WARM_UPS):
                 self._forward(*rest, **inputs)
         torch.cuda.current_stream().wait_stream(stream)
+        # What the warm-ups took stays with their stream, of no use to anything else.
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
         graph = torch.cuda.CUDAGraph()
         # Other threads (the heartbeat) may ask the device for its memory meanwhile.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):

@@ -7,7 +7,7 @@ from worker import rows
 from worker.quantized import KINDS
 from worker.rows import Addend
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 IMAGES, TEXT, IMAGE, HEADS, DIM = 2, 24, 40, 24, 128
 WIDTH = HEADS * DIM
 FORMATS = [None, torch.float8_e4m3fn, torch.int8]

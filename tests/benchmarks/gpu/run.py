@@ -38,7 +38,7 @@ PARTS = {
     "backlog": (200, "backlog.py"),
     "memory-offload": (150, "memory.py offload"),
     "blocks": (150, "blocks.py"),
-    "loading": (240, "loading.py"),
+    "loading": (260, "loading.py"),
 }
 
 
