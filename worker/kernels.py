@@ -34,7 +34,7 @@ def add_norm(
     normed = centred * tl.rsqrt(tl.sum(centred * centred, 0) / width + eps)
     factor = 1 + tl.load(scale + cols, mask=mask, other=0.0).to(tl.float32)
     normed = normed * factor + tl.load(shift + cols, mask=mask, other=0.0).to(tl.float32)
-    if LARGEST:
+    if LARGEST > 0.0:
         unit = tl.maximum(tl.max(tl.where(mask, tl.abs(normed), 0.0), 0), 1e-12) / LARGEST
         tl.store(row_scale + row, unit)
         normed = tl.minimum(tl.maximum(normed / unit, -LARGEST), LARGEST)
