@@ -114,7 +114,8 @@ class FluxModel:
             images=settings.max_concurrent_jobs,
         )
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
-        self._speed = Speed(pipeline, SPEED_PLANS[settings.speed_plan], memory)
+        edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
+        self._speed = Speed(pipeline, SPEED_PLANS[settings.speed_plan], memory, edges)
         return pipeline
 
     def _draw_all(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:
@@ -164,9 +165,7 @@ class FluxModel:
                 width=edge,
                 num_inference_steps=steps,
                 guidance_scale=guidance,
-                # On the CPU, so that a seed gives the same noise on every device; one for each image, so that it gives
-                # the same noise in every batch.
-                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+                latents=self._noise(seeds, edge),
                 output_type="pt",
                 callback_on_step_end=after_step,
             ).images
@@ -177,6 +176,17 @@ class FluxModel:
             if not pixels.flatten(1).any(1).all():
                 raise GenerationError("output_black", "the model's output was black")
             return [image.numpy().tobytes() for image in pixels.cpu()]
+
+    def _noise(self, seeds: tuple[int, ...], edge: int) -> torch.Tensor:
+        """(images, tokens, channels): drawn on the CPU in float32, so that a seed is the same noise on every device and
+        in every format (torch draws other numbers in bf16); one generator an image, so that it is in every batch.
+        """
+        pipeline = self._pipeline
+        channels, cells = pipeline.transformer.config.in_channels // 4, edge // pipeline.vae_scale_factor
+        shape = (1, channels, cells, cells)
+        noise = [torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds]
+        packed: torch.Tensor = pipeline._pack_latents(torch.cat(noise), len(seeds), channels, cells, cells)  # noqa: SLF001
+        return packed
 
     def steps(self, drawing: Drawing) -> int:
         return drawing.steps or self._settings.default_inference_steps or (DEV_STEPS if self._guided else SCHNELL_STEPS)

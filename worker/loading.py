@@ -15,7 +15,7 @@ from torch import nn
 from transformers import T5Config, T5EncoderModel
 
 from shared.logging import get_logger
-from worker.quantized import KINDS, quantize
+from worker.quantized import KINDS, quantize_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def _fill(  # noqa: PLR0913 - a module, what it is filled with, and what is done
                 if isinstance(module, AttentionModuleMixin):
                     _fuse(module)
             if kind in KINDS:
-                quantize(unit, kind)
+                quantize_layers(unit, kind)
     model.eval()
 
 

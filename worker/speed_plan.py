@@ -1,6 +1,7 @@
 """How a card draws: `exact` as the model computes in bf16, `fast` with fp8 products, `draft` with fewer of them.
 
-All three compile the blocks, replay each step as a CUDA graph, and compute the modulations once for a drawing.
+All three run each step as one CUDA graph of few kernels (worker/denoiser.py), compute the modulations once for a
+drawing, replay the text encoders as graphs too, and compile the decoder for the sizes that are served.
 """
 
 from __future__ import annotations
@@ -9,22 +10,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.attention import SDPBackend
 
 from shared.logging import get_logger
+from worker.denoiser import Denoiser
 from worker.extrapolation import Extrapolation
+from worker.graphs import Graphs
 from worker.memory_plan import FP8_CAPABILITY
 from worker.modulation import Modulations
-from worker.quantized import quantize
-from worker.step_graphs import StepGraphs
+from worker.quantized import quantize_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from worker.memory_plan import MemoryPlan
 
 log = get_logger(__name__)
 # On Hopper cuDNN's attention is about twice as fast as torch's flash attention, on older cards it is not.
 CUDNN_CAPABILITY = (9, 0)
+BACKENDS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +36,6 @@ class SpeedPlan:
     name: str
     fp8: bool = False
     interval: int = 1  # of so many steps one is computed (worker/extrapolation.py)
-    compiled: bool = True
-    graphs: bool = True
-    modulations: bool = True
-    cudnn: bool = True
 
 
 SPEED_PLANS = {
@@ -48,8 +48,9 @@ SPEED_PLANS = {
 class Speed:
     """What a plan has put into a pipeline."""
 
-    def __init__(self, pipeline: Any, plan: SpeedPlan, memory: MemoryPlan) -> None:
-        self._graphs: StepGraphs | None = None
+    def __init__(self, pipeline: Any, plan: SpeedPlan, memory: MemoryPlan, edges: Collection[int]) -> None:
+        """`edges`: pixels of the sizes whose decoder is compiled."""
+        self._graphs: list[Graphs] = []
         transformer = pipeline.transformer
         if memory.streams_everything:
             log.warning("speed.none", plan=plan.name, reason="the weights pass through the card at each step")
@@ -61,26 +62,41 @@ class Speed:
                     _to_fp8(blocks)
             else:
                 log.warning("speed.no_fp8", plan=plan.name, capability=capability)
-        if plan.cudnn and capability >= CUDNN_CAPABILITY:
-            transformer.set_attention_backend("_native_cudnn")
-        forward: Callable[..., Any] = transformer.forward
-        modulations = Modulations(transformer) if plan.modulations else None
-        if plan.compiled:
-            # Each size and number of images is a shape of its own.
-            torch._dynamo.config.recompile_limit = 64  # noqa: SLF001 - where torch keeps it
-            transformer.compile_repeated_blocks(fullgraph=True, dynamic=False)
-        if plan.graphs:
-            forward = self._graphs = StepGraphs(forward)
-        if modulations:
-            forward = Modulated(forward, modulations, pipeline.scheduler)
+        backends = (SDPBackend.CUDNN_ATTENTION, *BACKENDS) if capability >= CUDNN_CAPABILITY else BACKENDS
+        modulations = Modulations(transformer)
+        forward: Callable[..., Any] = self._graphed(Denoiser(transformer, backends))
+        forward = Modulated(forward, modulations, pipeline.scheduler)
         if plan.interval > 1:
             forward = Extrapolation(forward, pipeline.scheduler, plan.interval)
         transformer.forward = forward
+        for encoder in (pipeline.text_encoder, *(() if memory.streams_t5 else (pipeline.text_encoder_2,))):
+            encoder.forward = self._graphed(encoder.forward)
+        if not memory.tiles_vae:
+            decoder = pipeline.vae.decoder
+            decoder.forward = Decode(decoder.forward, {edge // pipeline.vae_scale_factor for edge in edges})
 
     def free(self) -> None:
         """Lets go of what can be made again."""
-        if self._graphs:
-            self._graphs.clear()
+        for graphs in self._graphs:
+            graphs.clear()
+
+    def _graphed(self, forward: Callable[..., Any]) -> Graphs:
+        self._graphs.append(Graphs(forward))
+        return self._graphs[-1]
+
+
+class Decode:
+    """Stands in for the decoder's forward: compiled for the shapes of the sizes that are served, else as it is."""
+
+    def __init__(self, forward: Callable[..., Any], edges: Collection[int]) -> None:
+        self._forward = forward
+        self._edges = edges
+        self._compiled = torch.compile(forward, fullgraph=True, dynamic=False)
+
+    def __call__(self, latents: torch.Tensor, *rest: Any) -> Any:
+        """:param latents: (images, channels, edge, edge)."""
+        forward = self._compiled if latents.shape[-1] in self._edges else self._forward
+        return forward(latents, *rest)
 
 
 class Modulated:
@@ -106,5 +122,5 @@ def _to_fp8(blocks: Any) -> None:
         for name, child in block.named_children():
             if not name.startswith("norm"):
                 holder = torch.nn.ModuleDict({name: child})
-                quantize(holder, "fp8")
+                quantize_layers(holder, "fp8")
                 setattr(block, name, holder[name])

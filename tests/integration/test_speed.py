@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+from worker.denoiser import Denoiser
 from worker.extrapolation import Extrapolation, computed
 from worker.flux import FluxModel
 from worker.model import Drawing
 from worker.modulation import Modulations
+from worker.quantized import quantize_layers
 from worker.settings import WorkerSettings
-from worker.speed_plan import Modulated, _to_fp8
+from worker.speed_plan import BACKENDS, Modulated, _to_fp8
 
 DRAWING = Drawing("orange flame in a dark blue circle", 256, (7,), steps=8, guidance=2.0)
 
 
 @pytest.fixture
 def model():
-    settings = WorkerSettings(_env_file=None, torch_device="cpu", warmup_enabled=False)
+    settings = WorkerSettings(_env_file=None, torch_device="cpu", warmup_enabled=False, max_concurrent_jobs=2)
     model = FluxModel(settings, None)
     model.setup()
     return model
@@ -49,6 +51,24 @@ def test_without_the_row_of_the_step_the_image_is_another(model):
     modulations.select = lambda _step: None
     pipeline.transformer.forward = Modulated(pipeline.transformer.forward, modulations, pipeline.scheduler)
     assert np.abs(draw(model) - expected).max() > 1
+
+
+@pytest.mark.parametrize(("kind", "least"), [(None, 60), ("fp8", 28), ("int8", 28), ("nf4", 18)])
+def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
+    """Two images at once, with all that a card's plans put around it; the products of the 8-bit and 4-bit ones too."""
+    two = Drawing(DRAWING.prompt, 256, (7, 8), steps=8, guidance=2.0)
+    expected = draw(model, two)
+    pipeline = model._pipeline
+    transformer = pipeline.transformer
+    for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
+        block.attn.fuse_projections()
+        if kind:
+            quantize_layers(block, kind)
+    modulations = Modulations(transformer)
+    transformer.forward = Modulated(Denoiser(transformer, BACKENDS), modulations, pipeline.scheduler)
+    found = 10 * np.log10(255**2 / max(1e-9, np.mean((draw(model, two) - expected) ** 2)))
+    print(f"{kind}: {found:.1f} dB")
+    assert found >= least
 
 
 def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):

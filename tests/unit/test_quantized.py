@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from worker.quantized import BYTES_PER_WEIGHT, KINDS, quantize
+from worker.quantized import BYTES_PER_WEIGHT, KINDS, quantize_layers
 
 
 @pytest.mark.parametrize(("kind", "most"), [("fp8", 0.04), ("int8", 0.012), ("nf4", 0.11)])
@@ -35,7 +35,7 @@ def test_zeros_stay_zeros(kind):
 
 def test_only_layers_whose_shape_the_kernels_take_are_replaced():
     model = nn.Sequential(nn.Linear(64, 64), nn.Sequential(nn.Linear(64, 65), nn.LayerNorm(65)))
-    quantize(model, "int8")
+    quantize_layers(model, "int8")
     assert [type(part).__name__ for part in (model[0], model[1][0], model[1][1])] == [
         "Int8Linear",
         "Linear",

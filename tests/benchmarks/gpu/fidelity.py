@@ -22,14 +22,14 @@ WAYS = (
     ("fast", "full", PLANS["fast"]),
     ("draft", "full", PLANS["draft"]),
     ("draft, one step of three", "full", replace(PLANS["draft"], interval=3)),
-    ("8bit", "8bit", None),
-    ("4bit", "4bit", None),
+    ("8bit", "8bit", PLANS["exact"]),
+    ("4bit", "4bit", PLANS["exact"]),
 )
 
 
 def images_of(way: str, memory_plan: str, speed) -> list[Image.Image]:
     # The settings name plans; here they are handed over.
-    flux.Speed = (lambda pipeline, _, kept: speed_plan.Speed(pipeline, speed, kept)) if speed else (lambda *_: None)
+    flux.Speed = (lambda pipeline, _, *rest: speed_plan.Speed(pipeline, speed, *rest)) if speed else (lambda *_: None)
     half = way != "eager fp32"
     checkpoint = Checkpoint(CPU_MODEL_PATH)
     model = worker(checkpoint, memory_plan=memory_plan, use_fp16=half, warmup_enabled=False)

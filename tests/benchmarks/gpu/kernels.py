@@ -15,7 +15,7 @@ KINDS = {
     "attention": r"flash|fmha|attention|sdpa|mha",
     "convolutions": r"conv|wgrad|dgrad|implicit",
     "matrix products": r"gemm|nvjet|cutlass|cublas|xmma|splitk|int_mm|scaled_mm",
-    "fused element-wise": r"triton",
+    "fused element-wise": r"triton|add_norm|norm_rotate|quantize|unpack_nf4|scale_product",
 }
 FEW, MORE = 2, 6
 

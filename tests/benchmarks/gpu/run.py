@@ -37,8 +37,8 @@ PARTS = {
     "variations": (120, "variations.py"),
     "backlog": (200, "backlog.py"),
     "memory-offload": (150, "memory.py offload"),
-    "linears": (150, "linears.py"),
-    "loading": (240, "loading.py"),
+    "blocks": (150, "blocks.py"),
+    "loading": (260, "loading.py"),
 }
 
 

@@ -1,0 +1,85 @@
+"""The Triton kernels against the torch code that says what they compute."""
+
+import pytest
+import torch
+
+from worker import rows
+from worker.quantized import KINDS
+from worker.rows import Addend
+
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
+IMAGES, TEXT, IMAGE, HEADS, DIM = 2, 24, 40, 24, 128
+WIDTH = HEADS * DIM
+FORMATS = [None, torch.float8_e4m3fn, torch.int8]
+
+
+def random(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def numbers(found):
+    values, scale = found
+    return values.float().cpu() * (1.0 if scale is None else scale.cpu())
+
+
+def close(found, expected, takes):
+    # A value at the edge between two codes may fall either way.
+    least = {None: 1e-5, torch.float8_e4m3fn: 2e-3, torch.int8: 1e-3}[takes]
+    assert (found - expected).norm() <= least * expected.norm()
+
+
+@pytest.mark.parametrize("takes", FORMATS)
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_add_norm(takes, count):
+    x, products = random(IMAGES, TEXT + IMAGE, WIDTH), [random(IMAGES, IMAGE, WIDTH) for _ in range(count)]
+    gate, shift, scale = random(3, WIDTH).split(1)
+    results = []
+    for device in ("cpu", "cuda"):
+        own = x.to(device, copy=True)
+        addend = Addend(gate.to(device), [part.to(device) for part in products]) if count else None
+        found = rows.add_norm(own[:, TEXT:], addend, shift.to(device), scale.to(device), 1e-6, takes)
+        results.append((own.cpu(), numbers(found)))
+    (kept, expected), (kept_there, found) = results
+    torch.testing.assert_close(kept_there, kept)
+    close(found, expected, takes)
+
+
+@pytest.mark.parametrize("takes", FORMATS)
+@pytest.mark.parametrize("gelu", [True, False])
+@pytest.mark.parametrize("width", [WIDTH, 4 * WIDTH])
+def test_to_rows(takes, gelu, width):
+    x = random(IMAGES, TEXT + IMAGE, width)[:, :TEXT]
+    found, expected = (numbers(rows.to_rows(x.to(device), takes, gelu=gelu)) for device in ("cuda", "cpu"))
+    close(found, expected, takes)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_norm_rotate(in_place):
+    qkv, (cos, sin) = random(IMAGES * IMAGE, 3 * WIDTH), random(2, IMAGE, DIM // 2)
+    norms = [torch.nn.RMSNorm(DIM, eps=1e-6) for _ in range(2)]
+    results = []
+    for device in ("cpu", "cuda"):
+        source = qkv.to(device, copy=True)
+        out = torch.zeros(IMAGES, TEXT + IMAGE, 3, HEADS, DIM, device=device)
+        own = source.view(IMAGES, IMAGE, 3, HEADS, DIM) if in_place else out[:, TEXT:]
+        with torch.no_grad():
+            for index, norm in enumerate(norms):
+                norm.to(device).weight.copy_(random(1 + index, DIM)[0])
+            rows.norm_rotate(source, own, norms, cos.to(device), sin.to(device))
+        results.append(own.cpu())
+        assert not out[:, :TEXT].any()
+    torch.testing.assert_close(results[1], results[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", [1, 16, 48])
+def test_products(kind, count):
+    linear = torch.nn.Linear(256, 192)
+    layer, x = KINDS[kind](linear), random(count, 256)
+    with torch.inference_mode():
+        expected, found = layer(x), layer.cuda()(x.cuda().bfloat16()).cpu().float()
+        halves = sum(
+            part(own) for part, own in zip(layer.split(64), x.cuda().bfloat16().split([64, 192], 1), strict=True)
+        )
+    assert (found - expected).norm() <= 0.02 * expected.norm()
+    assert (halves.cpu().float() - expected).norm() <= 0.05 * expected.norm()
