@@ -51,6 +51,7 @@ if has(move.flag_from, status) then
   return reply('flagged')
 end
 if not has(move.from, status) then return reply('refused') end
+local drawn = attempt
 if move.claim then
   if attempt >= move.max_attempts then return reply('exhausted') end
   attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)
@@ -77,7 +78,8 @@ if move.lease_ms then
 else
   redis.call('ZREM', KEYS[3], ARGV[1])
 end
-if status == 'finishing' and move.to ~= 'finishing' then redis.call('UNLINK', KEYS[6] .. ':' .. attempt) end
+-- An attempt that was killed may have stored its pixels before it could hand them over.
+if move.to ~= 'finishing' and move.to ~= status then redis.call('UNLINK', KEYS[6] .. ':' .. drawn) end
 for field, by in pairs(move.count or {}) do
   redis.call('HINCRBY', KEYS[9], field, string.format('%.0f', by))
 end

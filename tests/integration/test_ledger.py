@@ -147,6 +147,15 @@ def test_leaving_finishing_frees_the_pixels(ledger_, client):
     assert not client.exists(ledger.pixels_key("job", 1))
 
 
+@pytest.mark.parametrize("move", ["requeue", "fail", "cancel", "expire"])
+def test_an_attempt_that_ends_otherwise_leaves_no_pixels(ledger_, client, move):
+    """Its worker was killed after it had stored them and before it handed them over."""
+    bring_to(ledger_, S.RUNNING)
+    client.set(ledger.pixels_key("job", 1), b"pixels")
+    assert ledger_.run(MOVES[move][1]("job", 1)).outcome == "moved"
+    assert not client.exists(ledger.pixels_key("job", 1))
+
+
 def test_one_job_for_one_idempotency_key(ledger_):
     key = {"idempotency_key": "k", "fingerprint": "f"}
     assert create(ledger_, "a", **key).outcome == "created"
