@@ -13,7 +13,7 @@ from worker.model import Drawing
 from worker.modulation import Modulations
 from worker.quantized import quantize_layers
 from worker.settings import WorkerSettings
-from worker.speed_plan import BACKENDS, Modulated, _to_fp8
+from worker.speed_plan import BACKENDS, Modulated, _lay_bias_out, _to_fp8
 
 DRAWING = Drawing("orange flame in a dark blue circle", 256, (7,), steps=8, guidance=2.0)
 
@@ -115,3 +115,12 @@ def test_fp8_products_are_of_the_blocks_but_not_of_their_modulations(model):
     assert type(transformer.single_transformer_blocks[0].proj_out).__name__ == "Fp8Linear"
     assert type(transformer.single_transformer_blocks[0].norm.linear).__name__ == "Linear"
     assert 10 * np.log10(255**2 / np.mean((draw(model) - expected) ** 2)) > 25
+
+
+def test_t5s_bias_is_laid_out_and_changes_nothing(model):
+    before = [tensor.clone() for tensor in model._encode_prompt("a green leaf")]
+    t5 = model._pipeline.text_encoder_2
+    _lay_bias_out(t5)
+    assert t5.encoder.block[0].layer[0].SelfAttention.compute_bias(8, 8).is_contiguous()
+    for tensor, expected in zip(model._encode_prompt("a green leaf"), before, strict=True):
+        torch.testing.assert_close(tensor, expected)
