@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from worker.quantized import Quantized
+from worker.quantized import Fp8Linear, Quantized
 from worker.rows import Addend, Rows, add_norm, norm_rotate, to_rows
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Denoiser:
         self._backends = list(backends)
         self._angles: dict[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] = {}
         for block in transformer.single_transformer_blocks:
-            if hasattr(block, "proj_out"):
+            if hasattr(block, "proj_out") and not isinstance(block.proj_out, Fp8Linear):
                 width = block.attn.inner_dim
                 block.proj_out_attn, block.proj_out_mlp = _split(block.proj_out, width)
                 del block.proj_out
@@ -47,12 +47,11 @@ class Denoiser:
                 addends = self._double(block, x, lengths, angles, addends)
             for part, addend in zip(torch.split(x, lengths, 1), addends, strict=True):
                 if addend:
-                    part.addcmul_(addend.gate, addend.products[0])
+                    part.add_(addend.value())
             last: Addend | None = None
             for block in transformer.single_transformer_blocks:
                 last = self._single(block, x, angles, last)
-        if last:
-            last = Addend(last.gate, [product[:, lengths[0] :] for product in last.products])
+        last = last and last.after(lengths[0])
         norm = transformer.norm_out
         scale, shift = norm.linear.row.chunk(2, 1)
         rows = add_norm(x[:, lengths[0] :], last, shift, scale, norm.norm.eps, None)
@@ -83,10 +82,10 @@ class Denoiser:
             parts, torch.split(attended, lengths, 1), streams, rest, strict=True
         ):
             _, _, gate, shift, scale, gate_mlp = norm.linear.row.chunk(6, 1)
-            out = product(layer, to_rows(own, takes(layer)), x.dtype).view(part.shape)
-            rows = add_norm(part, Addend(gate, [out]), shift, scale, norm2.eps, takes(ff.net[0].proj))
+            out = gated(gate, layer, to_rows(own, takes(layer)), part)
+            rows = add_norm(part, out, shift, scale, norm2.eps, takes(ff.net[0].proj))
             inner = gelu_product(ff.net[0].proj, rows, takes(ff.net[2]), x.dtype)
-            left.append(Addend(gate_mlp, [product(ff.net[2], inner, x.dtype).view(part.shape)]))
+            left.append(gated(gate_mlp, ff.net[2], inner, part))
         return left
 
     def _single(self, block: Any, x: torch.Tensor, angles: Any, addend: Addend | None) -> Addend:
@@ -97,9 +96,14 @@ class Denoiser:
         flat = product(attn.to_qkv, rows, x.dtype)
         qkv = flat.view(*x.shape[:2], 3, attn.heads, attn.head_dim)
         norm_rotate(flat, qkv, (attn.norm_q, attn.norm_k), *angles)
-        attended = to_rows(attend(qkv), takes(block.proj_out_attn))
+        attended = attend(qkv)
+        if hasattr(block, "proj_out"):
+            # In fp8 one scale serves both inputs of a row: it is a floating-point format.
+            mlp = product(block.proj_mlp, rows, x.dtype).view(*x.shape[:2], -1)
+            both = to_rows(mlp, takes(block.proj_out), gelu=True, before=attended)
+            return gated(gate, block.proj_out, both, x)
         inner = gelu_product(block.proj_mlp, rows, takes(block.proj_out_mlp), x.dtype)
-        layers = ((block.proj_out_attn, attended), (block.proj_out_mlp, inner))
+        layers = ((block.proj_out_attn, to_rows(attended, takes(block.proj_out_attn))), (block.proj_out_mlp, inner))
         return Addend(gate, [product(layer, rows, x.dtype).view(x.shape) for layer, rows in layers])
 
     def _rotation(self, inputs: Any, lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,6 +128,13 @@ def takes(layer: nn.Module) -> torch.dtype | None:
 
 def product(layer: Any, rows: Rows, dtype: torch.dtype) -> torch.Tensor:
     return layer.product(rows, dtype) if isinstance(layer, Quantized) else layer(rows.values)
+
+
+def gated(gate: torch.Tensor, layer: Any, rows: Rows, x: torch.Tensor) -> Addend:
+    """What is yet to be added to `x`: gate times the layer's output."""
+    if isinstance(layer, Fp8Linear):
+        return layer.addend(rows, x.shape[:2], gate, x.dtype)
+    return Addend(gate, [product(layer, rows, x.dtype).view(x.shape)])
 
 
 def gelu_product(layer: Any, rows: Rows, form: torch.dtype | None, dtype: torch.dtype) -> Rows:

@@ -11,21 +11,30 @@ import triton.language as tl
 
 @triton.jit
 def add_norm(
-    x, y, y_too, gate, shift, scale, out, row_scale,
-    length, width, x_batch, y_batch, eps,
-    ADDS: tl.constexpr, ADDS_TOO: tl.constexpr, LARGEST: tl.constexpr, ROUNDS: tl.constexpr, BLOCK: tl.constexpr,
+    x, y, y_too, y_row_scale, y_col_scale, y_bias, gate, shift, scale, out, row_scale,
+    length, width, x_batch, y_batch, y_row_scale_batch, eps,
+    ADDS: tl.constexpr, ADDS_TOO: tl.constexpr, SCALES: tl.constexpr,
+    LARGEST: tl.constexpr, ROUNDS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """`x` += gate * (y + y_too) in place; out = layer_norm(x) * (1 + scale) + shift, quantized if LARGEST says so."""
+    """`x` += gate * (y + y_too), or gate * (y * its scales + bias), in place.
+
+    out = layer_norm(x) * (1 + scale) + shift, quantized if LARGEST says so.
+    """
     row = tl.program_id(0).to(tl.int64)
+    image, token = row // length, row % length
     cols = tl.arange(0, BLOCK)
     mask = cols < width
-    here = x + (row // length) * x_batch + (row % length) * width + cols
+    here = x + image * x_batch + token * width + cols
     values = tl.load(here, mask=mask, other=0.0).to(tl.float32)
     if ADDS:
-        at = (row // length) * y_batch + (row % length) * width + cols
+        at = image * y_batch + token * width + cols
         added = tl.load(y + at, mask=mask, other=0.0).to(tl.float32)
         if ADDS_TOO:
             added += tl.load(y_too + at, mask=mask, other=0.0).to(tl.float32)
+        if SCALES:
+            added *= tl.load(y_row_scale + image * y_row_scale_batch + token)
+            added *= tl.load(y_col_scale + cols, mask=mask, other=0.0)
+            added += tl.load(y_bias + cols, mask=mask, other=0.0).to(tl.float32)
         values += tl.load(gate + cols, mask=mask, other=0.0).to(tl.float32) * added
         stored = values.to(x.dtype.element_ty)
         tl.store(here, stored, mask=mask)
@@ -37,31 +46,60 @@ def add_norm(
     if LARGEST > 0.0:
         unit = tl.maximum(tl.max(tl.where(mask, tl.abs(normed), 0.0), 0), 1e-12) / LARGEST
         tl.store(row_scale + row, unit)
-        normed = tl.minimum(tl.maximum(normed / unit, -LARGEST), LARGEST)
-        if ROUNDS:
-            normed = tl.floor(normed + 0.5)
+        normed = _coded(normed, 1.0 / unit, LARGEST, ROUNDS)
     tl.store(out + row * width + cols, normed.to(out.dtype.element_ty), mask=mask)
 
 
 @triton.jit
 def quantize(
-    x, out, row_scale, length, width, x_batch, x_row,
-    GELU: tl.constexpr, LARGEST: tl.constexpr, ROUNDS: tl.constexpr, BLOCK: tl.constexpr,
+    before, x, out, row_scale,
+    length, before_width, width, before_batch, x_batch, x_row,
+    GELU: tl.constexpr, LARGEST: tl.constexpr, ROUNDS: tl.constexpr,
+    BEFORE: tl.constexpr, BLOCK: tl.constexpr, REST: tl.constexpr,
 ):  # fmt: skip
-    """`out` * row_scale = x, or gelu(x) by its tanh formula."""
+    """`out` * row_scale = `before` (none where BEFORE is 0) and beside it x, or gelu(x) by its tanh formula.
+
+    A row of x is read as BLOCK and REST numbers: 12288 are 8192 and 4096, no lane is idle.
+    """
     row = tl.program_id(0).to(tl.int64)
-    cols = tl.arange(0, BLOCK)
-    mask = cols < width
-    at = (row // length) * x_batch + (row % length) * x_row + cols
-    values = tl.load(x + at, mask=mask, other=0.0).to(tl.float32)
+    image, token = row // length, row % length
+    source = x + image * x_batch + token * x_row
+    rest = BLOCK + tl.arange(0, REST)
+    first = tl.load(source + tl.arange(0, BLOCK)).to(tl.float32)
+    second = tl.load(source + rest, mask=rest < width, other=0.0).to(tl.float32)
     if GELU:
-        values *= tl.sigmoid(1.5957691216057308 * (values + 0.044715 * values * values * values))
-    unit = tl.maximum(tl.max(tl.abs(values), 0), 1e-12) / LARGEST
+        first = _gelu(first)
+        second = _gelu(second)
+    most = tl.maximum(tl.max(tl.abs(first), 0), tl.max(tl.abs(second), 0))
+    start = out + row * (before_width + width)
+    cols = tl.arange(0, BEFORE if BEFORE > 0 else 1)
+    if BEFORE > 0:
+        at = before + image * before_batch + token * before_width + cols
+        values = tl.load(at, mask=cols < before_width, other=0.0).to(tl.float32)
+        most = tl.maximum(most, tl.max(tl.abs(values), 0))
+    unit = tl.maximum(most, 1e-12) / LARGEST
     tl.store(row_scale + row, unit)
-    values = tl.minimum(tl.maximum(values / unit, -LARGEST), LARGEST)
+    factor = 1.0 / unit
+    if BEFORE > 0:
+        coded = _coded(values, factor, LARGEST, ROUNDS)
+        tl.store(start + cols, coded.to(out.dtype.element_ty), mask=cols < before_width)
+        start += before_width
+    first, second = _coded(first, factor, LARGEST, ROUNDS), _coded(second, factor, LARGEST, ROUNDS)
+    tl.store(start + tl.arange(0, BLOCK), first.to(out.dtype.element_ty))
+    tl.store(start + rest, second.to(out.dtype.element_ty), mask=rest < width)
+
+
+@triton.jit
+def _gelu(values):
+    return values * tl.sigmoid(1.5957691216057308 * (values + 0.044715 * values * values * values))
+
+
+@triton.jit
+def _coded(values, factor, LARGEST: tl.constexpr, ROUNDS: tl.constexpr):
+    values = tl.minimum(tl.maximum(values * factor, -LARGEST), LARGEST)
     if ROUNDS:
         values = tl.floor(values + 0.5)
-    tl.store(out + row * width + cols, values.to(out.dtype.element_ty), mask=mask)
+    return values
 
 
 @triton.jit

@@ -25,11 +25,32 @@ class Rows(NamedTuple):
     scale: torch.Tensor | None = None
 
 
+class Scales(NamedTuple):
+    """What a product's sums are yet to be multiplied with: for each row (images, tokens) and each column (width,)."""
+
+    rows: torch.Tensor
+    columns: torch.Tensor
+    bias: torch.Tensor  # (width,), added after it
+
+
 class Addend(NamedTuple):
-    """`gate` (1, width) times the sum of `products`, each (images, tokens, width)."""
+    """`gate` (1, width) times the sum of `products`, each (images, tokens, width); one alone may have `scales`."""
 
     gate: torch.Tensor
     products: Sequence[torch.Tensor]
+    scales: Scales | None = None
+
+    def value(self) -> torch.Tensor:
+        """In float32."""
+        total = torch.stack([part.float() for part in self.products]).sum(0)
+        if self.scales:
+            total = total * self.scales.rows[..., None] * self.scales.columns + self.scales.bias.float()
+        return self.gate.float() * total
+
+    def after(self, tokens: int) -> Addend:
+        """For the tokens after so many."""
+        scales = self.scales and self.scales._replace(rows=self.scales.rows[:, tokens:])
+        return Addend(self.gate, [part[:, tokens:] for part in self.products], scales)
 
 
 def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and the norm's three numbers
@@ -44,17 +65,19 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
     images, length, width = x.shape
     if not x.is_cuda:
         if addend:
-            x.copy_(x.float() + addend.gate.float() * sum(part.float() for part in addend.products))
+            x.copy_(x.float() + addend.value())
         normed = functional.layer_norm(x.float(), (width,), eps=eps) * (1 + scale.float()) + shift.float()
         return _reference(normed.flatten(0, 1), x.dtype, takes)
     from worker import kernels  # noqa: PLC0415 - Triton comes with torch for a card only
 
     rows = _empty(images * length, width, x, takes)
     products = addend.products if addend else (x,)
+    scales = (addend.scales if addend else None) or Scales(x, x, x)
     kernels.add_norm[(images * length,)](
         x,
         products[0],
         products[-1],
+        *scales,
         addend.gate if addend else x,
         shift,
         scale,
@@ -64,9 +87,11 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
         width,
         x.stride(0),
         products[0].stride(0),
+        scales.rows.stride(0),
         eps,
         ADDS=addend is not None,
         ADDS_TOO=len(products) > 1,
+        SCALES=scales.rows is not x,
         LARGEST=LARGEST[takes] if takes else 0.0,
         ROUNDS=takes is torch.int8,
         BLOCK=_power_of_two(width),
@@ -75,28 +100,40 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
     return rows
 
 
-def to_rows(x: torch.Tensor, takes: torch.dtype | None, *, gelu: bool = False) -> Rows:
-    """For a product that `takes` a format; `gelu`: of its tanh formula."""
+def to_rows(
+    x: torch.Tensor, takes: torch.dtype | None, *, gelu: bool = False, before: torch.Tensor | None = None
+) -> Rows:
+    """For a product that `takes` a format; `gelu`: of its tanh formula. `before`: stands before it in each row, as it
+    is, (images, tokens, its width).
+    """
     images, length, width = x.shape
     if takes is None or not x.is_cuda:
         values = functional.gelu(x, approximate="tanh") if gelu else x
+        values = values if before is None else torch.cat([before, values], 2)
         return _reference(values.flatten(0, 1), x.dtype, takes)
     from worker import kernels  # noqa: PLC0415
 
-    rows = _empty(images * length, width, x, takes)
+    more = 0 if before is None else before.shape[2]
+    rows = _empty(images * length, more + width, x, takes)
+    block = _power_of_two(width) // 2
     kernels.quantize[(images * length,)](
+        x if before is None else before,
         x,
         rows.values,
         rows.scale,
         length,
+        more,
         width,
+        0 if before is None else before.stride(0),
         x.stride(0),
         x.stride(1),
         GELU=gelu,
         LARGEST=LARGEST[takes],
         ROUNDS=takes is torch.int8,
-        BLOCK=_power_of_two(width),
-        num_warps=16 if width > 4096 else 8,  # noqa: PLR2004 - elements that 8 warps hold in registers
+        BEFORE=_power_of_two(more) if more else 0,
+        BLOCK=block,
+        REST=_power_of_two(width - block),
+        num_warps=8 if width > 4096 else 4,  # noqa: PLR2004 - measured on an H100
     )
     return rows
 

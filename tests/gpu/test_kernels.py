@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from worker import rows
-from worker.quantized import KINDS
+from worker.quantized import KINDS, Fp8Linear
 from worker.rows import Addend
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
@@ -51,6 +51,34 @@ def test_to_rows(takes, gelu, width):
     x = random(IMAGES, TEXT + IMAGE, width)[:, :TEXT]
     found, expected = (numbers(rows.to_rows(x.to(device), takes, gelu=gelu)) for device in ("cuda", "cpu"))
     close(found, expected, takes)
+
+
+@pytest.mark.parametrize("takes", FORMATS[1:])
+def test_to_rows_of_two_side_by_side(takes):
+    attended, mlp = random(IMAGES, TEXT, WIDTH), random(IMAGES, TEXT, 4 * WIDTH)
+    found, expected = (
+        numbers(rows.to_rows(mlp.to(device), takes, gelu=True, before=attended.to(device)))
+        for device in ("cuda", "cpu")
+    )
+    close(found, expected, takes)
+
+
+@pytest.mark.parametrize("after", [0, TEXT])
+def test_sums_are_scaled_where_they_are_added(after):
+    linear = torch.nn.Linear(4 * WIDTH, WIDTH).bfloat16()
+    layer, rest = Fp8Linear.of(linear), random(IMAGES, TEXT + IMAGE, 4 * WIDTH).bfloat16()
+    x, (gate, shift, scale) = random(IMAGES, TEXT + IMAGE, WIDTH).bfloat16(), random(3, WIDTH).bfloat16().split(1)
+    results = []
+    with torch.inference_mode():
+        for device in ("cpu", "cuda"):
+            layer.to(device)
+            own = x.to(device, copy=True)
+            addend = layer.addend(rows.to_rows(rest.to(device), layer.takes), x.shape[:2], gate.to(device), x.dtype)
+            addend = addend.after(after)
+            out = rows.add_norm(own[:, after:], addend, shift.to(device), scale.to(device), 1e-6, None)
+            results.append((own.cpu().float(), numbers(out)))
+    for expected, found in zip(*results, strict=True):
+        assert (found - expected).norm() <= 0.01 * expected.norm()
 
 
 @pytest.mark.parametrize("in_place", [True, False])
