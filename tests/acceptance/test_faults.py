@@ -129,3 +129,15 @@ def test_sigterm_in_mid_job_loses_nothing(stack):
     done = stack.end_of(job["id"])
     assert done["status"] == "succeeded"
     assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
+
+
+def test_two_sigterms_in_mid_job_lose_nothing(stack):
+    job = stack.submit(sizes=[512], steps=30)
+    parent, _ = stack.generate_processes()
+    for step in (2, 4):
+        stack.wait_until(lambda n=step: (stack.get(job["id"])["progress"] or {}).get("step", 0) >= n)
+        parent.send_signal(signal.SIGTERM)
+    done = stack.end_of(job["id"])
+    assert done["status"] == "succeeded"
+    assert done["attempt"] <= 2
+    assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"

@@ -1,0 +1,91 @@
+"""Celery's own worker, with this project's configuration, in a process of its own: what it refuses and what it outlasts."""
+
+import os
+import subprocess
+import sys
+import time
+
+import kombu
+import pytest
+
+from shared.queue import FINISH, make_celery, send_finish
+
+WORKER = """
+import sys, redis
+from shared.queue import make_celery
+app = make_celery(sys.argv[1])
+client = redis.Redis.from_url(sys.argv[1])
+@app.task(name="finish")
+def finish(job_id, version):
+    client.rpush("ran", job_id)
+app.worker_main(["worker", "--pool=solo", "--queues=finish", "--loglevel=info"])
+"""
+
+
+class Program:
+    """A pickle of it makes the file once it is read."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.fixture
+def client(own_valkey):
+    with own_valkey.client() as client:
+        yield client
+
+
+@pytest.fixture
+def app(own_valkey):
+    app = make_celery(own_valkey.url)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def worker(own_valkey, tmp_path):
+    with (tmp_path / "worker.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-c", WORKER, own_valkey.url], stdout=log, stderr=log)
+        yield process
+        process.kill()
+        process.wait()
+
+
+def ran(client):
+    """The next job that the worker did."""
+    return client.blpop("ran", timeout=9)
+
+
+def test_a_pickled_message_is_refused_and_executes_nothing(app, client, worker, tmp_path):
+    made = tmp_path / "made"
+    app.send_task(FINISH, args=[Program(str(made))], queue=FINISH, serializer="pickle")
+    send_finish(app, "next", "r")
+    assert ran(client) == (b"ran", b"next")
+    assert not made.exists()
+    assert "ContentDisallowed" in (tmp_path / "worker.log").read_text()
+
+
+def test_a_worker_outlasts_a_full_redis_as_it_reconnects(app, client, worker):
+    send_finish(app, "before", "r")
+    assert ran(client) == (b"ran", b"before")
+    client.config_set("maxmemory", 1)
+    client.config_resetstat()
+    client.client_kill_filter(_type="normal", skipme=True)
+    deadline = time.monotonic() + 20
+    while "errorstat_OOM" not in client.info("errorstats"):
+        assert time.monotonic() < deadline
+        os.sched_yield()
+    client.config_set("maxmemory", 0)
+    send_finish(app, "after", "r")
+    assert ran(client) == (b"ran", b"after")
+    assert worker.poll() is None
+
+
+def test_a_reconnect_is_tried_each_second(app, monkeypatch):
+    pauses = {}
+    monkeypatch.setattr(kombu.Connection, "ensure_connection", lambda _self, **options: pauses.update(options))
+    app.connection_for_read().ensure_connection()
+    assert pauses == {"interval_start": 1, "interval_step": 0, "interval_max": 1}
