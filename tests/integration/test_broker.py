@@ -1,4 +1,4 @@
-"""Celery's own worker, with this project's configuration, in a process of its own: what it refuses and what it outlasts."""
+"""Celery's own worker, configured by this project, in a process of its own: what it refuses and what it outlasts."""
 
 import os
 import subprocess

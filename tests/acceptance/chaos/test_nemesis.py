@@ -81,7 +81,7 @@ def chaos(stack, *, rounds, **options):
 def test_a_short_run(new_stack):
     stack = new_stack(RESULT_TTL_SECONDS="10")
     nemesis, notes, _, found = chaos(
-        stack, jobs=600, seconds=30, seed=7, gap_seconds=(0.5, 3), pause_seconds=(2, 12), rounds=0
+        stack, jobs=600, seconds=15, seed=7, gap_seconds=(0.5, 2), pause_seconds=(1, 5), rounds=0
     )
     assert found == []
     assert len(notes) >= 5
