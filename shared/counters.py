@@ -1,7 +1,7 @@
 """What is counted in Redis: a hash of integers, written by the ledger's moves and read by /metrics.
 
-Its fields: ended:STATUS:CODE, recovered:REASON:TO, steps, out_of_memory, stage:NAME:BOUND (jobs that took longer than
-the bound before and no longer than this one, in ms) and stage:NAME:sum (ms).
+Its fields: ended:STATUS:CODE, recovered:REASON:TO, steps, out_of_memory, deaf, stage:NAME:BOUND (jobs that took longer
+than the bound before and no longer than this one, in ms) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 COUNTERS = "logo:counters"
 STEPS = "steps"
 OUT_OF_MEMORY = "out_of_memory"
+DEAF = "deaf"
 # Each stage with the field of the record at which it starts, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
     "queued": ("created_at", (100, 300, 1000, 3000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000)),

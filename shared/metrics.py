@@ -68,6 +68,9 @@ RECOVERIES = Definition(
     ("reason", "to"),
 )
 DENOISE_STEPS = Definition("logo_denoise_steps_total", "counter", "Denoising steps of finished drawings.")
+DEAF_WORKERS = Definition(
+    "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
+)
 OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Drawings for which a GPU had too little memory.")
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis takes.")
@@ -128,6 +131,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield JOBS_ENDED.family((names[1:], value) for names, value in parts if names[0] == "ended")
     yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")
     yield DENOISE_STEPS.family([((), counters.get(STEPS, 0))])
+    yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
     yield OUT_OF_MEMORY.family([((), counters.get(counted.OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():

@@ -120,11 +120,21 @@ def _send(app: Celery, queue: str, job_id: str, request_id: str, **options: Any)
 
 def waiting_job_ids(client: redis.Redis, queue: str) -> set[str]:
     """The jobs that have a message in `queue`, in kombu's Redis layout: a list for each priority step."""
-    names = [queue if step == 0 else f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS]
     pipeline = client.pipeline(transaction=False)
-    for name in names:
+    for name in _lists(queue):
         pipeline.lrange(name, 0, -1)
     return {_job_id(message) for messages in pipeline.execute() for message in messages}
+
+
+def waiting_messages(client: redis.Redis, queue: str) -> int:
+    pipeline = client.pipeline(transaction=False)
+    for name in _lists(queue):
+        pipeline.llen(name)
+    return sum(pipeline.execute())
+
+
+def _lists(queue: str) -> list[str]:
+    return [queue if step == 0 else f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS]
 
 
 def _job_id(message: bytes) -> str:

@@ -20,6 +20,7 @@ from shared.queue import GENERATE, LOADING, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
 from shared.workers import WorkerInfo, retire
 from worker import compile_cache, fate, readiness
+from worker.deafness import Deafness
 from worker.generator import Generator
 from worker.heartbeat import Heartbeat
 from worker.pinning import take_gpu
@@ -76,6 +77,7 @@ def main() -> None:
         without_gossip=True,
         without_mingle=True,
     )
+    Deafness(patient_client(config.redis_url, outage_seconds=0), GENERATE, readiness.warm).start()
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 

@@ -56,6 +56,11 @@ def trouble() -> str:
     return f"the child {pid} has not beaten for {silent:.0f} s" if silent > STUCK_SECONDS else ""
 
 
+def warm() -> bool:
+    """Whether there is a child that could draw."""
+    return _warm_pid.value > 0
+
+
 def exists(pid: int) -> bool:
     """Of a child of this process; without collecting its exit status, which is its pool's business."""
     try:

@@ -13,6 +13,7 @@ from shared.connection import patient_client
 from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
 from worker import fate, readiness
+from worker.deafness import Deafness
 from worker.finish.finisher import Finisher
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
@@ -57,6 +58,7 @@ def main() -> None:
         return "" if any(map(readiness.exists, children)) else "there is no child"
 
     exporter.serve(config, "finish", trouble)
+    Deafness(patient_client(config.redis_url, outage_seconds=0), FINISH).start()
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 

@@ -11,6 +11,7 @@ from shared import exporter, logging, settings, tracing
 from shared.connection import patient_client
 from shared.queue import OUTAGE_BUDGET_SECONDS, WEBHOOK, make_celery
 from shared.scripts import Ledger
+from worker.deafness import Deafness
 from worker.settings import WorkerSettings
 from worker.task import JobTask
 from worker.webhook.sender import Sender
@@ -42,6 +43,7 @@ def main() -> None:
     )
     # What it waits for are the servers of others: while the process lives, it works.
     exporter.serve(config, "webhook", str)
+    Deafness(patient_client(config.redis_url, outage_seconds=0), WEBHOOK).start()
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 
