@@ -53,7 +53,7 @@ class Deafness(threading.Thread):
             os._exit(1)
 
     def look(self) -> bool:
-        """Whether it has been deaf at each of the last LOOKS looks: messages wait, no job is in hand, none was begun."""
+        """Whether it was deaf at each of the last LOOKS looks: messages wait, no job is in hand, none was begun."""
         begun = state.all_total_count[0]
         idle = self._ready() and not state.active_requests and begun == self._begun
         self._begun = begun

@@ -58,7 +58,7 @@ def trouble() -> str:
 
 def warm() -> bool:
     """Whether there is a child that could draw."""
-    return _warm_pid.value > 0
+    return bool(_warm_pid.value > 0)
 
 
 def exists(pid: int) -> bool:

@@ -91,7 +91,7 @@ def test_a_short_run(new_stack):
 @pytest.mark.chaos
 @pytest.mark.timeout(int(os.environ.get("CHAOS_SECONDS", "300")) + 1800)
 def test_the_long_run(new_stack):
-    """`make chaos JOBS=... SECONDS=... SEED=...`; FAULTS=0 leaves them out: memory is read of processes that live on."""
+    """`make chaos JOBS=... SECONDS=... SEED=...`; FAULTS=0: no faults, so that processes live long."""
     jobs, seconds, seed, faults = (int(os.environ[f"CHAOS_{name}"]) for name in ("JOBS", "SECONDS", "SEED", "FAULTS"))
     _, _, recovered, found = chaos(
         new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS),
