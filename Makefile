@@ -48,7 +48,7 @@ CASES ?= 5000
 fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures
 	FUZZ_CASES=$(CASES) $(BIN)/python -m pytest -m slow -s tests/acceptance/fuzz
 
-test-slow: $(VENV)/.ready  ## what takes minutes: Redis away for 30 s at each stage, the fuzzing
+test-slow: $(VENV)/.ready  ## what takes minutes: Redis away for 30 s at each stage, 200 drawings over a bad network, the fuzzing
 	$(BIN)/python -m pytest -m slow
 
 audit: $(VENV)/.ready  ## known vulnerabilities of the pinned versions; needs PyPI's JSON interface

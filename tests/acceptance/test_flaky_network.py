@@ -30,32 +30,40 @@ def patiently(http, method, path, **options):
     raise AssertionError("no answer to 60 requests")
 
 
-def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy):
-    """Every second one is canceled instead: the model's time, not the network's, is what two hundred drawings take."""
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        pytest.param(4, id="one in four is drawn, the others are canceled"),
+        pytest.param(1, id="all are drawn", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+    ],
+)
+def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy, drawn):
+    """Two hundred drawings take minutes of the model's time, which is not what the network is tried with."""
     before = {job["id"] for job in listed(stack)}
 
     def one(seed):
         with httpx.Client(base_url=proxy.url, timeout=20) as http:
             body = {"prompt": "a red fox", "sizes": [64], "seed": seed, "steps": 1}
-            key = {"Idempotency-Key": str(uuid.UUID(int=seed))}
+            key = {"Idempotency-Key": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{drawn}-{seed}"))}
             job = patiently(http, "POST", "/api/jobs", json=body, headers=key).json()
-            if seed % 2:
+            if seed % drawn:
                 patiently(http, "DELETE", f"/api/jobs/{job['id']}")
             while job["status"] not in TERMINAL:
                 job = patiently(http, "GET", f"/api/jobs/{job['id']}?wait=10&include=none").json()
-            image = b"" if seed % 2 else patiently(http, "GET", job["urls"]["images"]["64"]).content
+            image = b"" if seed % drawn else patiently(http, "GET", job["urls"]["images"]["64"]).content
             return job["id"], job["status"], job["seed"], image
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         done = list(pool.map(one, range(JOBS)))
     assert [seed for _, _, seed, _ in done] == list(range(JOBS))
-    kept, canceled = done[::2], done[1::2]
+    kept = done[::drawn]
+    canceled = [entry for seed, entry in enumerate(done) if seed % drawn]
     assert {status for _, status, *_ in kept} == {"succeeded"}
     assert all(image.startswith(b"\x89PNG") and image.endswith(b"IEND\xaeB`\x82") for *_, image in kept)
     # One that was drawn before its cancel arrived stays as it is.
     ends = Counter(status for _, status, *_ in canceled)
     assert set(ends) <= {"canceled", "succeeded"}
-    assert ends["canceled"] > len(canceled) / 2
+    assert ends["canceled"] >= len(canceled) / 2
     # Exactly as many jobs as keys, whatever was repeated.
     assert {job["id"] for job in listed(stack)} - before == {job_id for job_id, *_ in done}
     assert len({job_id for job_id, *_ in done}) == JOBS

@@ -12,17 +12,16 @@ from clients import Client, Watcher
 from memory import Memory
 from nemesis import PARTS, Nemesis
 
-CLIENTS = 40
 PROGRESS_SECONDS = 30
 # So short that images expire while clients still come back for them.
 RESULT_TTL_SECONDS = "300"
 
 
-def storm(stack, *, jobs, seconds, seed, gap_seconds, pause_seconds):
+def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds):
     """Clients against a nemesis until the jobs are done or the time is over."""
     over = threading.Event()
-    share = -(-jobs // CLIENTS)
-    clients = [Client(stack.url, seed, first=n, stride=CLIENTS, jobs=share, over=over) for n in range(CLIENTS)]
+    share = -(-jobs // clients)
+    clients = [Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over) for n in range(clients)]
     nemesis = Nemesis(stack, seed, gap_seconds=gap_seconds, pause_seconds=pause_seconds)
     memory = Memory(stack, PARTS)
     start = time.monotonic()
@@ -81,7 +80,7 @@ def chaos(stack, *, rounds, **options):
 def test_a_short_run(new_stack):
     stack = new_stack(RESULT_TTL_SECONDS="10")
     nemesis, notes, _, found = chaos(
-        stack, jobs=600, seconds=15, seed=7, gap_seconds=(0.5, 2), pause_seconds=(1, 5), rounds=0
+        stack, clients=12, jobs=600, seconds=15, seed=7, gap_seconds=(0.5, 2), pause_seconds=(1, 5), rounds=0
     )
     assert found == []
     assert len(notes) >= 5
@@ -95,6 +94,7 @@ def test_the_long_run(new_stack):
     jobs, seconds, seed, faults = (int(os.environ[f"CHAOS_{name}"]) for name in ("JOBS", "SECONDS", "SEED", "FAULTS"))
     _, _, recovered, found = chaos(
         new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS),
+        clients=40,
         jobs=jobs,
         seconds=seconds,
         seed=seed,
