@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
 from kombu import Connection, Queue
+from kombu.exceptions import OperationalError
 from kombu.transport.redis import PRIORITY_STEPS
+from kombu.utils.functional import retry_over_time
 
 from shared.jobs import RECORD_VERSION, Priority
 
@@ -98,10 +101,16 @@ def send_generate(app: Celery, job_id: str, request_id: str, priority: Priority 
 
 
 def send_finish(app: Celery, job_id: str, request_id: str, *, outage_seconds: int = 0) -> None:
-    """Tried for about `outage_seconds` where Redis is away; 0: for less than a second."""
-    patience = {"max_retries": outage_seconds, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 1}
-    options: dict[str, Any] = {"retry_policy": patience} if outage_seconds else {}
-    _send(app, FINISH, job_id, request_id, task_id=f"{job_id}-finish", **options)
+    """Tried for about `outage_seconds` where Redis is away; 0: for a few seconds.
+
+    :raises kombu.exceptions.OperationalError: Redis was away for longer.
+    """
+    send = functools.partial(_send, app, FINISH, job_id, request_id, task_id=f"{job_id}-finish")
+    if not outage_seconds:
+        send()
+        return
+    # Around the whole of it: a publication's own retry policy does not cover the opening of its first channel.
+    retry_over_time(send, OperationalError, interval_start=1, interval_step=0, interval_max=1, timeout=outage_seconds)
 
 
 def send_webhook(app: Celery, job_id: str, request_id: str) -> None:
