@@ -4,7 +4,7 @@ by torch on a processor, for tests.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch.nn import functional
@@ -23,6 +23,17 @@ class Rows(NamedTuple):
 
     values: torch.Tensor
     scale: torch.Tensor | None = None
+
+    def after(self, start: int, tokens: int) -> Rows:
+        """Of each image's `tokens`, those from `start` on."""
+        if not start:
+            return self
+        values, scale = (part if part is None else _after(part, start, tokens) for part in self)
+        return Rows(cast("torch.Tensor", values), scale)
+
+
+def _after(part: torch.Tensor, start: int, tokens: int) -> torch.Tensor:
+    return part.view(-1, tokens, part.shape[1])[:, start:].flatten(0, 1)
 
 
 class Scales(NamedTuple):
@@ -46,11 +57,6 @@ class Addend(NamedTuple):
         if self.scales:
             total = total * self.scales.rows[..., None] * self.scales.columns + self.scales.bias.float()
         return self.gate.float() * total
-
-    def after(self, tokens: int) -> Addend:
-        """For the tokens after so many."""
-        scales = self.scales and self.scales._replace(rows=self.scales.rows[:, tokens:])
-        return Addend(self.gate, [part[:, tokens:] for part in self.products], scales)
 
 
 def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and the norm's three numbers
