@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +17,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCRIPTS = {path.stem: path.read_text() for path in (Path(__file__).parent / "lua").glob("*.lua")}
-
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[T]):
@@ -24,16 +25,36 @@ class Command(Generic[T]):
     args: tuple[str | int, ...]
     parse: Callable[[Any], T]
 
+    def call(self) -> tuple[_Script, list[Any]]:
+        """Its script, and what follows the script in EVALSHA and EVAL."""
+        return _SCRIPTS[self.script], [len(self.keys), *self.keys, *self.args]
+
+
+class _Script:
+    """By its digest, so that its text need not travel each time."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_SCRIPTS = {path.stem: _Script(path.read_text()) for path in (Path(__file__).parent / "lua").glob("*.lua")}
+
 
 class Ledger:
     """Runs commands on a blocking client."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
-        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
 
     def run(self, command: Command[T]) -> T:
-        return command.parse(self._scripts[command.script](keys=command.keys, args=command.args))
+        script, rest = command.call()
+        try:
+            reply = self.client.evalsha(script.digest, *rest)
+        except NoScriptError:
+            # Its text and the call in one: a server that restarts after a SCRIPT LOAD would have forgotten it again.
+            reply = self.client.eval(script.text, *rest)
+        return command.parse(reply)
 
 
 class AsyncLedger:
@@ -41,15 +62,21 @@ class AsyncLedger:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self.client = client
-        self._scripts = {name: client.register_script(text) for name, text in SCRIPTS.items()}
 
     async def run(self, command: Command[T]) -> T:
-        return command.parse(await self._scripts[command.script](keys=command.keys, args=command.args))
+        script, rest = command.call()
+        try:
+            reply = await self.client.evalsha(script.digest, *rest)
+        except NoScriptError:
+            # As above.
+            reply = await self.client.eval(script.text, *rest)
+        return command.parse(reply)
 
     async def run_many(self, commands: list[Command[T]]) -> list[T]:
-        """One round trip for all of them."""
+        """One round trip for all of them, texts included: a script that is missing would fail in mid-pipeline."""
         pipeline = self.client.pipeline(transaction=False)
         for command in commands:
-            await self._scripts[command.script](keys=command.keys, args=command.args, client=pipeline)
+            script, rest = command.call()
+            pipeline.eval(script.text, *rest)
         replies = await pipeline.execute()
         return [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]

@@ -203,3 +203,16 @@ def test_an_unknown_job(ledger_):
     assert ledger_.run(ledger.read("none")) is None
     assert ledger_.run(ledger.requeue("none", 1)).outcome is Outcome.MISSING
     assert ledger_.run(ledger.renew("none", 1)) is Hold.LOST
+
+
+def test_scripts_that_the_server_forgets_again_and_again_are_no_error(ledger_, monkeypatch):
+    """It may restart between any two commands, a SCRIPT LOAD and the call after it too."""
+    evalsha = ledger_.client.evalsha
+
+    def forgotten(*call):
+        ledger_.client.script_flush()
+        return evalsha(*call)
+
+    monkeypatch.setattr(ledger_.client, "evalsha", forgotten)
+    create(ledger_)
+    assert ledger_.run(ledger.read("job")).job.status is S.QUEUED
