@@ -44,15 +44,23 @@ def whole():
     [("full", (9, 0)), ("8bit", (9, 0)), ("8bit", (8, 6)), ("4bit", (9, 0)), ("offload", (9, 0))],
 )
 def test_each_memory_plan_draws_the_same_image(whole, name, capability):
+    """In fp32: a processor takes a minute for the autoencoder in bf16."""
     ready, expected = whole
     plan = memory_plan.plans(capability)[name]
-    pipeline = loading.load(Checkpoint(CPU_MODEL_PATH), plan, Adapters(""), CPU, torch.bfloat16)
+    pipeline = loading.load(Checkpoint(CPU_MODEL_PATH), plan, Adapters(""), CPU, torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     planned = FluxModel(ready._settings, None)
     planned._buckets, planned._pipeline = ready._buckets, pipeline
     assert psnr(draw(planned), expected) >= 25
     kind = {"bf16": "Linear", "fp8": "Fp8Linear", "int8": "Int8Linear", "nf4": "Nf4Linear"}[plan.transformer]
     assert type(pipeline.transformer.single_transformer_blocks[0].proj_mlp).__name__ == kind
+
+
+def test_half_precision_is_for_every_weight():
+    plan = memory_plan.plans((9, 0))["full"]
+    pipeline = loading.load(Checkpoint(CPU_MODEL_PATH), plan, Adapters(""), CPU, torch.bfloat16)
+    parts = (pipeline.transformer, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2)
+    assert {weight.dtype for part in parts for weight in part.parameters()} == {torch.bfloat16}
 
 
 @pytest.fixture

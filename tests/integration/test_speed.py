@@ -53,10 +53,10 @@ def test_without_the_row_of_the_step_the_image_is_another(model):
     assert np.abs(draw(model) - expected).max() > 1
 
 
-@pytest.mark.parametrize(("kind", "least"), [(None, 60), ("fp8", 28), ("int8", 28), ("nf4", 18)])
+@pytest.mark.parametrize(("kind", "least"), [(None, 80), ("fp8", 30), ("int8", 36), ("nf4", 26)])
 def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
     """Two images at once, with all that a card's plans put around it; the products of the 8-bit and 4-bit ones too."""
-    two = Drawing(DRAWING.prompt, 256, (7, 8), steps=8, guidance=2.0)
+    two = Drawing(DRAWING.prompt, 256, (7, 8), steps=2, guidance=2.0)
     expected = draw(model, two)
     pipeline = model._pipeline
     transformer = pipeline.transformer
