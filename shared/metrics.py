@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from shared import counters as counted
 from shared.counters import STAGES, STEPS
-from shared.jobs import JobStatus, is_terminal
+from shared.jobs import Failure, JobStatus, is_terminal
 from shared.settings import VERSION
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ DENOISE_STEPS = Definition("logo_denoise_steps_total", "counter", "Denoising ste
 DEAF_WORKERS = Definition(
     "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
 )
-OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Drawings for which a GPU had too little memory.")
+OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis takes.")
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Its maxmemory; 0: no bound.")
@@ -99,8 +99,10 @@ SWEEPER_LAST = Definition(
 ALL = tuple(value for value in vars().copy().values() if isinstance(value, Definition))
 
 
+_OUT_OF_MEMORY = counted.ended(JobStatus.FAILED, Failure.GPU_OUT_OF_MEMORY)
 _FROM_THE_START = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
+    *(counted.ended(JobStatus.FAILED, code) for code in Failure),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
 )
 
@@ -132,7 +134,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")
     yield DENOISE_STEPS.family([((), counters.get(STEPS, 0))])
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
-    yield OUT_OF_MEMORY.family([((), counters.get(counted.OUT_OF_MEMORY, 0))])
+    yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():
         total, buckets = 0, []

@@ -12,6 +12,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared import counters, exporter, ledger, metrics, workers
+from shared.jobs import Failure
 from shared.ledger import MAX_ATTEMPTS
 from shared.serve import free_port
 from shared.settings import Settings
@@ -57,6 +58,9 @@ async def test_a_job_on_its_way_is_counted_once(serve, succeed, ledger_):
         found = samples((await http.get("/metrics")).text)
     assert found["logo_jobs_ended_total", ("code", ""), ("status", "succeeded")] == 1
     assert found["logo_jobs_ended_total", ("code", "poison"), ("status", "failed")] == 1
+    # What has not failed yet begins with 0, or its first time would show no increase.
+    for code in set(Failure) - {Failure.POISON}:
+        assert found["logo_jobs_ended_total", ("code", code), ("status", "failed")] == 0
     for stage in counters.STAGES:
         assert found["logo_job_stage_seconds_count", ("stage", stage)] == 1
         assert found["logo_job_stage_seconds_bucket", ("le", "10.0"), ("stage", stage)] == 1
