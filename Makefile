@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
+.PHONY: help demo serve worker test test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs unde
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)
 	@exec $(BIN)/python -m shared.serve
+
+worker: $(VENV)/.ready  ## on another machine: generate workers only, for the stack whose Redis is at REDIS_URL
+	@exec $(BIN)/python -m shared.serve worker
 
 # Chromium is no Python package: a machine without it leaves one test out, and says so. .ci/run installs it.
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))

@@ -6,6 +6,7 @@ whichever process made the move, and whether or not it lived to be asked. docs/d
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -48,7 +49,9 @@ class Definition:
         return Histogram(self.name, self.help, self.labels, registry=registry, buckets=buckets)
 
 
-BUILD_INFO = Definition("logo_build_info", "gauge", "1; what runs here.", ("version", "python", "process"))
+BUILD_INFO = Definition(
+    "logo_build_info", "gauge", "1; what runs here, of which commit.", ("version", "revision", "python", "process")
+)
 # Of the ledger: the same figures from each API process, so take the maximum and not the sum.
 QUEUE_JOBS = Definition("logo_queue_jobs", "gauge", "Jobs that wait to be drawn.", ("priority",))
 QUEUE_AGE = Definition("logo_queue_oldest_age_seconds", "gauge", "Age of the oldest queued job.", ("priority",))
@@ -108,7 +111,9 @@ _FROM_THE_START = (
 
 
 def build_info(process: str) -> Metric:
-    return BUILD_INFO.family([((VERSION, platform.python_version(), process), 1)])
+    """Its revision is the image's, or what `make serve` found."""
+    revision = os.environ.get("REVISION", "")
+    return BUILD_INFO.family([((VERSION, revision, platform.python_version(), process), 1)])
 
 
 def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from shared import counters, exporter, ledger, metrics, workers
 from shared.jobs import Failure
 from shared.ledger import MAX_ATTEMPTS
 from shared.serve import free_port
-from shared.settings import Settings
+from shared.settings import VERSION, Settings
 from shared.workers import WorkerInfo
 from worker import readiness
 from worker.recovery import Recovery
@@ -133,6 +133,7 @@ async def test_what_is_defined_is_what_is_served(serve, client, ledger_, succeed
 
 
 def test_a_workers_port_serves_metrics_and_health(monkeypatch):
+    monkeypatch.setenv("REVISION", "1a2b3c")
     trouble = ""
     port = free_port()
     exporter.serve(
@@ -144,7 +145,8 @@ def test_a_workers_port_serves_metrics_and_health(monkeypatch):
             return response.read().decode()
 
     found = samples(get("/metrics"))
-    assert [key for key in found if key[0] == "logo_build_info"]
+    (built,) = [dict(key[1:]) for key in found if key[0] == "logo_build_info"]
+    assert (built["version"], built["revision"], built["process"]) == (VERSION, "1a2b3c", "test")
     assert found["process_resident_memory_bytes",] > 0
     assert get("/health") == "ok"
     trouble = "stuck"
