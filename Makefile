@@ -31,11 +31,14 @@ serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DAT
 worker: $(VENV)/.ready  ## on another machine: generate workers only, for the stack whose Redis is at REDIS_URL
 	@exec $(BIN)/python -m shared.serve worker
 
-# Chromium is no Python package: a machine without it leaves one test out, and says so. .ci/run installs it.
+# Chromium and promtool are no Python packages: a machine without them leaves their tests out, and says so. .ci/run
+# installs them.
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
+PROMTOOL := $(shell command -v promtool 2>/dev/null)
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
-	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos and not slow $(if $(BROWSER),,and not browser)"
+	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
+	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos and not slow $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
 
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
