@@ -1,5 +1,5 @@
-"""`python tests/acceptance/walk.py | bash -eux`: the unmarked `sh` blocks of docs/deployment-vastai.md, in order, as one
-script. For a clean container of Debian with Python, git, make, curl and gcc, with REPOSITORY set.
+"""`python tests/acceptance/walk.py | bash -eux`: the unmarked `sh` blocks of docs/deployment-vastai.md as one script,
+for a clean container of Debian with Python, git, make, curl and gcc, and with REPOSITORY set.
 """
 
 import re

@@ -74,12 +74,44 @@ def test_each_program_has_its_own_port_and_is_probed_there():
     assert list(supervision.workers(2)) == ["generate-0", "generate-1"]
 
 
-def test_workers_alone_need_a_redis_of_others(monkeypatch, tmp_path):
-    monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    monkeypatch.delenv("REDIS_URL", raising=False)
-    monkeypatch.setattr(sys, "argv", ["serve", "worker"])
-    with pytest.raises(SystemExit, match="REDIS_URL"):
+@pytest.fixture
+def started(monkeypatch, tmp_path):
+    """What a start with these words and settings leaves to supervisord: its programs, where to ask, the environment."""
+
+    def _started(*words, **env):
+        shown = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
+        monkeypatch.setattr(os, "environ", shown | {"DATA_DIR": str(tmp_path), "TORCH_DEVICE": "cpu"} | env)
+        monkeypatch.setattr(os, "execv", lambda *_: None)
+        monkeypatch.setattr(sys, "argv", ["serve", *words])
         serve.main()
+        (conf,) = tmp_path.glob("*/supervisord.conf")
+        written = configparser.RawConfigParser()
+        written.read(conf)
+        urls = (conf.parent / "health_urls").read_text().split()
+        return {name.partition(":")[2] for name in written if name.startswith("program:")}, urls, os.environ
+
+    return _started
+
+
+def test_one_image_has_what_compose_has(started):
+    port = free_port()
+    programs, urls, env = started(
+        PORT=str(port), HOST="::", GENERATE_WORKERS="3", METRICS_PORT="9100", FLOWER_ENABLED="true", FLOWER_PORT="5556"
+    )
+    assert programs == {"redis", "api", "generate-0", "generate-1", "generate-2", "finish", "sweeper", "flower"}
+    assert urls == [f"http://[::1]:{port}/health/live", *(f"http://127.0.0.1:{9100 + n}/health" for n in range(5))]
+    assert [env[f"FLOWER_{name}"] for name in ("ADDRESS", "PORT", "BASIC_AUTH")] == ["127.0.0.1", "5556", "logo:logo"]
+
+
+def test_another_machine_has_workers_only(started):
+    programs, urls, env = started("worker", REDIS_URL="redis://elsewhere/0", GENERATE_WORKERS="2")
+    assert (programs, urls, env["REDIS_URL"]) == ({"generate-0", "generate-1"}, [], "redis://elsewhere/0")
+
+
+@pytest.mark.parametrize(("words", "reason"), [(["worker"], "REDIS_URL"), (["workers"], "usage")])
+def test_workers_alone_need_a_redis_of_others(started, words, reason):
+    with pytest.raises(SystemExit, match=reason):
+        started(*words)
 
 
 def test_the_probe_names_the_part_that_is_not_well(monkeypatch, tmp_path):
