@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
+.PHONY: help demo serve worker test test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,11 +28,17 @@ demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs unde
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)
 	@exec $(BIN)/python -m shared.serve
 
-# Chromium is no Python package: a machine without it leaves one test out, and says so. .ci/run installs it.
+worker: $(VENV)/.ready  ## on another machine: generate workers only, for the stack whose Redis is at REDIS_URL
+	@exec $(BIN)/python -m shared.serve worker
+
+# Chromium and promtool are no Python packages: a machine without them leaves their tests out, and says so. .ci/run
+# installs them.
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
+PROMTOOL := $(shell command -v promtool 2>/dev/null)
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
-	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos and not slow $(if $(BROWSER),,and not browser)"
+	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
+	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos and not slow $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
 
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu

@@ -1,6 +1,6 @@
 """What is counted in Redis: a hash of integers, written by the ledger's moves and read by /metrics.
 
-Its fields: ended:STATUS:CODE, recovered:REASON:TO, steps, out_of_memory, deaf, stage:NAME:BOUND (jobs that took longer
+Its fields: ended:STATUS:CODE, recovered:REASON:TO, steps, deaf, stage:NAME:BOUND (jobs that took longer
 than the bound before and no longer than this one, in ms) and stage:NAME:sum (ms).
 """
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 COUNTERS = "logo:counters"
 STEPS = "steps"
-OUT_OF_MEMORY = "out_of_memory"
 DEAF = "deaf"
 # Each stage with the field of the record at which it starts, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {

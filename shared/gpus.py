@@ -8,6 +8,10 @@ from typing import Any
 
 import pynvml
 
+from shared.logging import get_logger
+
+log = get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
@@ -18,15 +22,22 @@ class Gpu:
 
 
 def list_gpus() -> list[Gpu]:
-    """All cards, by index; empty where there is no driver."""
+    """All cards that answer, by index; empty where there is no driver.
+
+    :raises SystemExit: there are cards, and none answers: the CPU model must not take their place.
+    """
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return []
     try:
-        return [_describe(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        described = [_describe(index) for index in range(pynvml.nvmlDeviceGetCount())]
     finally:
         pynvml.nvmlShutdown()
+    gpus = [gpu for gpu in described if gpu]
+    if described and not gpus:
+        raise SystemExit(f"none of this machine's {len(described)} cards answers; nvidia-smi tells more")
+    return gpus
 
 
 def free_bytes(uuid: str) -> int:
@@ -58,11 +69,16 @@ def _handle(uuid: str) -> Any:
     return pynvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
-def _describe(index: int) -> Gpu:
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    return Gpu(
-        index=index,
-        uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
-        name=str(pynvml.nvmlDeviceGetName(handle)),
-        memory_total_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
-    )
+def _describe(index: int) -> Gpu | None:
+    """None of a card that fell off the bus ("GPU is lost"): the others draw on."""
+    try:
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        return Gpu(
+            index=index,
+            uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
+            name=str(pynvml.nvmlDeviceGetName(handle)),
+            memory_total_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+        )
+    except pynvml.NVMLError as error:
+        log.error("gpu.skipped", index=index, error=str(error))  # noqa: TRY400 - the driver's word is all there is
+        return None

@@ -29,6 +29,17 @@ class JobStatus(StrEnum):
     EXPIRED = "expired"  # its deadline passed first
 
 
+class Failure(StrEnum):
+    """`error.code` of a failed job."""
+
+    POISON = "poison"  # given up after MAX_ATTEMPTS
+    GENERATION_FAILED = "generation_failed"  # the model raised something
+    GPU_OUT_OF_MEMORY = "gpu_out_of_memory"  # in the smaller batches of a second try too
+    OUTPUT_NOT_FINITE = "output_not_finite"
+    OUTPUT_BLACK = "output_black"
+    FINISH_FAILED = "finish_failed"  # its pixels could not be encoded
+
+
 class Priority(StrEnum):
     LOW = "low"
     NORMAL = "normal"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import counters
 from shared.counters import COUNTERS
-from shared.jobs import Job, JobStatus, Priority, encode, is_terminal, sources
+from shared.jobs import Failure, Job, JobStatus, Priority, encode, is_terminal, sources
 from shared.scripts import Command
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def succeed(job_id: str, attempt: int, *, images_expire_at: int, ttl_seconds: in
 
 
 def fail(  # noqa: PLR0913 - what is known of the failure
-    job_id: str, *, code: str, message: str, ttl_seconds: int, attempt: int | None = None, reason: str = ""
+    job_id: str, *, code: Failure, message: str, ttl_seconds: int, attempt: int | None = None, reason: str = ""
 ) -> Command[Moved]:
     """`reason`: why its holder was lost, if it was."""
     return _end(

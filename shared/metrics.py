@@ -6,6 +6,7 @@ whichever process made the move, and whether or not it lived to be asked. docs/d
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from shared import counters as counted
 from shared.counters import STAGES, STEPS
-from shared.jobs import JobStatus, is_terminal
+from shared.jobs import Failure, JobStatus, is_terminal
 from shared.settings import VERSION
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Definition:
         return Histogram(self.name, self.help, self.labels, registry=registry, buckets=buckets)
 
 
-BUILD_INFO = Definition("logo_build_info", "gauge", "1; what runs here.", ("version", "python", "process"))
+BUILD_INFO = Definition(
+    "logo_build_info", "gauge", "1; what runs here, of which commit.", ("version", "revision", "python", "process")
+)
 # Of the ledger: the same figures from each API process, so take the maximum and not the sum.
 QUEUE_JOBS = Definition("logo_queue_jobs", "gauge", "Jobs that wait to be drawn.", ("priority",))
 QUEUE_AGE = Definition("logo_queue_oldest_age_seconds", "gauge", "Age of the oldest queued job.", ("priority",))
@@ -71,7 +74,7 @@ DENOISE_STEPS = Definition("logo_denoise_steps_total", "counter", "Denoising ste
 DEAF_WORKERS = Definition(
     "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
 )
-OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Drawings for which a GPU had too little memory.")
+OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis takes.")
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Its maxmemory; 0: no bound.")
@@ -99,14 +102,18 @@ SWEEPER_LAST = Definition(
 ALL = tuple(value for value in vars().copy().values() if isinstance(value, Definition))
 
 
+_OUT_OF_MEMORY = counted.ended(JobStatus.FAILED, Failure.GPU_OUT_OF_MEMORY)
 _FROM_THE_START = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
+    *(counted.ended(JobStatus.FAILED, code) for code in Failure),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
 )
 
 
 def build_info(process: str) -> Metric:
-    return BUILD_INFO.family([((VERSION, platform.python_version(), process), 1)])
+    """Its revision is the image's, or what `make serve` found."""
+    revision = os.environ.get("REVISION", "")
+    return BUILD_INFO.family([((VERSION, revision, platform.python_version(), process), 1)])
 
 
 def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:
@@ -132,7 +139,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")
     yield DENOISE_STEPS.family([((), counters.get(STEPS, 0))])
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
-    yield OUT_OF_MEMORY.family([((), counters.get(counted.OUT_OF_MEMORY, 0))])
+    yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():
         total, buckets = 0, []

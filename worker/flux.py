@@ -12,6 +12,7 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from shared.gpus import free_bytes
+from shared.jobs import Failure
 from shared.logging import get_logger
 from worker import checkpoint as checkpoints
 from worker import loading, memory_plan
@@ -132,7 +133,9 @@ class FluxModel:
                 except torch.OutOfMemoryError as error:
                     log.warning("gpu.out_of_memory", images=len(seeds), size=drawing.size, again=not spared)
                     if spared:
-                        raise GenerationError("gpu_out_of_memory", "the card has too little memory for this") from error
+                        raise GenerationError(
+                            Failure.GPU_OUT_OF_MEMORY, "the card has too little memory for this"
+                        ) from error
                 # Out here the error no longer keeps the tensors of its frames alive.
                 spared, batch = True, max(1, len(seeds) // 2)
                 vae.enable_tiling()
@@ -172,9 +175,9 @@ class FluxModel:
             finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
             pace.finish(steps)
             if not finite:
-                raise GenerationError("output_not_finite", "the model's output was not finite")
+                raise GenerationError(Failure.OUTPUT_NOT_FINITE, "the model's output was not finite")
             if not pixels.flatten(1).any(1).all():
-                raise GenerationError("output_black", "the model's output was black")
+                raise GenerationError(Failure.OUTPUT_BLACK, "the model's output was black")
             return [image.numpy().tobytes() for image in pixels.cpu()]
 
     def _noise(self, seeds: tuple[int, ...], edge: int) -> torch.Tensor:

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 from celery import signals
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 log = logging.get_logger(__name__)
 # A child that loads 34 GB from a slow disk must not be taken for one that does not start.
 LOAD_TIMEOUT_SECONDS = 1800.0
+# From a load that failed to the next one: a hub that refuses a token must not be asked every few seconds.
+LOAD_RETRY_SECONDS = 30.0
 
 
 def main() -> None:
@@ -111,13 +114,22 @@ def _keep_our_logging() -> None:
 def _set_up_child(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str, **_: Any) -> None:
     """Celery swallows what this raises, and a worker without a model would go on serving: so a failure ends both."""
     readiness.announce(-os.getpid())
+    parent = os.getppid()
     try:
         _load(app, config, gpu, name)
     except BaseException:
-        log.exception("model.load_failed")
-        os.kill(os.getppid(), signal.SIGQUIT)
-        os._exit(1)
-    readiness.announce(os.getpid())
+        log.exception("model.load_failed", again_in_seconds=LOAD_RETRY_SECONDS)
+    else:
+        readiness.announce(os.getpid())
+        return
+    # Here and not in a supervisor: a load fails later than what supervisord (startsecs) and Docker (10 s) take for a
+    # failed start, so both would start the next one at once. A shutdown ends this child as it does one that loads.
+    again_at = time.monotonic() + LOAD_RETRY_SECONDS
+    while time.monotonic() < again_at and os.getppid() == parent:
+        time.sleep(0.1)
+    if os.getppid() == parent:
+        os.kill(parent, signal.SIGQUIT)
+    os._exit(1)
 
 
 def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> None:

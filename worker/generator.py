@@ -9,9 +9,10 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from shared import counters, ledger, pace, tracing
+from shared import ledger, pace, tracing
 from shared.connection import UNAVAILABLE
 from shared.images import store_pixels
+from shared.jobs import Failure
 from shared.ledger import Hold, Outcome
 from shared.logging import get_logger
 from shared.queue import OUTAGE_BUDGET_SECONDS, send_finish
@@ -53,7 +54,7 @@ class Generator:
     def draw(self, job_id: str) -> None:
         moved = self._jobs.run(ledger.claim(job_id, worker=self._name, delivery=str(uuid.uuid4())))
         if moved.outcome is Outcome.EXHAUSTED:
-            self._fail(job_id, None, "poison", f"the job was given up after {ledger.MAX_ATTEMPTS} attempts")
+            self._fail(job_id, None, Failure.POISON, f"the job was given up after {ledger.MAX_ATTEMPTS} attempts")
             return
         if not moved.outcome.holds or moved.job is None:
             # A duplicate delivery, or canceled while it waited: the ledger knows, there is nothing to do.
@@ -77,8 +78,6 @@ class Generator:
         except Stopped as stopped:
             self._stop(job, stopped.hold)
         except GenerationError as error:
-            if error.code == counters.OUT_OF_MEMORY:
-                counters.count(self._jobs.client, counters.OUT_OF_MEMORY)
             self._fail(job_id, job.attempt, error.code, str(error))
         finally:
             self.job_id = ""
@@ -104,7 +103,7 @@ class Generator:
             raise
         except Exception as error:
             log.exception("job.generation_failed")
-            raise GenerationError("generation_failed", f"the model failed ({type(error).__name__})") from error
+            raise GenerationError(Failure.GENERATION_FAILED, f"the model failed ({type(error).__name__})") from error
         log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=pixels.width)
         return pixels
 
@@ -143,7 +142,7 @@ class Generator:
             case _:
                 log.warning("job.lost", hold=hold, attempt=job.attempt)
 
-    def _fail(self, job_id: str, attempt: int | None, code: str, message: str) -> None:
+    def _fail(self, job_id: str, attempt: int | None, code: Failure, message: str) -> None:
         ttl = self._settings.job_ttl_seconds
         self._jobs.run(ledger.fail(job_id, code=code, message=message, ttl_seconds=ttl, attempt=attempt))
         log.error("job.failed", code=code, message=message, attempt=attempt)

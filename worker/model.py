@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shared.jobs import Failure
+
     # Called after each denoising step with (steps done, steps of all images); what it raises stops the drawing and is
     # passed on.
     OnStep = Callable[[int, int], None]
@@ -44,7 +46,7 @@ class Device:
 class GenerationError(Exception):
     """The model could not draw this. `code` is the job's error code, the message is for its owner."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: Failure, message: str) -> None:
         super().__init__(message)
         self.code = code
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared import counters, ledger, tracing
-from shared.jobs import JobStatus
+from shared.jobs import Failure, JobStatus
 from shared.ledger import MAX_ATTEMPTS
 from shared.logging import get_logger
 from shared.queue import send_finish, send_generate
@@ -65,11 +65,11 @@ class Recovery:
         message = f"the job was given up after {job.attempt} attempts"
         moved = self._jobs.run(
             ledger.fail(
-                job.id, code="poison", message=message, ttl_seconds=self._ttl, attempt=job.attempt, reason=reason
+                job.id, code=Failure.POISON, message=message, ttl_seconds=self._ttl, attempt=job.attempt, reason=reason
             )
         )
         if moved.outcome.holds:
-            log.error("job.failed", code="poison", reason=reason, attempt=job.attempt)
+            log.error("job.failed", code=Failure.POISON, reason=reason, attempt=job.attempt)
 
     def _pixels_exist(self, job: Job) -> bool:
         return bool(self._jobs.client.exists(ledger.pixels_key(job.id, job.attempt)))

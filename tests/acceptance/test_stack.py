@@ -12,7 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from shared.serve import STOP_SECONDS, free_port
+from shared.serve import free_port
+from shared.supervision import STOP_SECONDS
 
 START = [sys.executable, "-m", "shared.serve"]
 

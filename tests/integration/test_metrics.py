@@ -12,9 +12,10 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared import counters, exporter, ledger, metrics, workers
+from shared.jobs import Failure
 from shared.ledger import MAX_ATTEMPTS
 from shared.serve import free_port
-from shared.settings import Settings
+from shared.settings import VERSION, Settings
 from shared.workers import WorkerInfo
 from worker import readiness
 from worker.recovery import Recovery
@@ -57,6 +58,9 @@ async def test_a_job_on_its_way_is_counted_once(serve, succeed, ledger_):
         found = samples((await http.get("/metrics")).text)
     assert found["logo_jobs_ended_total", ("code", ""), ("status", "succeeded")] == 1
     assert found["logo_jobs_ended_total", ("code", "poison"), ("status", "failed")] == 1
+    # What has not failed yet begins with 0, or its first time would show no increase.
+    for code in set(Failure) - {Failure.POISON}:
+        assert found["logo_jobs_ended_total", ("code", code), ("status", "failed")] == 0
     for stage in counters.STAGES:
         assert found["logo_job_stage_seconds_count", ("stage", stage)] == 1
         assert found["logo_job_stage_seconds_bucket", ("le", "10.0"), ("stage", stage)] == 1
@@ -129,6 +133,7 @@ async def test_what_is_defined_is_what_is_served(serve, client, ledger_, succeed
 
 
 def test_a_workers_port_serves_metrics_and_health(monkeypatch):
+    monkeypatch.setenv("REVISION", "1a2b3c")
     trouble = ""
     port = free_port()
     exporter.serve(
@@ -140,7 +145,8 @@ def test_a_workers_port_serves_metrics_and_health(monkeypatch):
             return response.read().decode()
 
     found = samples(get("/metrics"))
-    assert [key for key in found if key[0] == "logo_build_info"]
+    (built,) = [dict(key[1:]) for key in found if key[0] == "logo_build_info"]
+    assert (built["version"], built["revision"], built["process"]) == (VERSION, "1a2b3c", "test")
     assert found["process_resident_memory_bytes",] > 0
     assert get("/health") == "ok"
     trouble = "stuck"

@@ -5,7 +5,7 @@ import signal
 import pytest
 import torch
 
-from shared import ledger
+from shared import counters, ledger, metrics
 from shared.jobs import Job, JobStatus
 from worker.flux import FluxModel
 from worker.generator import Generator
@@ -63,7 +63,20 @@ def test_out_of_memory_twice_is_an_error_of_the_job_and_the_worker_lives(model):
     with pytest.raises(GenerationError) as caught:
         model.generate(DRAWING, lambda *_: None)
     assert caught.value.code == "gpu_out_of_memory"
-    short_of_memory(model, 4)
+
+
+def test_out_of_memory_is_counted(model, ledger_, celery_app, client):
+    def counted():
+        metrics_ = metrics.of_counters(counters.parse(client.hgetall(counters.COUNTERS)))
+        (value,) = [m.samples[0].value for m in metrics_ if m.name == "logo_out_of_memory"]
+        return value
+
+    assert counted() == 0
+    short_of_memory(model, 0)
+    ledger_.run(ledger.create(Job(id="job", status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=3), max_queue=9))
+    Generator("w", model, ledger_, ledger_, celery_app, WorkerSettings(_env_file=None)).draw("job")
+    assert ledger_.run(ledger.read("job")).job.error_code == "gpu_out_of_memory"
+    assert counted() == 1
 
 
 def test_a_single_image_is_decoded_in_tiles_the_second_time(model):

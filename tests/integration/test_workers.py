@@ -9,7 +9,7 @@ import redis
 
 from shared import ledger, pace
 from shared.images import store_pixels
-from shared.jobs import Job, JobStatus
+from shared.jobs import Failure, Job, JobStatus
 from shared.ledger import DEADLINES, LEASES
 from shared.queue import FINISH, GENERATE, send_generate, waiting_job_ids
 from worker.finish.finisher import Finisher
@@ -158,7 +158,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(job, draw, ledger_, client
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (GenerationError("output_not_finite", "the output was not finite"), "output_not_finite", "not finite"),
+        (GenerationError(Failure.OUTPUT_NOT_FINITE, "the output was not finite"), "output_not_finite", "not finite"),
         (RuntimeError("CUDA error in /secret/path"), "generation_failed", "RuntimeError"),
     ],
 )

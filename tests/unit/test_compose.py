@@ -1,12 +1,15 @@
 """The compose file by the Compose specification's schema, and what the services rely on."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from shared.settings import VERSION
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -38,6 +41,20 @@ def test_what_serves_is_watched_and_started_again(name):
     assert SERVICES[name]["restart"] == "unless-stopped"
     assert "test" in SERVICES[name]["healthcheck"]
     assert SERVICES[name]["init"] is True
+
+
+def test_images_name_their_version_and_their_commit():
+    for name, images in (("api", 1), ("worker", 2)):
+        text = (ROOT / f"Dockerfile.{name}").read_text()
+        assert re.findall(r'image\.version="(.*?)"', text) == [VERSION]
+        for line in (
+            "ARG REVISION=",
+            'LABEL org.opencontainers.image.revision="${REVISION}"',
+            "ENV REVISION=${REVISION}",
+        ):
+            assert text.count(f"{line}\n") == text.count("org.opencontainers.image.title=") == images
+    built = [service["build"]["args"] for service in SERVICES.values() if "build" in service]
+    assert [args["REVISION"] for args in built] == ["${REVISION:-}"] * 2
 
 
 def test_what_it_mounts_from_here_exists():

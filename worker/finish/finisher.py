@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from shared import ledger, pace, tracing
 from shared.connection import UNAVAILABLE
 from shared.images import drop_images, load_pixels, store_images
-from shared.jobs import JobStatus
+from shared.jobs import Failure, JobStatus
 from shared.logging import get_logger
 from worker.finish.encode import encode
 from worker.lease import Lease
@@ -53,11 +53,11 @@ class Finisher:
             start = time.perf_counter()
             images = encode(pixels, job.width, job.height, job.sizes)
         except Exception:
-            log.exception("job.failed", code="finish_failed")
+            log.exception("job.failed", code=Failure.FINISH_FAILED)
             self._jobs.run(
                 ledger.fail(
                     job.id,
-                    code="finish_failed",
+                    code=Failure.FINISH_FAILED,
                     message="the image could not be encoded",
                     ttl_seconds=self._settings.job_ttl_seconds,
                     attempt=job.attempt,
