@@ -61,6 +61,7 @@ class Moved:
 class Created:
     outcome: str  # created | replayed | conflict | full | owner_full
     job_id: str  # the existing job's for replayed and conflict; how many are queued for full and owner_full
+    reading: Reading | None = None  # the job, for created and replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def create(  # noqa: PLR0913 - a submit's conditions
             QUEUE_OFFSETS[job.priority],
             max_own,
         ),
-        lambda reply: Created(reply[0].decode(), reply[1].decode()),
+        lambda reply: Created(reply[0].decode(), reply[1].decode(), reading_of(reply[2:]) if reply[2:] else None),
     )
 
 
