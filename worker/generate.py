@@ -66,7 +66,7 @@ def main() -> None:
 
     # A new connection for each use: the parent's loop must not wait for Redis longer than a moment.
     jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds), readiness.child_lost)
+    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds), fate.drawn_by(name), readiness.child_lost)
     worker = app.Worker(
         hostname=name,
         queues=[LOADING],
