@@ -51,6 +51,8 @@ def of_note(note):
         yield "more than three attempts"
     if note.end["status"] == "failed" and note.end["error"]["code"] != "poison":
         yield f"failed: {note.end['error']}"
+    if note.cancel_accepted and note.end["status"] == "succeeded":
+        yield "a cancel that was accepted is lost"
     if note.end["status"] == "expired" and "deadline_seconds" not in note.body:
         yield "expired without a deadline"
     yield from _of_images(note)
