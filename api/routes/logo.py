@@ -34,7 +34,7 @@ log = get_logger(__name__)
 async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
     """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
     # Not validated again: a prompt that was long enough before it was trimmed is the app's to send.
-    asked = JobRequest.model_construct(prompt=request.prompt, sizes=request.sizes)
+    asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
     submitted, _ = await services.submission.submit(asked, owner)
     with goes_on(submitted.job.id):
         job = (await succeeded(services, owner, submitted.job.id)).job

@@ -214,6 +214,7 @@ class TestApp:
             while not (queued := client.zrange(QUEUED, 0, -1)):
                 assert not held.done(), held.result().text
                 await asyncio.sleep(0.01)
+            assert client.hget(f"logo:job:{queued[0].decode()}", "sizes") == b"[128, 64]"
             await asyncio.to_thread(succeed, queued[0].decode())
             response = await asyncio.wait_for(held, 5)
             answer = response.json()
