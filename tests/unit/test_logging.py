@@ -6,7 +6,7 @@ import structlog
 
 from shared import logging
 
-EVIL = "fox\n2026-01-01 [info] job.succeeded\x1b[31m\u2028"
+EVIL = "fox\n2026-01-01 [info] job.succeeded\x1b[31m\u2028\x9b31m\x85"
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,7 @@ def test_a_prompt_cannot_start_a_line_of_its_own_in_text(capsys):
     out = capsys.readouterr().out
     assert len(out.splitlines()) == 1
     assert "\x1b[31m\u2028" not in out
+    assert not any("\x80" <= character < "\xa0" for character in out)
 
 
 def test_an_error_keeps_its_traceback(capsys):
