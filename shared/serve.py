@@ -32,6 +32,7 @@ class ServeSettings(BaseSettings):
     redis_url: str | None = Field(None, description="Set: that server, and no embedded one.")
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
+    generate_workers: int = Field(0, ge=0, le=64, description="0: one for each GPU, and one where there is none.")
     log_format: str | None = None
     metrics_port: int = Field(
         0, ge=0, le=65535, description="The finisher's, then the sweeper's, each worker's, the webhooks'."
@@ -54,7 +55,7 @@ def main() -> None:
     (run / "supervisord.conf").write_text(
         _supervisord(run, verbose=log_format == "text")
         + redis_program
-        + _stack(max(1, gpus), config.metrics_port, webhooks=bool(config.webhook_secrets)),
+        + _stack(config.generate_workers or max(1, gpus), config.metrics_port, webhooks=bool(config.webhook_secrets)),
         encoding="utf-8",
     )
     os.environ |= {"REDIS_URL": redis_url, "LOG_FORMAT": log_format, "PYTHONUNBUFFERED": "1"}

@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / ".env.example"
 KINDS = (ApiSettings, WorkerSettings, ServeSettings)
 SETTINGS = {name.upper() for kind in KINDS for name in kind.model_fields}
-# What the compose file itself decides: its own Redis, its own volumes.
-NOT_IN_COMPOSE = {"REDIS_URL", "DATA_DIR", "GPU_LOCK_DIR", "METRICS_HOST", "METRICS_PORT"}
+# What the compose file itself decides: its own Redis, its own volumes, --scale.
+NOT_IN_COMPOSE = {"REDIS_URL", "DATA_DIR", "GENERATE_WORKERS", "GPU_LOCK_DIR", "METRICS_HOST", "METRICS_PORT"}
 # Where its volume is mounted: another folder would go with the container.
 OF_ITS_VOLUMES = {"COMPILE_CACHE_DIR": "/compiled"}
 

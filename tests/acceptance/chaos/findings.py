@@ -116,6 +116,20 @@ def left_over(client):
             yield f"left: {left}"
 
 
+def held_calls(stack, seconds=10):
+    """Calls that wait in the API although every job has ended and every client has gone."""
+    deadline = time.monotonic() + seconds
+    while True:
+        held = [
+            line for line in httpx.get(f"{stack.url}/metrics").text.splitlines() if line.startswith("logo_waiters ")
+        ]
+        if held == ["logo_waiters 0.0"]:
+            return []
+        if time.monotonic() > deadline:
+            return [f"the API still holds calls: {held}"]
+        time.sleep(0.2)
+
+
 def held_connections(stack, seconds=10):
     """Connections that the API still holds although every client has gone: a waiter would hold one."""
     port, deadline = httpx.URL(stack.url).port, time.monotonic() + seconds
