@@ -58,12 +58,16 @@ async def test_stopped_in_mid_connection(serve, valkey):
             os.kill(valkey.process.pid, signal.SIGCONT)
 
 
-async def test_full(serve, valkey, client, succeed):
+@pytest.mark.parametrize(
+    "unwritable", [lambda client: client.config_set("maxmemory", 1), lambda client: client.replicaof("127.0.0.1", 1)]
+)
+async def test_full_or_read_only(serve, valkey, client, succeed, unwritable):
     async with serve() as http:
         job = (await http.post("/api/jobs", json=BODY)).json()
         succeed(job["id"])
-        client.config_set("maxmemory", 1)
-        assert (await http.post("/api/jobs", json=BODY)).status_code == 503
+        unwritable(client)
+        response = await http.post("/api/jobs", json=BODY)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
         assert (await http.get(f"/api/jobs/{job['id']}")).json()["images"].keys() == {"64"}
 
 
