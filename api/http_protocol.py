@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol with two bounds that it lacks: a request's head, and the time that a request takes to arrive.
+"""uvicorn's HTTP protocol with three bounds that it lacks: a request's head, the time that a request takes to arrive,
+and the time in which a client takes nothing of its answer.
 
-Without them a client that sends a byte now and then (slow loris), or a header without an end, holds a connection and
-memory for ever. The body's size is bounded above this (api/body_limit.py).
+Without them a client that sends a byte now and then (slow loris), a header without an end, or a client that never reads
+holds a connection and memory for ever. The body's size is bounded above this (api/body_limit.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 MAX_HEAD_BYTES = 32 * 1024
 REQUEST_SECONDS = 20.0
+# Without a byte of progress: whoever reads slowly, on a bad network, goes on.
+UNREAD_SECONDS = 60.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -25,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._arrival: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         super().connection_made(transport)
@@ -32,7 +36,21 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
+        self._taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        self._taken()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        if self.transport.is_closing():
+            self._watch()
 
     def data_received(self, data: bytes) -> None:
         if self._head_bytes >= 0:
@@ -68,3 +86,22 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, reason: str) -> None:
         log.info("connection.closed", reason=reason, client=self.client and self.client[0])
         self.transport.close()
+        self._watch()  # it closes once all that is unsent is taken
+
+    def _watch(self) -> None:
+        self._taken()
+        unsent = self.transport.get_write_buffer_size()
+        if unsent:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self._give_up, unsent)
+
+    def _taken(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _give_up(self, unsent: int) -> None:
+        if self.transport.get_write_buffer_size() < unsent:
+            self._watch()
+            return
+        log.info("connection.closed", reason="unread", client=self.client and self.client[0], bytes=unsent)
+        self.transport.abort()

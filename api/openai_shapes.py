@@ -126,7 +126,7 @@ def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (
-        isinstance(error, errors.StillRunning) and not retry_is_safe
+        "job_id" in (error.details or {}) and not retry_is_safe
     ):
         # OpenAI's client repeats a 409 and a 5xx by itself: that would be another job.
         headers["X-Should-Retry"] = "false"

@@ -18,7 +18,7 @@ class ApiSettings(Settings):
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
     planned_jobs_per_hour: float = Field(
-        60, gt=0, description="Redis' memory is checked for these, of four images each."
+        20, gt=0, description="Redis' memory is checked for these, each of the most pixels that a job may have."
     )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from asgi_correlation_id import correlation_id
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared import errors, ledger, tracing
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from api.forecasting import Forecasts
+    from shared.ledger import Reading
     from shared.scripts import AsyncLedger
 
 log = get_logger(__name__)
+# Of the connection: the command may have been carried out. A server that answers with an error has not done so.
+_UNANSWERED = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class Submission:
@@ -44,8 +48,8 @@ class Submission:
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
 
-    async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[str, bool]:
-        """The job's id, and whether an earlier submit under the same key had made it.
+    async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[Reading, bool]:
+        """The job as its creation answered it, and whether an earlier submit under the same key had made it.
 
         :raises errors.IdempotencyConflict: the key was used for another body.
         :raises errors.QueueFull: as many jobs are queued as may be.
@@ -65,7 +69,8 @@ class Submission:
         )
         try:
             created = await self._jobs.run(command)
-        except RedisTimeoutError as error:
+        except _UNANSWERED as error:
+            log.warning("redis.unavailable", error=repr(error))
             raise errors.ServiceUnavailable(
                 "it is not known whether the job was created; submit again with the same Idempotency-Key",
                 details={"created": "unknown", "idempotency_key": idempotency_key or None},
@@ -84,13 +89,14 @@ class Submission:
                     f"{created.job_id} jobs of this key are queued, the bound is {self._max_queued_per_key}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
-            case "replayed":
-                structlog.contextvars.bind_contextvars(job_id=created.job_id)
-                log.info("job.replayed")
-                return created.job_id, True
+        assert created.reading is not None  # noqa: S101 - of what is created or replayed there is a record
+        if created.outcome == "replayed":
+            structlog.contextvars.bind_contextvars(job_id=created.job_id)
+            log.info("job.replayed")
+            return created.reading, True
         log.info("job.created", sizes=list(job.sizes), seed=job.seed)
         await self._publish(job)
-        return job.id, False
+        return created.reading, False
 
     async def _publish(self, job: Job) -> None:
         try:

@@ -39,6 +39,11 @@ class Waiting:
         self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
         self.released = False
 
+    @property
+    def count(self) -> int:
+        """How many wait or follow."""
+        return sum(len(held) for by_job in (self._waiters, self._followers) for held in by_job.values())
+
     def release(self) -> None:
         """The process is about to end: every wait, and each that is yet to come, ends with the job as it was read."""
         self.released = True

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.schemas import DEFAULT_SIZES, MAX_IMAGES
+from shared.schemas import MAX_PIXELS
 
 # Of one job: its hash, its places in the queue, the lists and the deadlines, its idempotency key. Measured on Valkey 9
-# with 500 four-byte characters, 16 sizes, the longest keys and ids: 6.2 KiB (tests/integration/test_capacity.py).
-RECORD_BYTES = 8 * 1024
+# with 500 four-byte characters, 16 sizes, the longest keys, ids and webhook_url, traced: 9.0 KiB
+# (tests/integration/test_capacity.py).
+RECORD_BYTES = 12 * 1024
 # Of the stream of events, which is bounded by entries (shared/ledger.py), and what an empty server takes.
 EVENTS_BYTES = 2 * 2**20
 SERVER_BYTES = 8 * 2**20
@@ -35,17 +36,11 @@ class Capacity:
         return self.queue + self.records + self.images + self.service
 
 
-def worst_case(  # noqa: PLR0913 - all that it depends on
-    *,
-    max_queue_length: int,
-    jobs_per_hour: float,
-    result_ttl_seconds: int,
-    job_ttl_seconds: int,
-    sizes: tuple[int, ...] = DEFAULT_SIZES,
-    num_images: int = MAX_IMAGES,
+def worst_case(
+    *, max_queue_length: int, jobs_per_hour: float, result_ttl_seconds: int, job_ttl_seconds: int
 ) -> Capacity:
-    """`jobs_per_hour` is what the workers can draw together, each job with `num_images` of each of `sizes` (pixels)."""
-    images = sum(size * size for size in sizes) * num_images * PNG_BYTES_PER_PIXEL * ALLOCATOR
+    """`jobs_per_hour` is what the workers can draw together, each job with as many pixels as a submit may ask for."""
+    images = MAX_PIXELS * PNG_BYTES_PER_PIXEL * ALLOCATOR
     return Capacity(
         queue=max_queue_length * RECORD_BYTES,
         records=round(jobs_per_hour / 3600 * max(job_ttl_seconds, result_ttl_seconds) * RECORD_BYTES),

@@ -17,12 +17,12 @@ UNAVAILABLE = (redis.RedisError, OSError)
 _TRANSIENT = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 
 
-def patient_client(url: str, outage_seconds: int) -> redis.Redis:
-    """For workers: a command is tried for about `outage_seconds` before it fails."""
+def patient_client(url: str, outage_seconds: int, answer_seconds: float = 10) -> redis.Redis:
+    """For workers: a command is tried for about `outage_seconds` before it fails, each time for `answer_seconds`."""
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=2,
-        socket_timeout=10,
+        socket_timeout=answer_seconds,
         socket_keepalive=True,
         health_check_interval=15,
         retry=Retry(ExponentialBackoff(cap=1, base=0.05), retries=outage_seconds),

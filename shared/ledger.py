@@ -61,6 +61,7 @@ class Moved:
 class Created:
     outcome: str  # created | replayed | conflict | full | owner_full
     job_id: str  # the existing job's for replayed and conflict; how many are queued for full and owner_full
+    reading: Reading | None = None  # the job, for created and replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def create(  # noqa: PLR0913 - a submit's conditions
             QUEUE_OFFSETS[job.priority],
             max_own,
         ),
-        lambda reply: Created(reply[0].decode(), reply[1].decode()),
+        lambda reply: Created(reply[0].decode(), reply[1].decode(), reading_of(reply[2:]) if reply[2:] else None),
     )
 
 
@@ -156,7 +157,7 @@ def finish(  # noqa: PLR0913 - what is known of the drawing
     )
 
 
-def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "") -> Command[Moved]:
+def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "", unless_leased: bool = False) -> Command[Moved]:
     """Finishing stays finishing: the message went out once more, under a new lease."""
     return _move(
         job_id,
@@ -165,6 +166,7 @@ def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "") -> Comm
         from_={JobStatus.FINISHING},
         set_={"finish_tries": tries},
         lease_seconds=LEASE_SECONDS,
+        unless_leased=unless_leased,
         again=True,
         count=_recovery(reason, JobStatus.FINISHING),
     )
@@ -178,7 +180,14 @@ def succeed(job_id: str, attempt: int, *, images_expire_at: int, ttl_seconds: in
 
 
 def fail(  # noqa: PLR0913 - what is known of the failure
-    job_id: str, *, code: Failure, message: str, ttl_seconds: int, attempt: int | None = None, reason: str = ""
+    job_id: str,
+    *,
+    code: Failure,
+    message: str,
+    ttl_seconds: int,
+    attempt: int | None = None,
+    reason: str = "",
+    unless_leased: bool = False,
 ) -> Command[Moved]:
     """`reason`: why its holder was lost, if it was."""
     return _end(
@@ -188,12 +197,13 @@ def fail(  # noqa: PLR0913 - what is known of the failure
         attempt,
         {"error_code": code, "error_message": message},
         count=_recovery(reason, JobStatus.FAILED),
+        unless_leased=unless_leased,
     )
 
 
-def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Command[Moved]:
+def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_leased: bool = False) -> Command[Moved]:
     """Ends the job, whoever holds it. Its worker calls this; a caller asks with `request_cancel`."""
-    return _end(job_id, JobStatus.CANCELED, ttl_seconds, attempt)
+    return _end(job_id, JobStatus.CANCELED, ttl_seconds, attempt, unless_leased=unless_leased)
 
 
 def request_cancel(job_id: str, *, ttl_seconds: int) -> Command[Moved]:
@@ -205,13 +215,17 @@ def expire(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Comm
     return _end(job_id, JobStatus.EXPIRED, ttl_seconds, attempt)
 
 
-def requeue(job_id: str, attempt: int, *, reason: str = "") -> Command[Moved]:
-    """running, finishing -> queued: its worker is gone, or its pixels are."""
+def requeue(job_id: str, attempt: int, *, reason: str = "", unless_leased: bool = False) -> Command[Moved]:
+    """running, finishing -> queued: its worker is gone, or its pixels are.
+
+    Here and in the other moves of a recovery: `unless_leased` leaves the job to a holder whose lease has not run out.
+    """
     return _move(
         job_id,
         JobStatus.QUEUED,
         attempt=attempt,
         set_={"worker": "", "step": 0, "finish_tries": 0},
+        unless_leased=unless_leased,
         count=_recovery(reason, JobStatus.QUEUED),
     )
 
@@ -261,6 +275,7 @@ def _end(  # noqa: PLR0913 - every terminal move goes through here
     flag_from: set[JobStatus] | None = None,
     stage: str | None = None,
     count: dict[str, int] | None = None,
+    unless_leased: bool = False,
 ) -> Command[Moved]:
     return _move(
         job_id,
@@ -270,6 +285,7 @@ def _end(  # noqa: PLR0913 - every terminal move goes through here
         stamp="finished_at",
         ttl_seconds=ttl_seconds,
         flag_from=flag_from,
+        unless_leased=unless_leased,
         stage=stage,
         count={counters.ended(target, (set_ or {}).get("error_code", "")): 1} | (count or {}),
     )
@@ -292,6 +308,7 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
     stamp: str | None = None,
     lease_seconds: float | None = None,
     ttl_seconds: int | None = None,
+    unless_leased: bool = False,
     again: bool = False,
     stage: str | None = None,
     count: dict[str, int] | None = None,
@@ -308,6 +325,7 @@ def _move(  # noqa: PLR0913 - one script, whose options these are (shared/lua/mo
         "stamp": stamp,
         "lease_ms": None if lease_seconds is None else round(lease_seconds * 1000),
         "ttl_s": ttl_seconds,
+        "unless_leased": unless_leased or None,
         "again": again or None,
         "max_events": MAX_EVENTS,
         "stage": counters.stage(stage) if stage else None,

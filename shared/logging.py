@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Told apart from our own lines by their logger's name; at INFO they repeat what our events say, with fields.
 _QUIET = ("uvicorn.access", "celery.worker.strategy", "celery.app.trace", "httpx", "kombu", "urllib3", "httpcore")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configure(level: str, log_format: str, process: str) -> None:

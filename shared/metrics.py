@@ -78,7 +78,11 @@ OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for whic
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis takes.")
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Its maxmemory; 0: no bound.")
+REDIS_WORST_CASE = Definition(
+    "logo_redis_worst_case_bytes", "gauge", "Memory that Redis may come to need, by the settings."
+)
 # Of one API process.
+WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that it holds until their jobs end.")
 EVENTS_LAG = Definition("logo_events_lag_seconds", "gauge", "How far its reader of the events stream is behind.")
 HTTP_REQUESTS = Definition(
     "logo_http_requests_total", "counter", "Requests by route and status.", ("method", "route", "status")

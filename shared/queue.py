@@ -16,10 +16,12 @@ from kombu.transport.redis import PRIORITY_STEPS
 from kombu.utils.functional import retry_over_time
 
 from shared.jobs import RECORD_VERSION, Priority
+from shared.logging import get_logger
 
 if TYPE_CHECKING:
     import redis
 
+log = get_logger(__name__)
 GENERATE = "generate"  # one message per job to be drawn; the task's id is the job's id
 FINISH = "finish"  # one message per job whose raw pixels are stored
 WEBHOOK = "webhook"  # one message per webhook that is due
@@ -132,7 +134,7 @@ def waiting_job_ids(client: redis.Redis, queue: str) -> set[str]:
     pipeline = client.pipeline(transaction=False)
     for name in _lists(queue):
         pipeline.lrange(name, 0, -1)
-    return {_job_id(message) for messages in pipeline.execute() for message in messages}
+    return {job_id for messages in pipeline.execute() for message in messages if (job_id := _job_id(message))}
 
 
 def waiting_messages(client: redis.Redis, queue: str) -> int:
@@ -147,5 +149,10 @@ def _lists(queue: str) -> list[str]:
 
 
 def _job_id(message: bytes) -> str:
-    _args, kwargs, _embed = json.loads(base64.b64decode(json.loads(message)["body"]))
-    return str(kwargs["job_id"])
+    """Empty for what this version does not understand."""
+    try:
+        _args, kwargs, _embed = json.loads(base64.b64decode(json.loads(message)["body"]))
+        return str(kwargs["job_id"])
+    except (ValueError, TypeError, LookupError) as error:
+        log.warning("message.unreadable", error=repr(error))
+        return ""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads it when the class is built
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shared.jobs import JobStatus, Priority
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_SIZES = 16
 MAX_IMAGES = 4
+# Of all images of a job together: four of the largest size, or one in each of a dozen usual sizes.
+MAX_PIXELS = MAX_IMAGES * MAX_SIZE**2
 DEFAULT_SIZES = (256, 512, 1024)
 PROMPT_EXAMPLE = "a red fox head, geometric"
 
@@ -31,6 +33,14 @@ Prompt = Annotated[
 Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)]
 
 
+def _check_pixels(sizes: list[int], num_images: int = 1) -> None:
+    pixels = num_images * sum(size * size for size in set(sizes))
+    if pixels > MAX_PIXELS:
+        raise ValueError(
+            f"sizes squared and added up, times num_images, are {pixels} pixels, the bound is {MAX_PIXELS}"
+        )
+
+
 class JobRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}]}
@@ -38,7 +48,12 @@ class JobRequest(BaseModel):
 
     prompt: Prompt
     sizes: list[Size] = Field(
-        list(DEFAULT_SIZES), min_length=1, max_length=MAX_SIZES, description="Edge lengths in pixels, one PNG for each."
+        list(DEFAULT_SIZES),
+        min_length=1,
+        max_length=MAX_SIZES,
+        description=(
+            f"Edge lengths in pixels, one PNG for each. Each squared, times `num_images`, at most {MAX_PIXELS} in all."
+        ),
     )
     seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Chosen and reported if absent.")
     num_images: int = Field(1, ge=1, le=MAX_IMAGES, description="Variations: the seed, and those that follow it.")
@@ -54,6 +69,11 @@ class JobRequest(BaseModel):
     webhook_url: str | None = Field(
         None, max_length=2048, description="Gets a signed POST when the job has ended, where the server sends webhooks."
     )
+
+    @model_validator(mode="after")
+    def _pixels(self) -> Self:
+        _check_pixels(self.sizes, self.num_images)
+        return self
 
 
 class LogoRequest(BaseModel):
@@ -74,6 +94,7 @@ class LogoRequest(BaseModel):
             raise ValueError(f"no size is within {MIN_SIZE} and {MAX_SIZE} pixels")
         if len(set(valid)) > MAX_SIZES:
             raise ValueError(f"more than {MAX_SIZES} different sizes")
+        _check_pixels(valid)
         return valid
 
 

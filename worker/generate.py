@@ -19,7 +19,7 @@ from shared.connection import UNAVAILABLE, patient_client
 from shared.gpus import Usage, usage
 from shared.queue import GENERATE, LOADING, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.scripts import Ledger
-from shared.workers import WorkerInfo, retire
+from shared.workers import WorkerInfo
 from worker import compile_cache, fate, readiness
 from worker.deafness import Deafness
 from worker.generator import Generator
@@ -59,7 +59,7 @@ def main() -> None:
     app.conf.worker_proc_alive_timeout = LOAD_TIMEOUT_SECONDS
     app.steps["consumer"].add(readiness.Gate)
     _keep_our_logging()
-    signals.worker_shutting_down.connect(lambda **_: readiness.end_loading_child(), weak=False)
+    signals.worker_shutting_down.connect(lambda **_: readiness.shut_down(), weak=False)
     signals.worker_process_init.connect(functools.partial(_set_up_child, app, config, gpu, name), weak=False)
 
     @app.task(name=GENERATE, base=JobTask)
@@ -69,7 +69,7 @@ def main() -> None:
 
     # A new connection for each use: the parent's loop must not wait for Redis longer than a moment.
     jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds), readiness.child_lost)
+    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds), fate.drawn_by(name), readiness.child_lost)
     worker = app.Worker(
         hostname=name,
         queues=[LOADING],
@@ -162,11 +162,11 @@ def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> No
             gpu_utilization=used.utilization,
         )
 
-    heartbeat = Heartbeat(hasty, describe, readiness.beat)
+    heartbeat = Heartbeat(hasty, describe, readiness.beat, readiness.ending)
     heartbeat.start()
     tracing.configure(config.otel_exporter_otlp_endpoint, "generate")
     signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
-    signals.worker_process_shutdown.connect(lambda **_: retire(hasty, name), weak=False)
+    signals.worker_process_shutdown.connect(lambda **_: heartbeat.end(), weak=False)
     model.setup()
     ready = True
     heartbeat.beat()

@@ -123,6 +123,10 @@ class Generator:
             log.warning("job.lost", outcome=moved.outcome, attempt=job.attempt)
             self._jobs.client.unlink(ledger.pixels_key(job.id, job.attempt))
             return
+        if moved.job.cancel_requested:
+            # After the last step had asked. From here on a request cancels at once, so that none falls in between.
+            self._stop(job, Hold.CANCEL)
+            return
         send_finish(self._celery, job.id, job.request_id, outage_seconds=OUTAGE_BUDGET_SECONDS)
         log.info("job.drawn", attempt=job.attempt, steps=lease.steps, step_seconds=lease.step_seconds)
         if lease.step_seconds is not None:

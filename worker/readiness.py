@@ -70,8 +70,13 @@ def exists(pid: int) -> bool:
     return True
 
 
-def end_loading_child() -> None:
-    """On shutdown: a child that still loads has no job to end, and may take minutes."""
+def ending() -> bool:
+    """Whether the parent has been told to shut down; in the child too."""
+    return bool(_ending.value)
+
+
+def shut_down() -> None:
+    """Called by the parent. A child that still loads has no job to end, and may take minutes."""
     _ending.value = 1
     if _warm_pid.value < 0:
         os.kill(-_warm_pid.value, signal.SIGKILL)

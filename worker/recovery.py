@@ -25,16 +25,24 @@ class Recovery:
         self._celery = celery
         self._ttl = job_ttl_seconds
 
-    def recover(self, job: Job, reason: str) -> None:
-        """Sends a job on from the state that it is in."""
+    def recover(self, job: Job, reason: str, *, unless_leased: bool = False) -> None:
+        """Sends a job on from the state that it is in, or ends it if its caller has asked for that. `unless_leased`:
+        the caller only believes that its lease ran out.
+        """
         if job.is_terminal:
+            return
+        if job.cancel_requested:
+            cancel = ledger.cancel(job.id, ttl_seconds=self._ttl, attempt=job.attempt, unless_leased=unless_leased)
+            log.info("job.canceled", outcome=self._jobs.run(cancel).outcome)
             return
         if job.status is JobStatus.QUEUED:
             self.publish(job, reason)
         elif job.status is JobStatus.FINISHING and self._pixels_exist(job) and job.finish_tries < MAX_ATTEMPTS:
-            self._finish_again(job, reason)
+            self._finish_again(job, reason, unless_leased)
+        elif job.attempt >= MAX_ATTEMPTS:
+            self._fail_poisonous(job, reason, unless_leased)
         else:
-            self._draw_again(job, reason)
+            self._draw_again(job, reason, unless_leased)
 
     def publish(self, job: Job, reason: str) -> None:
         self._send(job)
@@ -45,27 +53,30 @@ class Recovery:
         with tracing.span("job.publish", job.traceparent, job_id=job.id):
             send_generate(self._celery, job.id, job.request_id, job.priority)
 
-    def _draw_again(self, job: Job, reason: str) -> None:
-        if job.cancel_requested:
-            moved = self._jobs.run(ledger.cancel(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
-            log.info("job.canceled", outcome=moved.outcome)
-        elif job.attempt >= MAX_ATTEMPTS:
-            self._fail_poisonous(job, reason)
-        elif self._jobs.run(ledger.requeue(job.id, job.attempt, reason=reason)).outcome.holds:
+    def _draw_again(self, job: Job, reason: str, unless_leased: bool) -> None:
+        requeue = ledger.requeue(job.id, job.attempt, reason=reason, unless_leased=unless_leased)
+        if self._jobs.run(requeue).outcome.holds:
             log.warning("job.requeued", reason=reason, attempt=job.attempt, worker=job.worker)
             self._send(job)
 
-    def _finish_again(self, job: Job, reason: str) -> None:
-        moved = self._jobs.run(ledger.refinish(job.id, job.attempt, job.finish_tries + 1, reason=reason))
-        if moved.outcome.holds:
+    def _finish_again(self, job: Job, reason: str, unless_leased: bool) -> None:
+        tries = job.finish_tries + 1
+        refinish = ledger.refinish(job.id, job.attempt, tries, reason=reason, unless_leased=unless_leased)
+        if self._jobs.run(refinish).outcome.holds:
             send_finish(self._celery, job.id, job.request_id)
-            log.warning("job.finish_published_again", reason=reason, tries=job.finish_tries + 1)
+            log.warning("job.finish_published_again", reason=reason, tries=tries)
 
-    def _fail_poisonous(self, job: Job, reason: str) -> None:
+    def _fail_poisonous(self, job: Job, reason: str, unless_leased: bool) -> None:
         message = f"the job was given up after {job.attempt} attempts"
         moved = self._jobs.run(
             ledger.fail(
-                job.id, code=Failure.POISON, message=message, ttl_seconds=self._ttl, attempt=job.attempt, reason=reason
+                job.id,
+                code=Failure.POISON,
+                message=message,
+                ttl_seconds=self._ttl,
+                attempt=job.attempt,
+                reason=reason,
+                unless_leased=unless_leased,
             )
         )
         if moved.outcome.holds:

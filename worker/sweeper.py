@@ -8,17 +8,18 @@ import contextlib
 import signal
 import sys
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 import structlog
-from redis.exceptions import LockError
+from kombu.exceptions import OperationalError
 
 from shared import exporter, ledger, logging, metrics, settings, tracing, webhooks
 from shared.connection import UNAVAILABLE, patient_client
 from shared.jobs import JobStatus
 from shared.ledger import LEASE_SECONDS
 from shared.queue import FINISH, GENERATE, WEBHOOK, make_celery, send_webhook, waiting_job_ids
-from shared.scripts import Ledger
+from shared.scripts import Command, Ledger
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 
@@ -27,13 +28,16 @@ if TYPE_CHECKING:
 
     from celery import Celery
     from prometheus_client.core import Metric
-    from redis.lock import Lock
 
     from shared.jobs import Job
 
 log = logging.get_logger(__name__)
 SWEEP_SECONDS = 2.0
 LOCK_SECONDS = 10.0
+# Leases ran out while Redis did not answer for longer, whether or not it answered in the end: it is an outage.
+ANSWER_SECONDS = 3.0
+# Celery has its own error where it could not publish.
+OUTAGE = (*UNAVAILABLE, OperationalError)
 # A turn in which Redis does not answer takes up to a minute.
 STUCK_SECONDS = 120.0
 # A message is neither in a list nor claimed for a moment while it is delivered; twice missing is missing.
@@ -79,7 +83,7 @@ class Sweeper:
                 self._jobs.run(ledger.renew(job.id, job.attempt))
                 continue
             with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
-                self._recovery.recover(job, "lease_lost")
+                self._recovery.recover(job, "lease_lost", unless_leased=True)
 
     def publish_missing(self) -> None:
         """Publishes queued jobs that had no message at this check and at the one before."""
@@ -92,8 +96,17 @@ class Sweeper:
         self._without_message = missing - self._without_message
 
     def _jobs_of(self, job_ids: list[str]) -> list[Job]:
-        readings = [self._jobs.run(ledger.read(job_id)) for job_id in job_ids]
-        return [reading.job for reading in readings if reading]
+        return [job for job_id in job_ids if (job := self._job(job_id))]
+
+    def _job(self, job_id: str) -> Job | None:
+        """None for one that is gone, and for one that cannot be read: the others must not wait for it."""
+        try:
+            reading = self._jobs.run(ledger.read(job_id))
+        except (ValueError, TypeError) as error:
+            # The next version may write what this one does not know.
+            log.error("job.unreadable", job_id=job_id, error=repr(error))  # noqa: TRY400 - its traceback says no more
+            return None
+        return reading.job if reading else None
 
 
 class Watch:
@@ -117,21 +130,21 @@ def run(config: WorkerSettings) -> None:
     watch = Watch()
     exporter.serve(config, "sweeper", watch.trouble, watch.collect)
     # No retries: an outage must be seen, because leases ran out in it that their holders could not renew.
-    client = patient_client(config.redis_url, outage_seconds=0)
-    sweeper = Sweeper(Ledger(client), make_celery(config.redis_url), config.job_ttl_seconds)
-    lock = client.lock("logo:sweeper", timeout=LOCK_SECONDS, thread_local=False)
+    jobs = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
+    sweeper = Sweeper(jobs, make_celery(config.redis_url), config.job_ttl_seconds)
+    name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
     try:
         while True:
             watch.turned_at = time.monotonic()
             try:
-                watch.leads = _leads(lock)
+                led, watch.leads = watch.leads, jobs.run(_lead(name, LOCK_SECONDS))
+                if watch.leads != led:
+                    log.info("sweeper.leads" if watch.leads else "sweeper.lost_lead")
                 if watch.leads:
                     sweeper.sweep(leases=time.monotonic() >= trusted_from)
                     watch.swept_at = time.time()
-            except LockError:
-                log.info("sweeper.lost_lead")
-            except UNAVAILABLE as error:
+            except OUTAGE as error:
                 log.warning("sweeper.redis_unavailable", error=repr(error))
                 trusted_from = time.monotonic() + LEASE_SECONDS
             except Exception:
@@ -139,17 +152,13 @@ def run(config: WorkerSettings) -> None:
             time.sleep(SWEEP_SECONDS)
     finally:
         # The next one need not wait for the lock to run out.
-        with contextlib.suppress(LockError, *UNAVAILABLE):
-            lock.release()
+        with contextlib.suppress(*UNAVAILABLE):
+            jobs.run(_lead(name, 0))
 
 
-def _leads(lock: Lock) -> bool:
-    if lock.owned():
-        return bool(lock.reacquire())
-    taken = bool(lock.acquire(blocking=False))
-    if taken:
-        log.info("sweeper.leads")
-    return taken
+def _lead(name: str, seconds: float) -> Command[bool]:
+    """Whether this sweeper leads, for so many seconds from now on; 0: it gives the lead up."""
+    return Command("lead", ("logo:sweeper",), (name, round(seconds * 1000)), bool)
 
 
 def main() -> None:

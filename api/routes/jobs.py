@@ -86,8 +86,9 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     """
     if request.webhook_url is not None:
         _check_webhook(request.webhook_url, services.settings)
-    job_id, replayed = await services.submission.submit(request, owner, idempotency_key or "")
-    reading = await own_job(services, owner, job_id)
+    # Answered from what the creation itself said: whatever Redis does from here on, what was created is a 202.
+    reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
+    job_id, images = reading.job.id, None
     response.headers["Location"] = f"/api/jobs/{job_id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
@@ -96,11 +97,11 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         response.status_code = 200 if replayed and reading.job.is_terminal else 202
         return await represent(services, reading, None, response)
     response.headers["Preference-Applied"] = f"wait={wait}"
-    # What was created is a 202 whatever becomes of the wait: the caller must not submit again.
     with contextlib.suppress(*UNAVAILABLE):
-        reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
+        ended = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
+        reading, images = ended, await images_of(services, ended)
     response.status_code = 200 if reading.job.is_terminal else 202
-    return await represent(services, reading, await images_of(services, reading), response)
+    return await represent(services, reading, images, response)
 
 
 @router.get("", responses=LISTED | errors_of(401, 422, 503))

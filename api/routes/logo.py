@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -11,15 +12,20 @@ from api.deps import Deps, visible
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
 from shared import errors
+from shared.connection import UNAVAILABLE
 from shared.images import load_images
 from shared.jobs import JobStatus
+from shared.logging import get_logger
 from shared.schemas import JobRequest, LogoRequest, LogoResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from api.deps import Services
     from shared.ledger import Reading
 
 router = APIRouter(tags=["app"])
+log = get_logger(__name__)
 
 
 @router.post(
@@ -28,10 +34,11 @@ router = APIRouter(tags=["app"])
 async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
     """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
     # Not validated again: a prompt that was long enough before it was trimmed is the app's to send.
-    asked = JobRequest.model_construct(prompt=request.prompt, sizes=request.sizes)
-    job_id, _ = await services.submission.submit(asked, owner)
-    job = (await succeeded(services, owner, job_id)).job
-    images = await load_images(services.client, job_id, job.attempt)
+    asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
+    submitted, _ = await services.submission.submit(asked, owner)
+    with goes_on(submitted.job.id):
+        job = (await succeeded(services, owner, submitted.job.id)).job
+        images = await load_images(services.client, job.id, job.attempt)
     return LogoResponse(
         message="Logo generated successfully!",
         prompt=request.prompt,
@@ -50,7 +57,7 @@ async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
     """
     reading = visible(await services.waiting.until_terminal(job_id, services.settings.request_timeout), owner, job_id)
     job = reading.job
-    where = {"job_id": job_id, "url": f"/api/jobs/{job_id}"}
+    where = _where(job_id)
     if job.status is JobStatus.FAILED:
         raise errors.GenerationFailed(f"Failed to generate logo: {job.error_message}", details=where)
     if job.status in (JobStatus.CANCELED, JobStatus.EXPIRED):
@@ -64,3 +71,22 @@ async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
             retry_after_seconds=5,
         )
     return reading
+
+
+@contextlib.contextmanager
+def goes_on(job_id: str) -> Iterator[None]:
+    """Around what is done for a job that was created: where Redis goes away, the answer names the job.
+
+    :raises errors.ServiceUnavailable: it did; the job is not lost.
+    """
+    try:
+        yield
+    except UNAVAILABLE as error:
+        log.warning("redis.unavailable", error=repr(error))
+        raise errors.ServiceUnavailable(
+            "the job store is out of reach; the job goes on", details=_where(job_id), retry_after_seconds=2
+        ) from error
+
+
+def _where(job_id: str) -> dict[str, str]:
+    return {"job_id": job_id, "url": f"/api/jobs/{job_id}"}

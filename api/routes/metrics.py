@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.exposition import choose_encoder
 
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
+from api.memory_check import capacity
 from shared import metrics, workers
 from shared.connection import UNAVAILABLE
 from shared.snapshot import snapshot
@@ -46,7 +47,11 @@ async def scrape(request: Request, services: Deps) -> Response:
 
 
 async def _shared(services: Services) -> list[Metric]:
-    families = [metrics.build_info("api")]
+    families = [
+        metrics.build_info("api"),
+        metrics.WAITERS.family([((), services.waiting.count)]),
+        metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
+    ]
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)

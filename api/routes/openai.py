@@ -10,7 +10,7 @@ from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, Ope
 from api.openapi import GENERATED
 from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - as above
-from api.routes.logo import succeeded
+from api.routes.logo import goes_on, succeeded
 from shared.errors import ImagesExpired, InvalidRequest
 from shared.images import load_images
 from shared.representation import view
@@ -37,15 +37,16 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     if asked.response_format == "url" and keys.needed and not services.settings.url_signing_keys:
         raise InvalidRequest("response_format: without URL_SIGNING_KEYS this server has no URLs that need no API key")
     job_request = JobRequest.model_construct(prompt=asked.prompt, sizes=[asked.pixels], num_images=asked.n or 1)
-    job_id, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
+    submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    reading = await succeeded(services, owner, job_id)
     images = None
-    if asked.response_format != "url":
-        images = await load_images(services.client, job_id, reading.job.attempt)
-        if not images:
-            raise ImagesExpired("the image has expired; ask again with another Idempotency-Key")
+    with goes_on(submitted.job.id):
+        reading = await succeeded(services, owner, submitted.job.id)
+        if asked.response_format != "url":
+            images = await load_images(services.client, reading.job.id, reading.job.attempt)
+            if not images:
+                raise ImagesExpired("the image has expired; ask again with another Idempotency-Key")
     base = services.settings.public_url or str(request.base_url).rstrip("/")
     seen = view(reading, images, services.signer, base_url=base)
     if images is None:

@@ -7,15 +7,22 @@
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request, empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s, 0: none)  7 bound of the events stream  8 owner  9 what the priority adds to the score in the queue (ms)
 --       10 bound of the owner's queued jobs (0: none)
--- Reply {outcome, job id or queue depth}: created | replayed | conflict | full | owner_full
+-- Reply {created | replayed, job id, rank from 0 or -1, field, value, ...}: the job as it is
+--       {conflict, job id}, {full | owner_full, how many are queued}
+local prefix = string.sub(KEYS[1], 1, -#ARGV[1] - 1)
+local function reply(outcome, id)
+  return {outcome, id, redis.call('ZRANK', KEYS[2], id) or -1, unpack(redis.call('HGETALL', prefix .. id))}
+end
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  return {'created', ARGV[1]} -- the caller's own retry after a lost reply
+  return reply('created', ARGV[1]) -- the caller's own retry after a lost reply
 end
 if ARGV[3] ~= '' then
   local known = redis.call('GET', KEYS[5])
-  if known then
-    local id, fingerprint = string.match(known, '^(%S+) (%S+)$')
-    return {fingerprint == ARGV[3] and 'replayed' or 'conflict', id}
+  local id, fingerprint = string.match(known or '', '^(%S+) (%S+)$')
+  -- A key outlives its job's record where JOB_TTL_SECONDS is short: then it makes a new one.
+  if id and redis.call('EXISTS', prefix .. id) == 1 then
+    if fingerprint ~= ARGV[3] then return {'conflict', id} end
+    return reply('replayed', id)
   end
 end
 local depth = redis.call('ZCARD', KEYS[2])
@@ -58,4 +65,4 @@ if ARGV[3] ~= '' then
   redis.call('SET', KEYS[5], ARGV[1] .. ' ' .. ARGV[3], 'EX', ARGV[4])
 end
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[7], '*', 'job_id', ARGV[1], 'status', 'queued', 'attempt', '0')
-return {'created', ARGV[1]}
+return reply('created', ARGV[1])

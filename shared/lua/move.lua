@@ -9,6 +9,7 @@
 --         from         the states it may be entered from
 --         flag_from    states in which cancel_requested is set instead (a running job is canceled by its worker)
 --         attempt      expected fencing token; absent: any
+--         unless_leased  refused while the lease has not run out: its holder renewed it after the caller had looked
 --         again        the move from a state to itself is wanted (a new lease)
 --         claim        names the delivery: take the job, attempt + 1; max_attempts bounds it
 --         set          fields to write with the move
@@ -46,6 +47,10 @@ if not move.claim and not move.again and status == move.to and (not move.attempt
   return reply('already')
 end
 if move.attempt and move.attempt ~= attempt then return reply('refused') end
+if move.unless_leased then
+  local expiry = redis.call('ZSCORE', KEYS[3], ARGV[1])
+  if expiry and tonumber(expiry) > tonumber(now) then return reply('refused') end
+end
 if has(move.flag_from, status) then
   redis.call('HSET', KEYS[1], 'cancel_requested', '1')
   return reply('flagged')

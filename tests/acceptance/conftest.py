@@ -102,6 +102,12 @@ class Stack:
         (parent,) = [p for p in self.processes("worker.generate") if p.ppid() == self.process.pid]
         return parent, parent.children()[0]
 
+    def holder(self, job_id):
+        """Of the generate worker that claimed the job last: its name, its parent and its child."""
+        name = self.events(event="job.claimed", job_id=job_id)[-1]["worker"]
+        parent = psutil.Process(int(name.partition("@")[0].rpartition("-")[2]))
+        return name, parent, parent.children()[0]
+
     def submit(self, **body):
         response = self.http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [64]} | body)
         assert response.status_code == 202, response.text

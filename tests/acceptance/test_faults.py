@@ -137,6 +137,9 @@ def test_two_sigterms_in_mid_job_lose_nothing(stack):
     for step in (2, 4):
         stack.wait_until(lambda n=step: (stack.get(job["id"])["progress"] or {}).get("step", 0) >= n)
         parent.send_signal(signal.SIGTERM)
+        # It draws on, and is no longer counted.
+        stack.wait_until(lambda: not stack.ready())
+        assert stack.get(job["id"], include="none")["status"] == "running"
     done = stack.end_of(job["id"])
     assert done["status"] == "succeeded"
     assert done["attempt"] <= 2

@@ -47,10 +47,12 @@ def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy, drawn):
             key = {"Idempotency-Key": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{drawn}-{seed}"))}
             job = patiently(http, "POST", "/api/jobs", json=body, headers=key).json()
             if seed % drawn:
-                patiently(http, "DELETE", f"/api/jobs/{job['id']}")
+                job = patiently(http, "DELETE", f"/api/jobs/{job['id']}").json()
+            accepted = job["cancel_requested"] and job["status"] not in TERMINAL
             while job["status"] not in TERMINAL:
                 job = patiently(http, "GET", f"/api/jobs/{job['id']}?wait=10&include=none").json()
             image = b"" if seed % drawn else patiently(http, "GET", job["urls"]["images"]["64"]).content
+            assert not accepted or job["status"] == "canceled"
             return job["id"], job["status"], job["seed"], image
 
     with ThreadPoolExecutor(CLIENTS) as pool:

@@ -88,7 +88,7 @@ async def test_images_are_left_out_fetched_and_expire(serve, succeed, client):
         assert (await http.get(f"{url}?include=none")).status_code == 200
 
 
-async def test_idempotency(serve):
+async def test_idempotency(serve, client):
     key = {"Idempotency-Key": "k1"}
     async with serve() as http:
         first, *others = await asyncio.gather(*(http.post("/api/jobs", json=BODY, headers=key) for _ in range(8)))
@@ -97,6 +97,12 @@ async def test_idempotency(serve):
         assert sorted(response.headers.get("Idempotent-Replayed", "") for response in responses) == [""] + ["true"] * 7
         conflict = await http.post("/api/jobs", json=BODY | {"seed": 1}, headers=key)
         assert (conflict.status_code, conflict.json()["error"]["code"]) == (422, "idempotency_conflict")
+        client.delete(f"logo:job:{first.json()['id']}")  # as its TTL does
+        for body in (BODY, BODY | {"seed": 1}):
+            anew = await http.post("/api/jobs", json=body, headers=key)
+            assert (anew.status_code, anew.json()["status"]) == (202, "queued")
+            assert anew.json()["id"] != first.json()["id"]
+            client.delete(f"logo:job:{anew.json()['id']}")
         bad = await http.post("/api/jobs", json=BODY, headers={"Idempotency-Key": "x" * 256})
         assert bad.status_code == 422
         assert "idempotency-key" in bad.json()["error"]["message"].lower()
@@ -208,6 +214,7 @@ class TestApp:
             while not (queued := client.zrange(QUEUED, 0, -1)):
                 assert not held.done(), held.result().text
                 await asyncio.sleep(0.01)
+            assert client.hget(f"logo:job:{queued[0].decode()}", "sizes") == b"[128, 64]"
             await asyncio.to_thread(succeed, queued[0].decode())
             response = await asyncio.wait_for(held, 5)
             answer = response.json()

@@ -30,6 +30,8 @@ def largest_job():
         seed=2**32 - 1,
         owner="f" * 64,
         request_id="r" * 128,
+        webhook_url="https://h/" + "w" * (2048 - 10),
+        traceparent=f"00-{'a' * 32}-{'b' * 16}-01",
     )
 
 
@@ -63,15 +65,16 @@ def test_the_default_settings_fit_the_default_memory():
     assert 1.5 * 2**30 < needed.total < 2 * 2**30
 
 
-def test_every_job_counts_with_the_most_images_that_a_submit_may_have():
+def test_every_job_counts_with_the_most_pixels_that_a_submit_may_ask_for():
     needed = capacity(ApiSettings(_env_file=None, planned_jobs_per_hour=100, result_ttl_seconds=1800)).images
-    most = max(n for n in range(1, 99) if accepted(n))
-    assert needed == 100 * 0.5 * most * sum(size * size for size in SIZES) * 4 * 1.25
+    asked = [(sizes, n) for n in range(1, 9) for sizes in ([2048], [2048, 2047], range(2033, 2049), SIZES)]
+    most = max(n * sum(size * size for size in sizes) for sizes, n in asked if accepted(list(sizes), n))
+    assert needed == 100 * 0.5 * most * 4 * 1.25
 
 
-def accepted(num_images):
+def accepted(sizes, num_images):
     try:
-        return JobRequest(prompt="a red fox", num_images=num_images)
+        return JobRequest(prompt="a red fox", sizes=sizes, num_images=num_images)
     except ValueError:
         return None
 
@@ -79,10 +82,10 @@ def accepted(num_images):
 @pytest.mark.parametrize(
     ("maxmemory", "jobs", "events"),
     [
-        (0, 60, ["redis.unbounded"]),
-        (2**30, 60, ["redis.small"]),
-        (2**31, 60, []),
-        (2**31, 240, ["redis.small"]),  # of one image each they would fit
+        (0, 20, ["redis.unbounded"]),
+        (2**30, 20, ["redis.small"]),
+        (2**31, 20, []),
+        (2**31, 60, ["redis.small"]),  # of the default sizes they would fit
     ],
 )
 async def test_the_start_warns_of_a_server_that_may_run_full(serve, client, maxmemory, jobs, events):

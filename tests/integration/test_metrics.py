@@ -11,6 +11,8 @@ import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.memory_check import capacity
+from api.settings import ApiSettings
 from shared import counters, exporter, ledger, metrics, workers
 from shared.jobs import Failure
 from shared.ledger import MAX_ATTEMPTS
@@ -72,6 +74,8 @@ async def test_a_job_on_its_way_is_counted_once(serve, succeed, ledger_):
     assert found["logo_http_requests_total", ("method", "GET"), ("route", "unmatched"), ("status", "404")] == 1
     assert found["logo_redis_up",] == 1
     assert found["logo_redis_memory_used_bytes",] > 0
+    assert found["logo_redis_worst_case_bytes",] == capacity(ApiSettings(_env_file=None)).total
+    assert found["logo_waiters",] == 0
     assert found["logo_events_lag_seconds",] < 5
 
 

@@ -6,10 +6,13 @@ import threading
 import time
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.connection import patient_client
 from shared.images import load_pixels, store_images, store_pixels
 from shared.queue import GENERATE, waiting_job_ids
+from shared.scripts import AsyncLedger
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
@@ -55,24 +58,77 @@ async def test_stopped_in_mid_connection(serve, valkey):
             os.kill(valkey.process.pid, signal.SIGCONT)
 
 
-async def test_full(serve, valkey, client, succeed):
+@pytest.mark.parametrize(
+    "unwritable", [lambda client: client.config_set("maxmemory", 1), lambda client: client.replicaof("127.0.0.1", 1)]
+)
+async def test_full_or_read_only(serve, valkey, client, succeed, unwritable):
     async with serve() as http:
         job = (await http.post("/api/jobs", json=BODY)).json()
         succeed(job["id"])
-        client.config_set("maxmemory", 1)
-        assert (await http.post("/api/jobs", json=BODY)).status_code == 503
+        unwritable(client)
+        response = await http.post("/api/jobs", json=BODY)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
         assert (await http.get(f"/api/jobs/{job['id']}")).json()["images"].keys() == {"64"}
 
 
-async def test_a_record_without_a_message_is_still_a_202(serve, client, monkeypatch):
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "wait=5"}])
+async def test_a_record_without_a_message_is_still_a_202(serve, valkey, client, monkeypatch, prefer):
+    """Redis dies just after the record was made."""
+
     def broken(*_):
+        valkey.kill()
         raise OSError("broker away")
 
     monkeypatch.setattr("api.submission.send_generate", broken)
     async with serve() as http:
-        response = await http.post("/api/jobs", json=BODY)
-        assert response.status_code == 202
+        response = await http.post("/api/jobs", json=BODY, headers=prefer)
+        job = response.json()
+        assert (response.status_code, job["status"], job["queue_position"]) == (202, "queued", 1)
+        assert response.headers["Location"] == f"/api/jobs/{job['id']}"
+        valkey.start()
         assert waiting_job_ids(client, GENERATE) == set()
+        assert (await http.get(response.headers["Location"])).json() == job
+
+
+async def test_a_held_call_names_the_job_that_it_made(serve, valkey, client, monkeypatch):
+    monkeypatch.setattr("api.submission.send_generate", lambda *_: valkey.kill())
+    async with serve() as http:
+        response = await http.post("/api/generate_logo", json=BODY)
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+        valkey.start()
+        url = response.json()["error"]["details"]["url"]
+        assert (await http.get(url)).json()["status"] == "queued"
+        response = await http.post("/v1/images/generations", json={"prompt": "a red fox"})
+        # It made a job: without a key a repeat would make another one.
+        assert (response.status_code, response.headers["X-Should-Retry"]) == (503, "false")
+        valkey.start()
+
+
+@pytest.mark.parametrize("lost", [RedisConnectionError, RedisTimeoutError, ConnectionResetError])
+async def test_a_create_whose_reply_is_lost_is_repeated_under_its_key(serve, monkeypatch, lost):
+    run = AsyncLedger.run
+
+    async def cut(self, command):
+        reply = await run(self, command)
+        if command.script == "create":
+            raise lost
+        return reply
+
+    key = {"Idempotency-Key": "k"}
+    async with serve() as http:
+        with monkeypatch.context() as patch:
+            patch.setattr(AsyncLedger, "run", cut)
+            response = await http.post("/api/jobs", json=BODY, headers=key)
+        error = response.json()["error"]
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+        assert (error["code"], error["details"]) == (
+            "service_unavailable",
+            {"created": "unknown", "idempotency_key": "k"},
+        )
+        assert "same Idempotency-Key" in error["message"]
+        again = await http.post("/api/jobs", json=BODY, headers=key)
+        assert (again.status_code, again.headers["Idempotent-Replayed"]) == (202, "true")
+        assert len((await http.get("/api/jobs")).json()["jobs"]) == 1
 
 
 def test_a_drawing_outlasts_a_full_server(valkey, client):

@@ -23,7 +23,7 @@ def create(ledger_, job_id):
 
 
 async def registered(waiting, count):
-    while sum(map(len, waiting._waiters.values())) < count:
+    while waiting.count < count:
         await asyncio.sleep(0.01)
 
 
@@ -40,6 +40,7 @@ async def test_many_waiters_one_connection(valkey, ledger_):
         readings = await asyncio.wait_for(asyncio.gather(*waits), 10)
         assert {reading.job.status for reading in readings} == {JobStatus.CANCELED}
         assert waiting._waiters == {}
+        assert waiting.count == 0
     await client.aclose()
 
 

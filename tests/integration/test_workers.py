@@ -10,7 +10,7 @@ import redis
 from shared import ledger, pace
 from shared.images import store_pixels
 from shared.jobs import Failure, Job, JobStatus
-from shared.ledger import DEADLINES, LEASES
+from shared.ledger import DEADLINES, LEASES, Outcome
 from shared.queue import FINISH, GENERATE, send_generate, waiting_job_ids
 from worker.finish.finisher import Finisher
 from worker.generator import Generator
@@ -142,6 +142,37 @@ def test_a_canceled_job_stops_within_a_step(job, draw, ledger_):
     draw(model)
     assert job().status is S.CANCELED
     assert reached[-1] <= 4
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_cancel_after_the_last_step_is_kept(job, draw, finisher, sweeper, ledger_, client, monkeypatch, dies):
+    """While the image is decoded or handed over; also where the worker dies just after that."""
+
+    def store(*arguments):
+        store_pixels(*arguments)
+        asked = ledger_.run(ledger.request_cancel("job", ttl_seconds=60))
+        assert asked.outcome is Outcome.FLAGGED
+
+    monkeypatch.setattr("worker.generator.store_pixels", store)
+    if dies:
+        monkeypatch.setattr("worker.generator.Generator._stop", lambda *_: None)
+    draw(FakeModel())
+    assert waiting_job_ids(client, FINISH) == set()
+    if dies:
+        assert job().status is S.FINISHING
+        client.zadd(LEASES, {"job": 1})
+        sweeper.sweep()
+    assert job().status is S.CANCELED
+    assert not client.exists(ledger.pixels_key("job", 1))
+    finisher.finish("job")
+    assert job().status is S.CANCELED
+
+
+def test_a_finisher_cancels_what_was_to_be_canceled(job, draw, finisher, client):
+    draw(FakeModel())
+    client.hset("logo:job:job", "cancel_requested", "1")
+    finisher.finish("job")
+    assert job().status is S.CANCELED
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(job, draw, ledger_, client):

@@ -6,7 +6,7 @@ import structlog
 
 from shared import logging
 
-EVIL = "fox\n2026-01-01 [info] job.succeeded\x1b[31m\u2028"
+EVIL = "fox\n2026-01-01 [info] job.succeeded\x1b[31m\u2028\x9b31m\x85"
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +37,11 @@ def test_json_is_one_object_a_line_with_the_ids(capsys):
 def test_a_prompt_cannot_start_a_line_of_its_own_in_text(capsys):
     logging.configure("INFO", "text", "api")
     logging.get_logger("test").info("job.created", prompt=EVIL)
+    stdlib_logging.getLogger("some.library").warning("said %s", EVIL)
     out = capsys.readouterr().out
-    assert len(out.splitlines()) == 1
+    assert len(out.splitlines()) == 2
     assert "\x1b[31m\u2028" not in out
+    assert not any("\x80" <= character < "\xa0" for character in out)
 
 
 def test_an_error_keeps_its_traceback(capsys):

@@ -38,6 +38,33 @@ def test_the_apps_bad_sizes(sizes):
     assert error.value.errors()[0]["loc"][0] == "sizes"
 
 
+EVERY_SIZE = [64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "num_images", "fits"),
+    [
+        ([256, 512, 1024], 4, True),
+        (EVERY_SIZE, 1, True),
+        ([2048], 4, True),
+        ([2048] * 16, 4, True),  # the same image
+        ([2048, 64], 4, False),
+        (list(range(2033, 2049)), 1, False),
+    ],
+)
+def test_the_pixels_of_a_job_are_bounded(sizes, num_images, fits):
+    made = [lambda: JobRequest(prompt="fox", sizes=sizes, num_images=num_images)]
+    made += [lambda: LogoRequest(prompt="fox", sizes=sizes)] if num_images == 1 else []
+    for make in made:
+        if fits:
+            assert make().sizes == sizes
+            continue
+        with pytest.raises(ValidationError) as error:
+            make()
+        message = error.value.errors()[0]["msg"]
+        assert all(part in message for part in ("sizes", "num_images", "16777216"))
+
+
 def test_the_app_may_send_what_we_do_not_know():
     assert LogoRequest(prompt="fox", platform="android").model_dump().keys() == {"prompt", "sizes"}
 

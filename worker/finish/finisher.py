@@ -38,6 +38,10 @@ class Finisher:
             log.info("finish.skipped", status=reading and reading.job.status)
             return
         job = reading.job
+        if job.cancel_requested:
+            # While it was drawn; who drew it died before it could cancel it.
+            self._recovery.recover(job, "canceled")
+            return
         with (
             tracing.span("job.finish", job.traceparent, job_id=job.id, attempt=job.attempt),
             Lease(self._lease_jobs, job, self._settings.stall_seconds),

@@ -41,7 +41,7 @@ def main() -> None:
         finisher.finish(job_id)
 
     jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds))
+    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds), fate.is_finishing)
     worker = app.Worker(
         hostname=f"finish-{os.getpid()}@{socket.gethostname()}",
         queues=[FINISH],

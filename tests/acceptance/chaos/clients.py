@@ -29,6 +29,7 @@ class Note:
     images: set = field(default_factory=set)  # the 64.png as base64; more than one: it changed
     early: list = field(default_factory=list)  # images that were gone before their time
     expires_at: str = ""
+    cancel_accepted: bool = False  # a DELETE was answered: it will be canceled
     end: dict = field(default_factory=dict)
 
     @property
@@ -114,6 +115,7 @@ class Client(threading.Thread):
             return
         job = answer.json()
         note.seen.append((job["status"], job["attempt"]))
+        note.cancel_accepted |= method == "DELETE" and job["cancel_requested"] and job["status"] not in TERMINAL
         note.expires_at = job["expires_at"] or ""
         if job.get("images"):
             note.images.add(job["images"]["64"])

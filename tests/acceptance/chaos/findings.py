@@ -51,6 +51,8 @@ def of_note(note):
         yield "more than three attempts"
     if note.end["status"] == "failed" and note.end["error"]["code"] != "poison":
         yield f"failed: {note.end['error']}"
+    if note.cancel_accepted and note.end["status"] == "succeeded":
+        yield "a cancel that was accepted is lost"
     if note.end["status"] == "expired" and "deadline_seconds" not in note.body:
         yield "expired without a deadline"
     yield from _of_images(note)
@@ -112,6 +114,20 @@ def left_over(client):
     for pattern in (f"{OWN_QUEUED}:*", "logo:pixels:*"):
         if left := list(client.scan_iter(pattern, count=1000)):
             yield f"left: {left}"
+
+
+def held_calls(stack, seconds=10):
+    """Calls that wait in the API although every job has ended and every client has gone."""
+    deadline = time.monotonic() + seconds
+    while True:
+        held = [
+            line for line in httpx.get(f"{stack.url}/metrics").text.splitlines() if line.startswith("logo_waiters ")
+        ]
+        if held == ["logo_waiters 0.0"]:
+            return []
+        if time.monotonic() > deadline:
+            return [f"the API still holds calls: {held}"]
+        time.sleep(0.2)
 
 
 def held_connections(stack, seconds=10):

@@ -90,9 +90,11 @@ class Nemesis(threading.Thread):
     def _signal(self, action, target):
         part, inside = PARTS[target]
         found = [p for p in self.stack.processes(part) if self._is_child(p) == inside]
-        if not found or (action == "SIGSTOP" and any(found[0].pid == p.pid for _, p in self.paused)):
+        if not found:
             return False
         process = self.random.choice(found)
+        if action == "SIGSTOP" and any(process.pid == p.pid for _, p in self.paused):
+            return False
         with contextlib.suppress(psutil.Error):
             process.send_signal(getattr(signal, action))
             if action == "SIGSTOP":

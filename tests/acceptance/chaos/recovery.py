@@ -23,13 +23,14 @@ def drill(stack, rounds):
 
 
 def _child_killed(stack):
-    jobs = [stack.submit(steps=20, sizes=[256]) for _ in range(3)]
+    # Enough for the other worker, which draws on.
+    jobs = [stack.submit(steps=50, sizes=[256]) for _ in range(12)]
     _wait_for_running(stack, jobs[0])
     log = _Log(stack)
-    _, child = stack.generate_processes()
+    worker, _, child = stack.holder(jobs[0]["id"])
     child.kill()
     warm = log.next("model.warm")
-    seconds = log.next("job.claimed") - warm
+    seconds = log.next("job.claimed", worker=worker) - warm
     _cancel(stack, jobs)
     return seconds
 
@@ -38,7 +39,7 @@ def _worker_killed(stack):
     jobs = [stack.submit(steps=50, sizes=[512])]
     _wait_for_running(stack, jobs[0])
     log, killed = _Log(stack), time.time()
-    parent, _ = stack.generate_processes()
+    _, parent, _ = stack.holder(jobs[0]["id"])
     parent.kill()
     seconds = log.next("job.requeued", job_id=jobs[0]["id"]) - killed
     _cancel(stack, jobs)
