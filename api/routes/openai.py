@@ -37,6 +37,7 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     if asked.response_format == "url" and keys.needed and not services.settings.url_signing_keys:
         raise InvalidRequest("response_format: without URL_SIGNING_KEYS this server has no URLs that need no API key")
     job_request = JobRequest.model_construct(prompt=asked.prompt, sizes=[asked.pixels], num_images=asked.n or 1)
+    request.state.submitted = True
     job_id, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
