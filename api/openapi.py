@@ -131,7 +131,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
         "description": "The stream. The data of `snapshot`, `status` and `done` is the job without its images.",
         "content": {
             "text/event-stream": {
-                "example": "id: 0-queued-0\nevent: snapshot\nretry: 2000\n"
+                "example": "event: snapshot\nretry: 2000\n"
                 f'data: {{"id": "{_ID}", "status": "queued"}}\n\n'
                 "id: 1-running-12\nevent: progress\n"
                 'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null, "eta_seconds": 4.1}\n\n'

@@ -20,7 +20,7 @@ class ApiSettings(Settings):
     planned_jobs_per_hour: float = Field(
         60, gt=0, description="Redis' memory is checked for these, of four images each."
     )
-    max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
+    max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: no keys needed."
     )

@@ -13,7 +13,7 @@ LogoError
 |  |- RangeNotSatisfiable  of an image's bytes
 |  |- QueueFull            try later
 |  |- TooManyQueued        by this key; try later
-|  |- TooManyStreams       of this key; close one, or poll
+|  |- TooManyStreams       of this caller; close one, or poll
 |  |- TooManyRequests      of this caller; try later
 |- ServiceUnavailable      Redis is out of reach, full or read-only
 |- StillRunning            the app's call was held as long as it may be; the job goes on

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 
-from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
 from api.openapi import EVENTS
 from api.openapi_errors import errors_of
@@ -36,7 +36,7 @@ SEND_TIMEOUT_SECONDS = 30.0
 
 
 class _Stream(EventSourceResponse):
-    def __init__(self, services: Services, owner: str, job_id: str) -> None:
+    def __init__(self, services: Services, caller: str, job_id: str) -> None:
         super().__init__(
             _events(services, job_id),
             headers={"Cache-Control": "no-store"},
@@ -45,7 +45,7 @@ class _Stream(EventSourceResponse):
             sep="\n",
             send_timeout=SEND_TIMEOUT_SECONDS,
         )
-        self._slot = services.following.slot(owner)
+        self._slot = services.following.slot(caller)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Taken here and not in the call below, so that it is given back however the response ends.
@@ -65,17 +65,20 @@ async def events(
     job_id: JobId,
     services: Deps,
     owner: Owner,
+    caller: Caller,
     last_event_id: Annotated[str | None, Header(description="Of the last event that arrived.")] = None,
 ) -> Response:
     """Server-sent events: `snapshot` first, then `status`, `progress` (at most 2 a second), and `done` at the end.
 
-    Each event tells the whole state, so a stream that was cut is resumed by opening it again; states that passed
-    meanwhile, or faster than a slow client reads, are left out. A comment comes every 15 s. Leaving cancels nothing.
+    Each but `progress` tells the whole state, and so does the snapshot of a stream that is opened again after a cut;
+    states that passed meanwhile, or faster than a slow client reads, are left out.
+
+    A comment comes every 15 s. Leaving cancels nothing.
     """
     reading = await own_job(services, owner, job_id)
     if reading.job.is_terminal and last_event_id == _event_id(reading):
         return Response(status_code=204)
-    return _Stream(services, owner, job_id)
+    return _Stream(services, caller, job_id)
 
 
 async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEvent]:
@@ -113,4 +116,7 @@ def _event(name: str, reading: Reading, seen: JobView, *, retry: int | None = No
         data = ProgressEvent(
             **seen.progress.model_dump(), queue_position=seen.queue_position, eta_seconds=seen.eta_seconds
         )
-    return ServerSentEvent(data.model_dump_json(), event=name, id=_event_id(reading), retry=retry, sep="\n")
+    # A snapshot has no id: of a terminal job it would be that of `done`, and a client that was cut between the two
+    # would be told that it has all.
+    event_id = None if name == "snapshot" else _event_id(reading)
+    return ServerSentEvent(data.model_dump_json(), event=name, id=event_id, retry=retry, sep="\n")
