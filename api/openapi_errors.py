@@ -21,6 +21,7 @@ EXAMPLES: dict[str, tuple[int, str]] = {
     "idempotency_conflict": (422, "Idempotency-Key: this key was used for a request with another body"),
     "queue_full": (429, "1000 jobs are queued, the bound is 1000"),
     "too_many_queued": (429, "250 jobs of this key are queued, the bound is 250"),
+    "too_many_high": (429, "20 jobs of high priority of this key are queued, the bound is 20"),
     "too_many_streams": (429, "200 streams of this caller are open here, the bound is 200"),
     "too_many_requests": (429, "more than 60 per 1 minute from this caller"),
     "generation_failed": (500, "Failed to generate logo: the model's output was not finite"),
