@@ -19,6 +19,7 @@ from api.following import Following
 from api.forecasting import Forecasts
 from api.memory_check import warn_of_small_memory
 from api.metrics import HttpMetrics
+from api.openapi_errors import errors_of
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
@@ -68,6 +69,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         openapi_tags=openapi.TAGS,
         redirect_slashes=False,
+        responses=errors_of("internal_error"),
     )
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys

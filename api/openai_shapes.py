@@ -20,10 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from fastapi import Request, Response
+    from pydantic.config import JsonDict
     from starlette.types import Scope
 
 log = get_logger(__name__)
 DEFAULT_SIZE = 1024
+
+
+_WHOLE_EXAMPLE: JsonDict = {
+    "prompt": PROMPT_EXAMPLE,
+    "n": 2,
+    "size": "512x512",
+    "response_format": "url",
+    "output_format": "png",
+    "background": "opaque",
+    "quality": "auto",
+    "moderation": "auto",
+    "stream": False,
+    "model": "gpt-image-1",
+    "user": "someone",
+}
 
 
 def _square(size: str) -> str:
@@ -37,7 +53,7 @@ class ImagesRequest(BaseModel):
     """A field that is not here is refused by its name; so is a value that is not built."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}]}
+        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}, _WHOLE_EXAMPLE]}
     )
 
     prompt: Prompt
@@ -152,7 +168,9 @@ def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
         headers["X-Should-Retry"] = "false"
-    code = "invalid_api_key" if isinstance(error, errors.Unauthorized) else error.code
+    code = error.code
+    if isinstance(error, errors.Unauthorized):
+        code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
     return _respond(status, kind, error.message, code, None, headers)
 
 

@@ -129,6 +129,7 @@ def job_of(*statuses: int, headers: tuple[str, ...] = ()) -> dict[int | str, dic
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The stream. The data of `snapshot`, `status` and `done` is the job without its images.",
+        "headers": headers_of("Cache-Control", "X-Accel-Buffering"),
         "content": {
             "text/event-stream": {
                 "example": "event: snapshot\nretry: 2000\n"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads it when the class is built
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from shared.jobs import JobStatus, Priority
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_SIZES = 16
@@ -31,9 +34,24 @@ Prompt = Annotated[
 Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)]
 
 
+_WHOLE_EXAMPLE: JsonDict = {
+    "prompt": PROMPT_EXAMPLE,
+    "sizes": [512],
+    "seed": 7,
+    "num_images": 2,
+    "steps": 20,
+    "guidance": 3.5,
+    "enhance": False,
+    "priority": "high",
+    "deadline_seconds": 600,
+    "webhook_url": "https://example.com/logo-done",
+}
+
+
 class JobRequest(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}, _WHOLE_EXAMPLE]},
     )
 
     prompt: Prompt
@@ -107,7 +125,9 @@ class Timings(BaseModel):
 
 
 class JobError(BaseModel):
-    code: str
+    code: str = Field(
+        description="generation_failed, gpu_out_of_memory, output_not_finite, output_black, finish_failed or poison."
+    )
     message: str
 
 

@@ -16,13 +16,17 @@ from shared.images import load_images
 from shared.representation import view
 from shared.schemas import JobRequest
 
+_ERRORS = (
+    *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "too_many_queued"),
+    *("too_many_requests", "generation_failed", "internal_error", 503, 504),
+)
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
 
 
 @router.post(
     "/images/generations",
     response_model_exclude_none=True,
-    responses=GENERATED | openai_errors_of(400, 401, 409, 410, 422, 429, 500, 503, 504),
+    responses=GENERATED | openai_errors_of(*_ERRORS),
 )
 async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     asked: ImagesRequest,

@@ -6,6 +6,7 @@ from pathlib import Path
 from api.errors import STATUS
 from shared.errors import GenerationFailed, StillRunning
 from shared.jobs import TRANSITIONS
+from shared.schemas import JobError
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "client-guide.md").read_text()
@@ -25,6 +26,7 @@ def test_every_error_of_a_job_has_its_line():
     table = GUIDE.partition("| `error.code` of a failed job |")[2]
     rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
     assert sorted(code for row in rows for code in re.findall(r"`(\w+)`", row)) == sorted(codes)
+    assert set(re.findall(r"[a-z_]+", JobError.model_fields["code"].description)) - {"or"} == codes
 
 
 def test_the_diagram_has_the_transitions():
