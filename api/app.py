@@ -100,9 +100,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
-    # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
+    # The last added is the outermost: the id, then CORS, so that a page can read the log layer's 500 and 503 too, then
+    # the log line that carries the id, then the bound.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -119,7 +121,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "Content-Range",
         ],
     )
-    app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
         CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
     )

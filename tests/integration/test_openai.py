@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared import ledger
@@ -146,7 +147,8 @@ async def test_what_breaks_a_held_call_does_not_draw_it_twice(
                 raise fault
 
             monkeypatch.setattr("api.routes.openai.load_images", away)
-            answer = await generated(http, ledger_, succeed, headers=headers)
+            with structlog.testing.capture_logs():  # a traceback on the console takes long to be made pretty
+                answer = await generated(http, ledger_, succeed, headers=headers)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"]) == (*answered, "server_error")
     assert answer.headers.get("X-Should-Retry") == (None if headers else "false")
