@@ -136,6 +136,7 @@ EVENTS: dict[int | str, dict[str, Any]] = {
                 f'data: {{"id": "{_ID}", "status": "queued"}}\n\n'
                 "id: 1-running-12\nevent: progress\n"
                 'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null, "eta_seconds": 4.1}\n\n'
+                'event: preview\ndata: {"image": "/9j/4AAQSkZJRg..."}\n\n'
                 ": heartbeat\n\n"
                 f'id: 1-succeeded-28\nevent: done\ndata: {{"id": "{_ID}", "status": "succeeded"}}\n\n'
             }

@@ -116,6 +116,12 @@ class ProgressEvent(Progress):
     eta_seconds: float | None
 
 
+class PreviewEvent(BaseModel):
+    """The data of a `preview` event."""
+
+    image: str = Field(description="Base64 JPEG, at most 64 pixels wide: the drawing as far as it is.")
+
+
 class Timings(BaseModel):
     """Seconds; null while the stage is not over."""
 

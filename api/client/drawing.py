@@ -61,9 +61,12 @@ def watch(server: Server, job: Job, console: Console, *, follow: bool) -> Job:
         show(job)
         while job["status"] not in TERMINAL:
             try:
-                for _, data in server.events(job["id"]) if follow else ():
-                    # A progress event has the progress's fields beside the queue's.
-                    job |= data if "status" in data else {"progress": data} | data
+                for name, data in server.events(job["id"]) if follow else ():
+                    if name == "progress":
+                        # It has the progress's fields beside the queue's.
+                        job |= {"progress": data} | data
+                    elif "status" in data:
+                        job |= data
                     show(job)
             except httpx.TransportError:
                 pass

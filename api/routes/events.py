@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -12,9 +14,12 @@ from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotation
 from api.deps import Deps, JobId, own_job
 from api.openapi import EVENTS
 from api.openapi_errors import errors_of
+from shared.connection import UNAVAILABLE
+from shared.images import load_preview
+from shared.jobs import JobStatus
 from shared.logging import get_logger
 from shared.representation import view
-from shared.schemas import ProgressEvent
+from shared.schemas import PreviewEvent, ProgressEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from api.deps import Services
-    from shared.jobs import JobStatus
     from shared.ledger import Reading
     from shared.schemas import JobView
 
@@ -71,7 +75,8 @@ async def events(
     """Server-sent events: `snapshot` first, then `status`, `progress` (at most 2 a second), and `done` at the end.
 
     Each but `progress` tells the whole state, and so does the snapshot of a stream that is opened again after a cut;
-    states that passed meanwhile, or faster than a slow client reads, are left out.
+    states that passed meanwhile, or faster than a slow client reads, are left out. Where the server makes previews,
+    `preview` (at most 2 a second) has a small picture of the drawing as far as it is.
 
     A comment comes every 15 s. Leaving cancels nothing.
     """
@@ -83,6 +88,7 @@ async def events(
 
 async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEvent]:
     last: Reading | None = None
+    shown: bytes | None = None
     async for reading in services.following.readings(job_id):
         eta = (await services.forecasts.current()).eta_seconds(reading)
         seen = view(reading, None, services.signer, eta)
@@ -95,7 +101,19 @@ async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEv
             yield _event("status", reading, seen)
         elif last and _position(last) != _position(reading):
             yield _event("progress", reading, seen)
+        if services.settings.previews and (picture := await _preview(services, reading)) not in (None, shown):
+            shown = picture
+            image = PreviewEvent(image=base64.b64encode(picture).decode())
+            yield ServerSentEvent(image.model_dump_json(), event="preview", sep="\n")
         last = reading
+
+
+async def _preview(services: Services, reading: Reading) -> bytes | None:
+    if reading.job.status is not JobStatus.RUNNING:
+        return None
+    with contextlib.suppress(*UNAVAILABLE):
+        return await load_preview(services.client, reading.job.id, reading.job.attempt)
+    return None
 
 
 def _standing(reading: Reading) -> tuple[JobStatus, int, bool]:

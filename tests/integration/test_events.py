@@ -1,15 +1,20 @@
 """Event streams: what they tell, when they end, how many there may be."""
 
 import asyncio
+import base64
 import contextlib
 import json
+import threading
 
 import httpx
+import pytest
 
 from api.following import READ_SECONDS
 from api.routes import events
 from shared import ledger
+from shared.images import preview_key
 from shared.scripts import Ledger
+from worker.lease import Lease
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
@@ -130,6 +135,44 @@ async def test_progress_is_read_once_for_all_and_only_while_somebody_streams(ser
                 assert 1 < count <= len(ticks) + 1
         await until(following._reader.done)
         assert waiting._followers == {}
+
+
+@pytest.mark.parametrize("previews", [True, False])
+async def test_previews_where_they_are_asked_for(serve, ledger_, previews, monkeypatch):
+    monkeypatch.setattr("api.following.READ_SECONDS", 0.02)
+    shown, pictures = threading.Event(), [b"first", b"second"]
+
+    def draw(job):
+        with Lease(ledger_, job, 60) as lease:
+            for step, picture in enumerate(pictures, 1):
+                lease.step(step, 28, lambda picture=picture: picture)
+                while ledger_.client.get(preview_key(job.id, 1)) != picture:
+                    assert not shown.wait(0.01)
+                # The stream has read it once it has told the step that came with it, or a later one.
+                reads[0] = 0
+                while reads[0] < 3:
+                    assert not shown.wait(0.01)
+
+    reads = [0]
+    async with serve(previews=previews) as http:
+        waiting = parts(http).waiting
+        read = waiting.read_followed
+
+        async def counted():
+            reads[0] += 1
+            return await read()
+
+        monkeypatch.setattr(waiting, "read_followed", counted)
+        job = await submitted(http)
+        async with opened(http, job) as stream:
+            claimed = ledger_.run(ledger.claim(job["id"], worker="w", delivery="d")).job
+            await asyncio.wait_for(asyncio.to_thread(draw, claimed), 10)
+            ledger_.run(ledger.cancel(job["id"], ttl_seconds=60))
+            found, _ = parse((await asyncio.wait_for(stream, 10)).text)
+    told = [base64.b64decode(data["image"]) for name, _, data in found if name == "preview"]
+    assert told == (pictures if previews else [])
+    assert {event_id for name, event_id, _ in found if name == "preview"} <= {None}
+    assert 0 < ledger_.client.ttl(preview_key(job["id"], 1)) <= 60
 
 
 async def test_heartbeats(serve, ledger_, monkeypatch):

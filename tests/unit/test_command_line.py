@@ -4,6 +4,7 @@ import argparse
 import base64
 import datetime as dt
 import io
+import json
 from email.utils import format_datetime
 
 import httpx
@@ -102,6 +103,21 @@ def test_a_job_that_is_not_followed_is_looked_at_every_few_seconds(answered):
     server, asked = answered(lambda _: httpx.Response(200, json=JOB | {"status": next(states)}))
     assert drawing.watch(server, dict(JOB), Console(file=io.StringIO()), follow=False)["status"] == "succeeded"
     assert {float(request.url.params["wait"]) for request in asked[:2]} == {2}
+
+
+def test_events_that_it_does_not_know_are_skipped(answered):
+    told = [("preview", {"image": "/9j/4A=="}), ("progress", JOB["progress"] | {"queue_position": None})]
+    told.append(("done", JOB | {"status": "succeeded"}))
+    text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in told)
+
+    def answer(request):
+        if request.url.path.endswith("/events"):
+            return httpx.Response(200, text=text)
+        return httpx.Response(200, json=JOB | {"status": "succeeded"})
+
+    server, asked = answered(answer)
+    assert drawing.watch(server, dict(JOB), Console(file=io.StringIO()), follow=True)["status"] == "succeeded"
+    assert len(asked) == 2  # the stream, and the job at its end
 
 
 @pytest.mark.parametrize(
