@@ -11,6 +11,7 @@ import structlog
 from asgi_correlation_id import correlation_id
 
 from api.errors import respond
+from api.openai_shapes import submitted
 from shared.logging import get_logger
 
 if TYPE_CHECKING:
@@ -53,9 +54,8 @@ class AccessLog:
         except asyncio.CancelledError:
             # The process ends and has waited for this call as long as it may; without an answer it would be a bare 500.
             if not status:
-                answer = respond(
-                    503, "service_unavailable", "the server restarts; try again", headers={"Retry-After": "2"}
-                )
+                headers = {"Retry-After": "2"} | ({"X-Should-Retry": "false"} if submitted(scope) else {})
+                answer = respond(503, "service_unavailable", "the server restarts; try again", headers=headers)
                 await answer(scope, receive, remember)
             raise
         except Exception:

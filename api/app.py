@@ -19,6 +19,7 @@ from api.following import Following
 from api.forecasting import Forecasts
 from api.memory_check import warn_of_small_memory
 from api.metrics import HttpMetrics
+from api.openapi_errors import errors_of
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
@@ -68,6 +69,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lifespan=lifespan,
         openapi_tags=openapi.TAGS,
         redirect_slashes=False,
+        responses=errors_of("internal_error"),
     )
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys
@@ -83,6 +85,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             forecasts,
             max_queue_length=settings.max_queue_length,
             max_queued_per_key=settings.max_queued_per_key,
+            max_queued_high_per_key=settings.max_queued_high_per_key,
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
@@ -97,9 +100,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
-    # The last added is the outermost: the id, then the log line that carries it, then CORS, then the bound.
+    # The last added is the outermost: the id, then CORS, so that a page can read the log layer's 500 and 503 too, then
+    # the log line that carries the id, then the bound.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -116,7 +121,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "Content-Range",
         ],
     )
-    app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
         CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
     )

@@ -96,3 +96,11 @@ async def _owner(
 
 
 Owner = Annotated[str, Depends(_owner)]
+
+
+async def _caller(request: Request, owner: Owner) -> str:
+    return owner or (request.client.host if request.client else "unknown")
+
+
+# Whom a bound is for: the key's owner, or where no keys are asked for, the address.
+Caller = Annotated[str, Depends(_caller)]

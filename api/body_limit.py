@@ -1,4 +1,7 @@
-"""A bound on request bodies. Starlette has one too, but it answers in plain text, and our errors are JSON."""
+"""A bound on request bodies. Starlette has one too, but it answers in plain text, and our errors are JSON.
+
+Refused where the body is read, so that the call that reads it gives the error its shape.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-
-from api.errors import respond
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,18 +21,19 @@ class BodyLimit:
         self._message = f"body: more than {max_bytes} bytes"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        # No other method's body is read at all.
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        if declared.isdigit() and int(declared) > self.max_bytes:
-            await respond(413, "body_too_large", self._message)(scope, receive, send)
-            return
+        # A body without a declared length is counted as it comes.
         received = 0
+        too_large = declared.isdigit() and int(declared) > self.max_bytes
 
         async def bounded() -> Message:
-            """A body without a declared length is counted as it comes."""
             nonlocal received
+            if too_large:
+                raise HTTPException(413, self._message)
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.max_bytes:

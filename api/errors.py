@@ -30,6 +30,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.RangeNotSatisfiable: 416,
     errors.QueueFull: 429,
     errors.TooManyQueued: 429,
+    errors.TooManyHigh: 429,
     errors.TooManyStreams: 429,
     errors.TooManyRequests: 429,
     errors.ServiceUnavailable: 503,

@@ -27,27 +27,27 @@ READ_SECONDS = 0.5
 
 
 class Following:
-    def __init__(self, waiting: Waiting, jobs: AsyncLedger, most_per_owner: int) -> None:
+    def __init__(self, waiting: Waiting, jobs: AsyncLedger, most_per_caller: int) -> None:
         self._waiting = waiting
         self._jobs = jobs
-        self._most = most_per_owner
+        self._most = most_per_caller
         self._streams: Counter[str] = Counter()
         self._reader: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def slot(self, owner: str) -> Iterator[None]:
-        """:raises errors.TooManyStreams: this owner holds as many streams as it may."""
-        if self._streams[owner] >= self._most:
+    def slot(self, caller: str) -> Iterator[None]:
+        """:raises errors.TooManyStreams: this caller holds as many streams as it may."""
+        if self._streams[caller] >= self._most:
             raise errors.TooManyStreams(
-                f"{self._most} streams of this key are open here, the bound is {self._most}", retry_after_seconds=5
+                f"{self._most} streams of this caller are open here, the bound is {self._most}", retry_after_seconds=5
             )
-        self._streams[owner] += 1
+        self._streams[caller] += 1
         try:
             yield
         finally:
-            self._streams[owner] -= 1
-            if not self._streams[owner]:
-                del self._streams[owner]
+            self._streams[caller] -= 1
+            if not self._streams[caller]:
+                del self._streams[caller]
 
     async def readings(self, job_id: str) -> AsyncIterator[Reading]:
         """The job as it is, then each newer reading of it; ends with the record. Who is slow gets the newest only."""

@@ -20,9 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from fastapi import Request, Response
+    from pydantic.config import JsonDict
+    from starlette.types import Scope
 
 log = get_logger(__name__)
 DEFAULT_SIZE = 1024
+
+
+_WHOLE_EXAMPLE: JsonDict = {
+    "prompt": PROMPT_EXAMPLE,
+    "n": 2,
+    "size": "512x512",
+    "response_format": "url",
+    "output_format": "png",
+    "background": "opaque",
+    "quality": "auto",
+    "moderation": "auto",
+    "stream": False,
+    "model": "gpt-image-1",
+    "user": "someone",
+}
 
 
 def _square(size: str) -> str:
@@ -36,7 +53,7 @@ class ImagesRequest(BaseModel):
     """A field that is not here is refused by its name; so is a value that is not built."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}]}
+        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}, _WHOLE_EXAMPLE]}
     )
 
     prompt: Prompt
@@ -85,7 +102,11 @@ class OpenAIErrorResponse(BaseModel):
 
 
 class OpenAIRoute(APIRoute):
-    """A call whose errors have OpenAI's shape, so that its clients raise what they raise there."""
+    """A call whose errors have OpenAI's shape, so that its clients raise what they raise there.
+
+    OpenAI's client repeats a 409 and every 5xx by itself, without a key. Once `request.state.submitted` is set that
+    would be another job, and the answer says `X-Should-Retry: false`.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -94,43 +115,62 @@ class OpenAIRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                first = error.errors()[0]
-                if first["type"] == "json_invalid":
-                    return _no_json()
-                param = ".".join(str(part) for part in first["loc"][1:]) or "body"
-                unknown = first["type"] == "extra_forbidden"
-                message = "this server does not have this parameter" if unknown else first["msg"]
-                return _respond(400, "invalid_request_error", f"{param}: {message}", errors.InvalidRequest.code, param)
+                return _of_validation(error)
             except HTTPException as error:
-                if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, where the body is no text at all
-                    return _no_json()
-                raise
-            except errors.LogoError as error:
-                return _of(error, retry_is_safe="idempotency-key" in request.headers)
-            except UNAVAILABLE as error:
-                log.warning("redis.unavailable", error=repr(error))
-                away = errors.ServiceUnavailable("the job store is out of reach; try again", retry_after_seconds=2)
-                return _of(away, retry_is_safe=True)
+                return _of_body(error)
+            except Exception as error:  # noqa: BLE001 - it is logged, and must have the shape
+                keyed = "idempotency-key" in request.headers
+                return _of(_known(error), retry_is_safe=keyed or not submitted(request.scope))
 
         return handle_as_openai
+
+
+def submitted(scope: Scope) -> bool:
+    """Whether this call has begun to submit its job, which may thus exist."""
+    return bool(scope.get("state", {}).get("submitted"))
+
+
+def _of_validation(error: RequestValidationError) -> JSONResponse:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return _no_json()
+    param = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    message = "this server does not have this parameter" if first["type"] == "extra_forbidden" else first["msg"]
+    return _respond(400, "invalid_request_error", f"{param}: {message}", errors.InvalidRequest.code, param)
+
+
+def _of_body(error: HTTPException) -> JSONResponse:
+    """Of one that is too large (api/body_limit.py), or, FastAPI's 400, no text at all."""
+    if error.status_code == 413:  # noqa: PLR2004
+        return _respond(413, "invalid_request_error", error.detail, "body_too_large", None)
+    return _no_json()
 
 
 def _no_json() -> JSONResponse:
     return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
 
 
+def _known(error: Exception) -> errors.LogoError:
+    if isinstance(error, errors.LogoError):
+        return error
+    if isinstance(error, UNAVAILABLE):
+        log.warning("redis.unavailable", error=repr(error))
+        return errors.ServiceUnavailable("the job store is out of reach; try again", retry_after_seconds=2)
+    log.error("request.failed", exc_info=error)
+    return errors.LogoError("internal server error")
+
+
 def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
-    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS[type(error)]
+    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), 500)
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (
-        "job_id" in (error.details or {}) and not retry_is_safe
-    ):
-        # OpenAI's client repeats a 409 and a 5xx by itself: that would be another job.
+    if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
         headers["X-Should-Retry"] = "false"
-    code = "invalid_api_key" if isinstance(error, errors.Unauthorized) else error.code
+    code = error.code
+    if isinstance(error, errors.Unauthorized):
+        code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
     return _respond(status, kind, error.message, code, None, headers)
 
 

@@ -129,12 +129,14 @@ def job_of(*statuses: int, headers: tuple[str, ...] = ()) -> dict[int | str, dic
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The stream. The data of `snapshot`, `status` and `done` is the job without its images.",
+        "headers": headers_of("Cache-Control", "X-Accel-Buffering"),
         "content": {
             "text/event-stream": {
-                "example": "id: 0-queued-0\nevent: snapshot\nretry: 2000\n"
+                "example": "event: snapshot\nretry: 2000\n"
                 f'data: {{"id": "{_ID}", "status": "queued"}}\n\n'
                 "id: 1-running-12\nevent: progress\n"
                 'data: {"step": 12, "steps": 28, "fraction": 0.4286, "queue_position": null, "eta_seconds": 4.1}\n\n'
+                'event: preview\ndata: {"image": "/9j/4AAQSkZJRg..."}\n\n'
                 ": heartbeat\n\n"
                 f'id: 1-succeeded-28\nevent: done\ndata: {{"id": "{_ID}", "status": "succeeded"}}\n\n'
             }

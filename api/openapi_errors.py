@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from api.openai_shapes import OpenAIErrorResponse
 from shared.schemas import ErrorResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pydantic import BaseModel
 
 # By code: its status and a message. The first code of a status is what the number stands for below.
 EXAMPLES: dict[str, tuple[int, str]] = {
@@ -21,45 +26,34 @@ EXAMPLES: dict[str, tuple[int, str]] = {
     "idempotency_conflict": (422, "Idempotency-Key: this key was used for a request with another body"),
     "queue_full": (429, "1000 jobs are queued, the bound is 1000"),
     "too_many_queued": (429, "250 jobs of this key are queued, the bound is 250"),
-    "too_many_streams": (429, "200 streams of this key are open here, the bound is 200"),
+    "too_many_high": (429, "20 jobs of high priority of this key are queued, the bound is 20"),
+    "too_many_streams": (429, "200 streams of this caller are open here, the bound is 200"),
     "too_many_requests": (429, "more than 60 per 1 minute from this caller"),
     "generation_failed": (500, "Failed to generate logo: the model's output was not finite"),
+    "internal_error": (500, "internal server error"),
     "service_unavailable": (503, "the job store is out of reach; try again"),
     "still_running": (504, "the logo was not ready within 300 s; the job goes on"),
 }
 _PRIMARY = {status: code for code, (status, _) in reversed(EXAMPLES.items())}
 HEADERS = {
     "Accept-Ranges": "`bytes`: one range may be asked for.",
-    "Cache-Control": "An image never changes; it is the caller's own.",
+    "Cache-Control": "Of an image: it never changes, and is the caller's own. Of a stream: `no-store`.",
     "Content-Range": "Which bytes these are, or how many there are.",
     "ETag": "For `If-None-Match` and `If-Range`.",
     "Idempotent-Replayed": "`true`: an earlier submit under this key had made the job.",
     "Location": "The job's URL.",
     "Preference-Applied": "`wait=N`, as it was taken.",
     "Retry-After": "Seconds after which to ask again.",
+    "Vary": "`Accept`: a browser gets a page.",
     "WWW-Authenticate": "`Bearer`.",
+    "X-Accel-Buffering": "`no`: nginx must hand each event on at once.",
     "X-Request-ID": "The caller's, or one that was made; the server's log has it.",
     "X-Should-Retry": "`false`: a repeat would draw again.",
 }
 _OF_STATUS = {401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After", 504: "Retry-After"}
-_OPENAI_CODES = {
-    400: ("validation_error", "invalid_request_error"),
-    401: ("invalid_api_key", "invalid_request_error"),
-    409: ("job_not_successful", "invalid_request_error"),
-    410: ("images_expired", "invalid_request_error"),
-    422: ("idempotency_conflict", "invalid_request_error"),
-    429: ("queue_full", "rate_limit_error"),
-    500: ("generation_failed", "server_error"),
-    503: ("service_unavailable", "server_error"),
-    504: ("still_running", "server_error"),
-}
-_OPENAI_HEADERS = {
-    409: ("X-Should-Retry",),
-    429: ("Retry-After",),
-    500: ("X-Should-Retry",),
-    503: ("Retry-After",),
-    504: ("Retry-After", "X-Should-Retry"),
-}
+# By status: OpenAI's clients repeat these by themselves.
+_OPENAI_HEADERS = dict.fromkeys((409, 500, 503, 504), ("X-Should-Retry",))
+_OPENAI_TYPES = {429: "rate_limit_error", 500: "server_error", 503: "server_error", 504: "server_error"}
 
 
 def headers_of(*names: str) -> dict[str, Any]:
@@ -68,36 +62,50 @@ def headers_of(*names: str) -> dict[str, Any]:
 
 def errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
     """Each is a code, or a status that stands for its first code."""
-    codes: dict[int, list[str]] = {}
+    return {status: _answer(status, ErrorResponse, found) for status, found in _by_status(which, _body).items()}
+
+
+def openai_errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
+    """The same in OpenAI's shape, where a field out of its bounds is a 400, and a key has another code."""
+    answers = _by_status(which, _openai_body)
+    codes = answers.get(422, {})
+    if "validation_error" in codes:
+        answers[400] = {"validation_error": codes.pop("validation_error")}
+    if 401 in answers:  # noqa: PLR2004
+        answers[401] = {"invalid_api_key": answers[401]["unauthorized"]}
+    return {
+        status: _answer(status, OpenAIErrorResponse, found, _OPENAI_HEADERS.get(status, ()))
+        for status, found in answers.items()
+        if found
+    }
+
+
+def _by_status(which: Iterable[int | str], body: Callable[[str], dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """By status, the example of each code."""
+    found: dict[int, dict[str, Any]] = {}
     for item in which:
         code = _PRIMARY[item] if isinstance(item, int) else item
-        codes.setdefault(EXAMPLES[code][0], []).append(code)
-    return {status: _answer(status, found) for status, found in codes.items()}
-
-
-def openai_errors_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The same in OpenAI's shape."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
-        code, kind = _OPENAI_CODES[status]
-        message = EXAMPLES.get(code, EXAMPLES["unauthorized"])[1]
-        error = {"message": message, "type": kind, "param": None, "code": code}
-        found[status] = {
-            "model": OpenAIErrorResponse,
-            "description": code.replace("_", " "),
-            "headers": headers_of(*_OPENAI_HEADERS.get(status, ())),
-            "content": {"application/json": {"examples": {code: {"value": {"error": error}}}}},
-        }
+        found.setdefault(EXAMPLES[code][0], {})[code] = body(code)
     return found
 
 
-def _answer(status: int, codes: list[str]) -> dict[str, Any]:
+def _answer(
+    status: int, model: type[BaseModel], examples: dict[str, dict[str, Any]], headers: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    own = (_OF_STATUS[status],) if status in _OF_STATUS else ()
     return {
-        "model": ErrorResponse,
-        "description": ", ".join(code.replace("_", " ") for code in codes),
-        "headers": headers_of(*([_OF_STATUS[status]] if status in _OF_STATUS else [])),
-        "content": {"application/json": {"examples": {code: {"value": _body(code)} for code in codes}}},
+        "model": model,
+        "description": ", ".join(code.replace("_", " ") for code in examples),
+        "headers": headers_of(*own, *headers),
+        "content": {"application/json": {"examples": {code: {"value": body} for code, body in examples.items()}}},
     }
+
+
+def _openai_body(code: str) -> dict[str, Any]:
+    status, message = EXAMPLES[code]
+    shown = {"unauthorized": "invalid_api_key"}.get(code, code)
+    kind = _OPENAI_TYPES.get(status, "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": None, "code": shown}}
 
 
 def _body(code: str) -> dict[str, Any]:
@@ -106,4 +114,6 @@ def _body(code: str) -> dict[str, Any]:
     if code == "validation_error":
         # The one error whose detail is a list.
         body["detail"] = [{"type": "string_too_short", "loc": ["body", "prompt"], "msg": message.split(": ")[1]}]
+    if EXAMPLES[code][0] == 500:  # noqa: PLR2004 - what the app has always read there
+        body |= {"status": "error", "message": "Internal server error"}
     return body

@@ -11,7 +11,7 @@ from limits import parse
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotation
+from api.auth import Caller  # noqa: TC001 - FastAPI reads the annotation
 from shared import errors
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class RateLimit:
         )
 
 
-async def limit_submits(request: Request, owner: Owner) -> None:
+async def limit_submits(request: Request, caller: Caller) -> None:
     """For every router: what is posted costs a drawing, what is read does not."""
     if request.method == "POST":
         limit: RateLimit = request.app.state.rate_limit
-        await limit.hit(owner or (request.client.host if request.client else "unknown"))
+        await limit.hit(caller)

@@ -17,10 +17,11 @@ class ApiSettings(Settings):
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that the app's call is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
+    max_queued_high_per_key: int = Field(20, ge=1, description="Of these, jobs of high priority; as above.")
     planned_jobs_per_hour: float = Field(
         20, gt=0, description="Redis' memory is checked for these, each of the most pixels that a job may have."
     )
-    max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key, in each API process.")
+    max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: no keys needed."
     )

@@ -33,7 +33,7 @@ _UNANSWERED = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class Submission:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the bounds are each a setting
         self,
         jobs: AsyncLedger,
         celery: Celery,
@@ -41,12 +41,14 @@ class Submission:
         *,
         max_queue_length: int,
         max_queued_per_key: int,
+        max_queued_high_per_key: int,
     ) -> None:
         self._jobs = jobs
         self._celery = celery
         self._forecasts = forecasts
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
+        self._max_queued_high_per_key = max_queued_high_per_key
 
     async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[Reading, bool]:
         """The job as its creation answered it, and whether an earlier submit under the same key had made it.
@@ -54,6 +56,7 @@ class Submission:
         :raises errors.IdempotencyConflict: the key was used for another body.
         :raises errors.QueueFull: as many jobs are queued as may be.
         :raises errors.TooManyQueued: as many jobs of this owner are queued as may be.
+        :raises errors.TooManyHigh: of high priority.
         :raises errors.ServiceUnavailable: it is not known whether the record was created.
         """
         job = _new_job(request, owner)
@@ -65,6 +68,7 @@ class Submission:
             max_queue=self._max_queue_length,
             # Without keys there is one owner, whom the queue's own bound holds.
             max_own=self._max_queued_per_key if owner else 0,
+            max_own_high=self._max_queued_high_per_key if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
         )
         try:
@@ -87,6 +91,12 @@ class Submission:
             case "owner_full":
                 raise errors.TooManyQueued(
                     f"{created.job_id} jobs of this key are queued, the bound is {self._max_queued_per_key}",
+                    retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
+                )
+            case "owner_high_full":
+                raise errors.TooManyHigh(
+                    f"{created.job_id} jobs of high priority of this key are queued, "
+                    f"the bound is {self._max_queued_high_per_key}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
         assert created.reading is not None  # noqa: S101 - of what is created or replayed there is a record

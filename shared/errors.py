@@ -13,7 +13,8 @@ LogoError
 |  |- RangeNotSatisfiable  of an image's bytes
 |  |- QueueFull            try later
 |  |- TooManyQueued        by this key; try later
-|  |- TooManyStreams       of this key; close one, or poll
+|  |- TooManyHigh          of high priority by this key; try later, or as normal
+|  |- TooManyStreams       of this caller; close one, or poll
 |  |- TooManyRequests      of this caller; try later
 |- ServiceUnavailable      Redis is out of reach, full or read-only
 |- StillRunning            the app's call was held as long as it may be; the job goes on
@@ -89,6 +90,10 @@ class QueueFull(RequestError):
 
 class TooManyQueued(RequestError):
     code = "too_many_queued"
+
+
+class TooManyHigh(RequestError):
+    code = "too_many_high"
 
 
 class TooManyStreams(RequestError):

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 PIXELS_TTL_SECONDS = 3600
 
 
+# Of the newest picture of a drawing, a few kB; each replaces the one before.
+PREVIEW_TTL_SECONDS = 60
+
+
 def images_key(job_id: str, attempt: int) -> str:
     return f"logo:images:{job_id}:{attempt}"
 
@@ -44,6 +48,19 @@ def store_images(client: redis.Redis, job_id: str, attempt: int, images: dict[st
 
 def drop_images(client: redis.Redis, job_id: str, attempt: int) -> None:
     client.unlink(images_key(job_id, attempt))
+
+
+def preview_key(job_id: str, attempt: int) -> str:
+    return f"logo:preview:{job_id}:{attempt}"
+
+
+def store_preview(client: redis.Redis, job_id: str, attempt: int, jpeg: bytes) -> None:
+    client.set(preview_key(job_id, attempt), jpeg, ex=PREVIEW_TTL_SECONDS)
+
+
+async def load_preview(client: redis.asyncio.Redis, job_id: str, attempt: int) -> bytes | None:
+    """The JPEG of a job that is drawn just now, where previews are made."""
+    return cast("bytes | None", await client.get(preview_key(job_id, attempt)))
 
 
 async def load_images(client: redis.asyncio.Redis, job_id: str, attempt: int) -> dict[str, str]:

@@ -59,8 +59,8 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    outcome: str  # created | replayed | conflict | full | owner_full
-    job_id: str  # the existing job's for replayed and conflict; how many are queued for full and owner_full
+    outcome: str  # created | replayed | conflict | full | owner_full | owner_high_full
+    job_id: str  # the existing job's for replayed and conflict; how many are queued for the others
     reading: Reading | None = None  # the job, for created and replayed
 
 
@@ -92,9 +92,10 @@ def create(  # noqa: PLR0913 - a submit's conditions
     idempotency_key: str = "",
     max_queue: int,
     max_own: int = 0,
+    max_own_high: int = 0,
     deadline_seconds: float = 0,
 ) -> Command[Created]:
-    """`max_own` bounds the owner's queued jobs; 0: only `max_queue` does."""
+    """`max_own` bounds the owner's queued jobs, `max_own_high` those of high priority; 0: only `max_queue` does."""
     return Command(
         "create",
         (
@@ -112,6 +113,7 @@ def create(  # noqa: PLR0913 - a submit's conditions
             job.owner,
             QUEUE_OFFSETS[job.priority],
             max_own,
+            max_own_high,
         ),
         lambda reply: Created(reply[0].decode(), reply[1].decode(), reading_of(reply[2:]) if reply[2:] else None),
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads it when the class is built
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from shared.jobs import JobStatus, Priority
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_SIZES = 16
@@ -41,9 +44,24 @@ def _check_pixels(sizes: list[int], num_images: int = 1) -> None:
         )
 
 
+_WHOLE_EXAMPLE: JsonDict = {
+    "prompt": PROMPT_EXAMPLE,
+    "sizes": [512],
+    "seed": 7,
+    "num_images": 2,
+    "steps": 20,
+    "guidance": 3.5,
+    "enhance": False,
+    "priority": "high",
+    "deadline_seconds": 600,
+    "webhook_url": "https://example.com/logo-done",
+}
+
+
 class JobRequest(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}, _WHOLE_EXAMPLE]},
     )
 
     prompt: Prompt
@@ -119,6 +137,12 @@ class ProgressEvent(Progress):
     eta_seconds: float | None
 
 
+class PreviewEvent(BaseModel):
+    """The data of a `preview` event."""
+
+    image: str = Field(description="Base64 JPEG, at most 64 pixels wide: the drawing as far as it is.")
+
+
 class Timings(BaseModel):
     """Seconds; null while the stage is not over."""
 
@@ -128,7 +152,9 @@ class Timings(BaseModel):
 
 
 class JobError(BaseModel):
-    code: str
+    code: str = Field(
+        description="generation_failed, gpu_out_of_memory, output_not_finite, output_black, finish_failed or poison."
+    )
     message: str
 
 

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
         (), description="Comma-separated networks that webhooks may go to although they are not public."
     )
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
+    previews: bool = Field(False, description="Small pictures of what is drawn just now, in the event streams.")
     otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: there are none.")
     metrics_host: str = Field("127.0.0.1", description="Where each worker and sweeper serves /metrics and /health.")
     metrics_port: int = Field(0, ge=0, le=65535, description="0: not at all. The API has /metrics on its own port.")

@@ -20,6 +20,7 @@ from worker.checkpoint import CPU_MODEL_PATH
 from worker.lora import Adapters
 from worker.model import Device, DeviceLost, Drawing, GenerationError, Pixels
 from worker.pace import Pace
+from worker.preview import Previews
 from worker.speed_plan import SPEED_PLANS, Speed
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class FluxModel:
         self._buckets: tuple[int, ...] = FLUX_BUCKETS
         self._pipeline: Any = None
         self._speed: Speed | None = None
+        self._previews: Previews | None = None
         self._encode = lru_cache(KEPT_PROMPTS)(self._encode_prompt)
 
     def setup(self) -> None:
@@ -71,6 +73,8 @@ class FluxModel:
         if self._settings.enable_attention_slicing:
             log.warning("setting.no_effect", setting="ENABLE_ATTENTION_SLICING", reason="FLUX does not slice attention")
         log.info("model.loaded", model=self.name, device=self._device, seconds=round(time.perf_counter() - start, 2))
+        if self._settings.previews:
+            self._previews = Previews(checkpoint.directory, self._device, pipeline.transformer.config.in_channels // 4)
         if self._settings.warmup_enabled:
             self._warm_up()
 
@@ -152,9 +156,19 @@ class FluxModel:
             guidance = self._settings.default_guidance_scale
         if guidance is None:
             guidance = DEFAULT_GUIDANCE
-        pace = Pace(self._device, lambda step: on_step(done * steps + step * len(seeds), total * steps))
+        previews = self._previews
 
-        def after_step(_: object, index: int, __: object, tensors: dict[str, Any]) -> dict[str, Any]:
+        def report(step: int) -> None:
+            progress = (done * steps + step * len(seeds), total * steps)
+            preview = previews.arrived(step) if previews else None
+            on_step(*progress, preview) if preview else on_step(*progress)
+
+        pace = Pace(self._device, report)
+
+        def after_step(pipeline: Any, index: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
+            if previews:
+                # Before the pace's event, which thus comes after the preview's copy.
+                previews.take(index, tensors["latents"], pipeline.scheduler.sigmas)
             pace.enqueued(index + 1)
             return tensors
 
@@ -217,7 +231,7 @@ class FluxModel:
             for images in sorted(batches):
                 start = time.perf_counter()
                 drawing = Drawing(settings.warmup_prompt, size, tuple(range(images)), steps=settings.warmup_steps)
-                self.generate(drawing, lambda _step, _steps: None)
+                self.generate(drawing, lambda *_: None)
                 seconds = round(time.perf_counter() - start, 2)
                 log.info("model.warm", size=self.bucket(size), images=images, seconds=seconds)
 

@@ -14,10 +14,12 @@ import structlog
 
 from shared import ledger
 from shared.connection import UNAVAILABLE
+from shared.images import store_preview
 from shared.ledger import Hold
 from shared.logging import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from shared.jobs import Job
@@ -41,6 +43,7 @@ class Lease:
         self._stall_seconds = stall_seconds
         self._hold = Hold.HELD
         self._progress: tuple[int, int | None] = (0, None)
+        self._preview: Callable[[], bytes] | None = None
         self._last_step = time.monotonic()
         self._first_step = (0, self._last_step)  # where the mean of the steps begins: its number, and when it ended
         self._wake = threading.Event()
@@ -68,12 +71,13 @@ class Lease:
         (first, since), (last, _) = self._first_step, self._progress
         return (self._last_step - since) / (last - first) if last > first else None
 
-    def step(self, step: int, steps: int) -> None:
-        """Reports a finished step. Never blocks.
+    def step(self, step: int, steps: int, preview: Callable[[], bytes] | None = None, /) -> None:
+        """Reports a finished step, and a preview of the drawing. Never blocks.
 
         :raises Stopped: the lease is lost, the job was canceled, or its deadline has passed.
         """
         before, self._progress = self._progress[0], (step, steps)
+        self._preview = preview or self._preview
         self._last_step = time.monotonic()
         # Images that are drawn together have several steps end at once.
         if step == 0 or (before == 0 and step < steps):
@@ -91,10 +95,20 @@ class Lease:
             except UNAVAILABLE as error:
                 # The drawing goes on: should the lease be given away meanwhile, the hand-over is refused.
                 log.warning("lease.not_renewed", error=repr(error))
+            self._show_preview()
             self._end_if_stalled()
             self._done.wait(MIN_INTERVAL_SECONDS)
             self._wake.wait(RENEW_SECONDS)
             self._wake.clear()
+
+    def _show_preview(self) -> None:
+        preview, self._preview = self._preview, None
+        if preview is None:
+            return
+        try:
+            store_preview(self._jobs.client, self._job.id, self._job.attempt, preview())
+        except Exception as error:  # noqa: BLE001 - whatever it was, the lease is more than a picture
+            log.warning("preview.failed", error=repr(error))
 
     def _end_if_stalled(self) -> None:
         """A hung kernel cannot be interrupted from Python: the process ends, and its parent gives the job back."""

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
     from shared.jobs import Failure
 
-    # Called after each denoising step with (steps done, steps of all images); what it raises stops the drawing and is
-    # passed on.
-    OnStep = Callable[[int, int], None]
+
+class OnStep(Protocol):
+    """Called after each denoising step with (steps done, steps of all images); what it raises stops the drawing and is
+    passed on. `preview`, only where PREVIEWS is set: makes a small JPEG of what is drawn, on whichever thread calls it.
+    """
+
+    def __call__(self, step: int, steps: int, preview: Callable[[], bytes] | None = None, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PROMPT = "a red fox head, geometric"
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
 class Failed(Exception):
@@ -31,7 +34,7 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
     out, concurrent = arguments.out, arguments.concurrent
     checks: dict[str, Callable[[], str]] = {
         "health": lambda: _health(server),
-        "one logo, as the app asks for it": lambda: _app(server),
+        "one logo, as the app asks for it": lambda: _app(server, out),
         "two sizes of one drawing": lambda: _draw(server, out, [256, 512]),
         f"{concurrent} at the same time": lambda: _at_once(server, out, concurrent),
     }
@@ -58,21 +61,37 @@ def _health(server: Server) -> str:
     return f"{health['model']} on {ready} worker(s), {health['queue']['depth']} queued"
 
 
-def _app(server: Server) -> str:
+def _app(server: Server, out: Path) -> str:
     answer = server.json("POST", "/api/generate_logo", json={"prompt": PROMPT, "sizes": [256]}, timeout=320)
     if set(answer["images"]) != {"256"}:
         raise Failed(f"images of the sizes {sorted(answer['images'])} came, 256 was asked for")
-    return "base64 PNG"
+    try:
+        image = base64.b64decode(answer["images"]["256"], validate=True)
+    except binascii.Error:
+        raise Failed("the image is not base64") from None
+    _check_png(image, 256)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "app-256.png").write_bytes(image)
+    return f"256 pixels, {len(image)} bytes"
 
 
 def _draw(server: Server, out: Path, sizes: list[int], seed: int = 1) -> str:
-    job = server.ended(server.submit({"prompt": f"{PROMPT} {seed}", "sizes": sizes, "seed": seed})["id"])
+    body = {"prompt": f"{PROMPT} {seed}", "sizes": sizes, "seed": seed}
+    job = server.ended(server.submit(body, str(uuid.uuid4()))["id"])
     if job["status"] != "succeeded":
         raise Failed(f"the job {job['status']}: {job['error']}")
-    paths = save(server, job, out)
-    if not all(path.read_bytes().startswith(PNG) for path in paths):
-        raise Failed("an image is no PNG")
+    for path, size in zip(save(server, job, out), sizes, strict=True):
+        _check_png(path.read_bytes(), size)
     return _timings(job)
+
+
+def _check_png(image: bytes, size: int) -> None:
+    """:raises Failed: it is no whole PNG of `size` x `size` pixels."""
+    if not (image.startswith(PNG) and image.endswith(PNG_END)):
+        raise Failed(f"the image of {size} pixels is no whole PNG")
+    width, height = (int.from_bytes(image[start : start + 4]) for start in (16, 20))
+    if (width, height) != (size, size):
+        raise Failed(f"the image of {size} pixels has {width}x{height}")
 
 
 def _at_once(server: Server, out: Path, concurrent: int) -> str:

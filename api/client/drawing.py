@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import TYPE_CHECKING
 
 import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.client.server import TERMINAL, WAIT_SECONDS, Job, Server
+from api.client.server import TERMINAL, Job, Server
 
 if TYPE_CHECKING:
     import argparse
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+SHOW_SECONDS = 2  # between two looks at a job, where no stream tells how it goes
+
+
 def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool:
     """Whether the job succeeded."""
-    job = server.job(arguments.resume) if arguments.resume else server.submit(_body(arguments))
+    job = server.job(arguments.resume) if arguments.resume else _submit(server, arguments, console)
     try:
         console.print(f"job {job['id']}  seed {job['seed']}", soft_wrap=True)
         job = watch(server, job, console, follow=arguments.follow)
@@ -35,6 +39,15 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
     return True
 
 
+def _submit(server: Server, arguments: argparse.Namespace, console: Console) -> Job:
+    key = arguments.key or str(uuid.uuid4())
+    try:
+        return server.submit(_body(arguments), key)
+    except (KeyboardInterrupt, httpx.TransportError):
+        console.print(f"the job may exist; ask again with --key {key} to get it and no other", soft_wrap=True)
+        raise
+
+
 def watch(server: Server, job: Job, console: Console, *, follow: bool) -> Job:
     """The job at its end. A stream that was cut, or refused, is replaced by a poll and opened again."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -48,14 +61,17 @@ def watch(server: Server, job: Job, console: Console, *, follow: bool) -> Job:
         show(job)
         while job["status"] not in TERMINAL:
             try:
-                for _, data in server.events(job["id"]) if follow else ():
-                    # A progress event has the progress's fields beside the queue's.
-                    job |= data if "status" in data else {"progress": data} | data
+                for name, data in server.events(job["id"]) if follow else ():
+                    if name == "progress":
+                        # It has the progress's fields beside the queue's.
+                        job |= {"progress": data} | data
+                    elif "status" in data:
+                        job |= data
                     show(job)
             except httpx.TransportError:
                 pass
             if job["status"] not in TERMINAL:
-                show(job := server.job(job["id"], wait=2 if follow else WAIT_SECONDS))
+                show(job := server.job(job["id"], wait=SHOW_SECONDS))
     return server.job(job["id"])
 
 

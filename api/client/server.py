@@ -1,10 +1,11 @@
-"""The server as the client guide has it used: every call is repeated until it is answered, a submit under one key."""
+"""The server as the client guide has it used: what may be repeated is, until it is answered; a submit under one key."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
-import uuid
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 TERMINAL = ("succeeded", "failed", "canceled", "expired")
 TRIES = 5
-PASSING = (429, 503)
+PASSING = (429, 502, 503, 504)
+MAX_PAUSE_SECONDS = 10.0
 # Longer than the heartbeat of an event stream, and than a long poll.
 TIMEOUT_SECONDS = 40
 WAIT_SECONDS = 25
@@ -37,8 +39,9 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, body: dict[str, Any]) -> Job:
-        return self.json("POST", "/api/jobs", json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+    def submit(self, body: dict[str, Any], key: str) -> Job:
+        """Under one `key` the same job, however often."""
+        return self.json("POST", "/api/jobs", json=body, headers={"Idempotency-Key": key})
 
     def job(self, job_id: str, *, wait: int = 0) -> Job:
         return self.json("GET", f"/api/jobs/{job_id}", params={"include": "none", "wait": wait})
@@ -68,24 +71,38 @@ class Server:
         return found
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """:raises Refused: with the server's own message.
+        """A POST without a key is asked once: a repeat would be another job.
+
+        :raises Refused: with the server's own message.
         :raises httpx.TransportError: no answer to TRIES requests.
         """
-        for tries in range(1, TRIES + 1):
+        most = TRIES if method != "POST" or "Idempotency-Key" in options.get("headers", {}) else 1
+        for tries in range(1, most + 1):
             try:
                 response = self._http.request(method, path, **options)
             except httpx.TransportError:
-                if tries == TRIES:
+                if tries == most:
                     raise
                 time.sleep(0.1 * 2**tries)
                 continue
-            if response.status_code in PASSING and tries < TRIES:
-                time.sleep(min(10, int(response.headers.get("Retry-After", 1))))
+            if response.status_code in PASSING and tries < most:
+                time.sleep(_pause(response.headers.get("Retry-After", "")))
                 continue
             if response.is_error:
                 raise Refused(f"{response.status_code} {_message(response)}")
             break
         return response
+
+
+def _pause(retry_after: str) -> float:
+    """Seconds, from seconds or a date (RFC 9110, 10.2.3); 1 where it is neither."""
+    if retry_after.isdecimal():
+        return min(MAX_PAUSE_SECONDS, int(retry_after))
+    try:
+        seconds = (parsedate_to_datetime(retry_after) - dt.datetime.now(dt.UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return 1
+    return min(MAX_PAUSE_SECONDS, max(0, seconds))
 
 
 def _message(response: httpx.Response) -> str:

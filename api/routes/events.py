@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 
-from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
 from api.openapi import EVENTS
 from api.openapi_errors import errors_of
+from shared.connection import UNAVAILABLE
+from shared.images import load_preview
+from shared.jobs import JobStatus
 from shared.logging import get_logger
 from shared.representation import view
-from shared.schemas import ProgressEvent
+from shared.schemas import PreviewEvent, ProgressEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from api.deps import Services
-    from shared.jobs import JobStatus
     from shared.ledger import Reading
     from shared.schemas import JobView
 
@@ -36,7 +40,7 @@ SEND_TIMEOUT_SECONDS = 30.0
 
 
 class _Stream(EventSourceResponse):
-    def __init__(self, services: Services, owner: str, job_id: str) -> None:
+    def __init__(self, services: Services, caller: str, job_id: str) -> None:
         super().__init__(
             _events(services, job_id),
             headers={"Cache-Control": "no-store"},
@@ -45,7 +49,7 @@ class _Stream(EventSourceResponse):
             sep="\n",
             send_timeout=SEND_TIMEOUT_SECONDS,
         )
-        self._slot = services.following.slot(owner)
+        self._slot = services.following.slot(caller)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Taken here and not in the call below, so that it is given back however the response ends.
@@ -65,21 +69,26 @@ async def events(
     job_id: JobId,
     services: Deps,
     owner: Owner,
+    caller: Caller,
     last_event_id: Annotated[str | None, Header(description="Of the last event that arrived.")] = None,
 ) -> Response:
     """Server-sent events: `snapshot` first, then `status`, `progress` (at most 2 a second), and `done` at the end.
 
-    Each event tells the whole state, so a stream that was cut is resumed by opening it again; states that passed
-    meanwhile, or faster than a slow client reads, are left out. A comment comes every 15 s. Leaving cancels nothing.
+    Each but `progress` tells the whole state, and so does the snapshot of a stream that is opened again after a cut;
+    states that passed meanwhile, or faster than a slow client reads, are left out. Where the server makes previews,
+    `preview` (at most 2 a second) has a small picture of the drawing as far as it is.
+
+    A comment comes every 15 s. Leaving cancels nothing.
     """
     reading = await own_job(services, owner, job_id)
     if reading.job.is_terminal and last_event_id == _event_id(reading):
         return Response(status_code=204)
-    return _Stream(services, owner, job_id)
+    return _Stream(services, caller, job_id)
 
 
 async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEvent]:
     last: Reading | None = None
+    shown: bytes | None = None
     async for reading in services.following.readings(job_id):
         eta = (await services.forecasts.current()).eta_seconds(reading)
         seen = view(reading, None, services.signer, eta)
@@ -92,7 +101,19 @@ async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEv
             yield _event("status", reading, seen)
         elif last and _position(last) != _position(reading):
             yield _event("progress", reading, seen)
+        if services.settings.previews and (picture := await _preview(services, reading)) not in (None, shown):
+            shown = picture
+            image = PreviewEvent(image=base64.b64encode(picture).decode())
+            yield ServerSentEvent(image.model_dump_json(), event="preview", sep="\n")
         last = reading
+
+
+async def _preview(services: Services, reading: Reading) -> bytes | None:
+    if reading.job.status is not JobStatus.RUNNING:
+        return None
+    with contextlib.suppress(*UNAVAILABLE):
+        return await load_preview(services.client, reading.job.id, reading.job.attempt)
+    return None
 
 
 def _standing(reading: Reading) -> tuple[JobStatus, int, bool]:
@@ -113,4 +134,7 @@ def _event(name: str, reading: Reading, seen: JobView, *, retry: int | None = No
         data = ProgressEvent(
             **seen.progress.model_dump(), queue_position=seen.queue_position, eta_seconds=seen.eta_seconds
         )
-    return ServerSentEvent(data.model_dump_json(), event=name, id=_event_id(reading), retry=retry, sep="\n")
+    # A snapshot has no id: of a terminal job it would be that of `done`, and a client that was cut between the two
+    # would be told that it has all.
+    event_id = None if name == "snapshot" else _event_id(reading)
+    return ServerSentEvent(data.model_dump_json(), event=name, id=event_id, retry=retry, sep="\n")

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.openapi import example_of
-from api.openapi_errors import errors_of
+from api.openapi_errors import errors_of, headers_of
 from shared import ledger, workers
 from shared.connection import UNAVAILABLE
 from shared.errors import ServiceUnavailable
@@ -31,16 +31,21 @@ _HEALTH = {
     "queue": {"depth": 0, "oldest_age_seconds": 0.0},
     "workers": [],
 }
-_UNHEALTHY = {"description": "Redis is out of reach.", **example_of({"status": "unhealthy", "error": "Redis is ..."})}
+_UNHEALTHY = {
+    "description": "Redis is out of reach.",
+    "headers": headers_of("Retry-After"),
+    **example_of({"status": "unhealthy", "error": "Redis is out of reach: ConnectionError"}),
+}
 _PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
 
 
-@router.get("/", response_model=None, responses={200: example_of(_ROOT)})
-async def root(request: Request) -> Response | dict[str, str]:
+@router.get("/", response_model=None, responses={200: {"headers": headers_of("Vary"), **example_of(_ROOT)}})
+async def root(request: Request) -> Response:
     """Name and version; a browser gets a page to try prompts on."""
+    vary = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_PLAYGROUND.read_text(), headers={"Vary": "Accept"})
-    return _ROOT
+        return HTMLResponse(_PLAYGROUND.read_text(), headers=vary)
+    return JSONResponse(_ROOT, headers=vary)
 
 
 @router.get("/health", response_model=None, responses={200: example_of(_HEALTH), 503: _UNHEALTHY})

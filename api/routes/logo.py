@@ -28,9 +28,13 @@ router = APIRouter(tags=["app"])
 log = get_logger(__name__)
 
 
-@router.post(
-    "/api/generate_logo", responses=LOGO | errors_of(401, 409, 413, 422, 429, "too_many_queued", 500, 503, 504)
+_ERRORS = (
+    *(401, 409, 413, 422, "queue_full", "too_many_queued", "too_many_requests"),
+    *("generation_failed", "internal_error", 503, 504),
 )
+
+
+@router.post("/api/generate_logo", responses=LOGO | errors_of(*_ERRORS))
 async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
     """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
     # Not validated again: a prompt that was long enough before it was trimmed is the app's to send.

@@ -16,13 +16,17 @@ from shared.images import load_images
 from shared.representation import view
 from shared.schemas import JobRequest
 
+_ERRORS = (
+    *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "too_many_queued"),
+    *("too_many_requests", "generation_failed", "internal_error", 503, 504),
+)
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
 
 
 @router.post(
     "/images/generations",
     response_model_exclude_none=True,
-    responses=GENERATED | openai_errors_of(400, 401, 409, 410, 422, 429, 500, 503, 504),
+    responses=GENERATED | openai_errors_of(*_ERRORS),
 )
 async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     asked: ImagesRequest,
@@ -37,6 +41,7 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     if asked.response_format == "url" and keys.needed and not services.settings.url_signing_keys:
         raise InvalidRequest("response_format: without URL_SIGNING_KEYS this server has no URLs that need no API key")
     job_request = JobRequest.model_construct(prompt=asked.prompt, sizes=[asked.pixels], num_images=asked.n or 1)
+    request.state.submitted = True
     submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"

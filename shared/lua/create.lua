@@ -6,9 +6,9 @@
 --       8 prefix of the sets of queued jobs, less ':' and the owner
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request, empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s, 0: none)  7 bound of the events stream  8 owner  9 what the priority adds to the score in the queue (ms)
---       10 bound of the owner's queued jobs (0: none)
+--       10 bound of the owner's queued jobs (0: none)  11 of those of high priority (0: none)
 -- Reply {created | replayed, job id, rank from 0 or -1, field, value, ...}: the job as it is
---       {conflict, job id}, {full | owner_full, how many are queued}
+--       {conflict, job id}, {full | owner_full | owner_high_full, how many are queued}
 local prefix = string.sub(KEYS[1], 1, -#ARGV[1] - 1)
 local function reply(outcome, id)
   return {outcome, id, redis.call('ZRANK', KEYS[2], id) or -1, unpack(redis.call('HGETALL', prefix .. id))}
@@ -34,6 +34,16 @@ if tonumber(ARGV[10]) > 0 then
   local own_depth = redis.call('SCARD', own_queued)
   if own_depth >= tonumber(ARGV[10]) then
     return {'owner_full', tostring(own_depth)}
+  end
+end
+-- Only the high ones stand before the epoch.
+if tonumber(ARGV[11]) > 0 and tonumber(ARGV[9]) < 0 then
+  local own_high = 0
+  for _, id in ipairs(redis.call('SMEMBERS', own_queued)) do
+    if tonumber(redis.call('ZSCORE', KEYS[2], id) or 0) < 0 then own_high = own_high + 1 end
+  end
+  if own_high >= tonumber(ARGV[11]) then
+    return {'owner_high_full', tostring(own_high)}
   end
 end
 local clock = redis.call('TIME')

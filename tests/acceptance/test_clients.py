@@ -1,14 +1,17 @@
 """What an app does beside polling: a held submit, an event stream, its list, a part of an image."""
 
+import base64
 import http.server
 import json
 import queue
-import shutil
+import re
 import subprocess
 import threading
+from pathlib import Path
 
 import standardwebhooks
 
+ROOT = Path(__file__).parents[2]
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
 
@@ -40,15 +43,32 @@ def test_a_stream_tells_a_job_from_its_submit_to_its_end(stack):
     assert told[-1][1]["status"] == "succeeded"
 
 
-def test_curl_follows_a_job_and_fetches_its_image(stack, tmp_path):
-    job = stack.submit(steps=4)
-    curl = [shutil.which("curl"), "-sS", "--fail", "--max-time", "60"]
-    text = subprocess.run([*curl, "-N", stack.url + job["urls"]["events"]], capture_output=True, text=True, check=True)
-    told = list(events_of(text.stdout.splitlines()))
-    assert told[-1][0] == "done"
-    path = tmp_path / "64.png"
-    subprocess.run([*curl, "-o", path, stack.url + told[-1][1]["urls"]["images"]["64"]], check=True)
-    assert path.read_bytes().startswith(b"\x89PNG")
+def test_curl_does_a_whole_job_as_the_readme_has_it(stack, tmp_path):
+    block = re.search(r"```sh\nURL=(\S+)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    commands = re.findall(r"^curl .*(?:\n +.*)?$", block[2], re.MULTILINE)
+    commands[0] = commands[0].replace("[256, 512]", '[256, 512], "steps": 2')
+
+    def run(command, job_id=""):
+        shell = f"URL={stack.url}\n{command.replace('JOB_ID', job_id)}"
+        return subprocess.run(["sh", "-ec", shell], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    submit, *rest = commands
+    job = json.loads(run(submit))
+    polled, waited, _, followed, canceled = (run(command, job["id"]) for command in rest)
+    assert {json.loads(answer)["id"] for answer in (polled, waited, canceled)} == {job["id"]}
+    assert (json.loads(waited)["status"], json.loads(canceled)["status"]) == ("succeeded", "succeeded")
+    image = (tmp_path / "logo.png").read_bytes()
+    assert image == base64.b64decode(json.loads(waited)["images"]["512"])
+    assert image.startswith(b"\x89PNG")
+    assert list(events_of(followed.splitlines()))[-1][0] == "done"
+
+
+def test_curl_keeps_no_error_as_an_image(stack, tmp_path):
+    (download,) = re.findall(r"^curl .* -C - .*$", (ROOT / "docs/client-guide.md").read_text(), re.MULTILINE)
+    unknown = "3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"
+    once = download.replace("http://HOST:7860", stack.url).replace("$ID", unknown).replace("--retry 8 ", "")
+    assert subprocess.run(["sh", "-c", once], cwd=tmp_path, check=False, capture_output=True).returncode == 22
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stream_that_is_left_is_given_back_and_cancels_nothing(stack):

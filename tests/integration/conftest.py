@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import io
+import re
 
 import httpx
 import pytest
@@ -22,6 +24,37 @@ def png(size):
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+# Of HTTP itself, and of what stands in between.
+OF_HTTP = {"content-type", "content-length", "content-encoding", "vary", "connection"}
+
+
+@functools.cache
+def documented():
+    """[(method, pattern of the path, answers by status)] of the OpenAPI page."""
+    return [
+        (method.upper(), re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), call["responses"])
+        for path, calls in create_app(ApiSettings(_env_file=None)).openapi()["paths"].items()
+        for method, call in calls.items()
+    ]
+
+
+async def hold_to_the_page(response):
+    """Every answer of every test is as the OpenAPI page has it for this call: its status, an error's code, headers."""
+    request, status = response.request, str(response.status_code)
+    for method, path, answers in documented():
+        if method != request.method or not path.fullmatch(request.url.path):
+            continue
+        name = f"{method} {request.url.path}: {status}"
+        assert status in answers, name
+        headers = {header for header in response.headers if not header.startswith("access-control-")}
+        undocumented = headers - OF_HTTP - {header.lower() for header in answers[status]["headers"]}
+        assert not undocumented, f"{name} {undocumented}"
+        if response.is_error and request.url.path != "/health":
+            await response.aread()
+            code = response.json()["error"]["code"]
+            assert code in answers[status]["content"]["application/json"]["examples"], f"{name} {code}"
+
+
 @pytest.fixture
 def celery_app(valkey):
     app = make_celery(valkey.url)
@@ -39,7 +72,9 @@ def serve(valkey):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://t") as http,
+            httpx.AsyncClient(
+                transport=transport, base_url="http://t", event_hooks={"response": [hold_to_the_page]}
+            ) as http,
         ):
             yield http
 

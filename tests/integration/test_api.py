@@ -5,6 +5,7 @@ import base64
 import io
 
 import pytest
+import structlog
 from PIL import Image
 
 from shared import ledger
@@ -282,8 +283,12 @@ async def test_request_ids(serve):
 async def test_what_nobody_foresaw_is_the_documented_500(serve, monkeypatch):
     async with serve() as http:
         monkeypatch.setattr("api.routes.jobs.own_job", None)
-        response = await http.get(f"/api/jobs/{UNKNOWN}")
+        # Captured, because a traceback on the console takes seconds to be made pretty.
+        with structlog.testing.capture_logs() as logs:
+            response = await http.get(f"/api/jobs/{UNKNOWN}", headers={"Origin": "https://app.example"})
+        assert "request.failed" in [entry["event"] for entry in logs]
         assert response.status_code == 500
+        assert response.headers["Access-Control-Allow-Origin"] == "*"  # a page can read it
         assert response.json()["status"] == "error"
         assert response.headers["X-Request-ID"] == response.json()["request_id"]
         assert "NoneType" not in response.text

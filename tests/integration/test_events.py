@@ -1,12 +1,20 @@
 """Event streams: what they tell, when they end, how many there may be."""
 
 import asyncio
+import base64
 import contextlib
 import json
+import threading
 
+import httpx
+import pytest
+
+from api.following import READ_SECONDS
 from api.routes import events
 from shared import ledger
+from shared.images import preview_key
 from shared.scripts import Ledger
+from worker.lease import Lease
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
@@ -18,7 +26,7 @@ def parse(text):
         lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
         comments += block.startswith(":")
         if lines:
-            found.append((lines["event"], lines["id"], json.loads(lines["data"])))
+            found.append((lines["event"], lines.get("id"), json.loads(lines["data"])))
     return found, comments
 
 
@@ -70,7 +78,7 @@ async def test_a_job_from_its_submit_to_its_end(serve, ledger_, succeed, monkeyp
             response = await asyncio.wait_for(stream, 10)
     found, _ = parse(response.text)
     assert [name for name, _, _ in found if name != "status"] == ["snapshot", "progress", "done"]
-    assert found[0] == ("snapshot", "0-queued-0", job)
+    assert found[0] == ("snapshot", None, job)
     assert [data for name, _, data in found if name == "progress"] == [
         {"step": 3, "steps": 28, "fraction": 0.1071, "queue_position": None, "eta_seconds": None}
     ]
@@ -93,9 +101,14 @@ async def test_one_that_is_over_ends_at_once_and_is_not_asked_for_again(serve, l
         assert (await http.get(url, headers={"Last-Event-ID": found[-1][1]})).status_code == 204
         again, _ = parse((await http.get(url, headers={"Last-Event-ID": "0-queued-0"})).text)
         assert [name for name, _, _ in again] == ["snapshot", "done"]
+        # Cut before `done`, it comes back with what it has seen until then.
+        seen = [event_id for _, event_id, _ in found[:-1] if event_id]
+        again, _ = parse((await http.get(url, headers={"Last-Event-ID": seen[-1]} if seen else {})).text)
+        assert again[-1][0] == "done"
 
 
-async def test_progress_is_read_once_for_all_and_only_while_somebody_streams(serve, ledger_, monkeypatch):
+async def test_progress_is_read_once_for_all_and_only_while_somebody_streams(serve, ledger_, succeed, monkeypatch):
+    assert 1 / READ_SECONDS <= 2  # a second, as the documentation has it
     monkeypatch.setattr("api.following.READ_SECONDS", 0.02)
     async with serve() as http:
         job = await submitted(http)
@@ -107,11 +120,59 @@ async def test_progress_is_read_once_for_all_and_only_while_somebody_streams(ser
             return await read()
 
         monkeypatch.setattr(waiting, "read_followed", counted)
-        async with opened(http, job), opened(http, job):
-            await until(lambda: len(ticks) > 3)
+        async with opened(http, job) as one, opened(http, job) as two:
+            ledger_.run(ledger.claim(job["id"], worker="w", delivery="d"))
+            for step in range(1, 1000):
+                if len(ticks) > 6:
+                    break
+                await asyncio.to_thread(ledger_.run, ledger.renew(job["id"], 1, step=step, steps=1000))
             assert ticks[0] == [job["id"]]  # two streams, one reading
+            await asyncio.to_thread(succeed, job["id"])
+            for stream in (one, two):
+                found, _ = parse((await asyncio.wait_for(stream, 10)).text)
+                count = [name for name, _, _ in found].count("progress")
+                # However fast the steps are, a reading tells one; the claim's event has made one more.
+                assert 1 < count <= len(ticks) + 1
         await until(following._reader.done)
         assert waiting._followers == {}
+
+
+@pytest.mark.parametrize("previews", [True, False])
+async def test_previews_where_they_are_asked_for(serve, ledger_, previews, monkeypatch):
+    monkeypatch.setattr("api.following.READ_SECONDS", 0.02)
+    shown, pictures = threading.Event(), [b"first", b"second"]
+
+    def draw(job):
+        with Lease(ledger_, job, 60) as lease:
+            for step, picture in enumerate(pictures, 1):
+                lease.step(step, 28, lambda picture=picture: picture)
+                while ledger_.client.get(preview_key(job.id, 1)) != picture:
+                    assert not shown.wait(0.01)
+                # The stream has read it once it has told the step that came with it, or a later one.
+                reads[0] = 0
+                while reads[0] < 3:
+                    assert not shown.wait(0.01)
+
+    reads = [0]
+    async with serve(previews=previews) as http:
+        waiting = parts(http).waiting
+        read = waiting.read_followed
+
+        async def counted():
+            reads[0] += 1
+            return await read()
+
+        monkeypatch.setattr(waiting, "read_followed", counted)
+        job = await submitted(http)
+        async with opened(http, job) as stream:
+            claimed = ledger_.run(ledger.claim(job["id"], worker="w", delivery="d")).job
+            await asyncio.wait_for(asyncio.to_thread(draw, claimed), 10)
+            ledger_.run(ledger.cancel(job["id"], ttl_seconds=60))
+            found, _ = parse((await asyncio.wait_for(stream, 10)).text)
+    told = [base64.b64decode(data["image"]) for name, _, data in found if name == "preview"]
+    assert told == (pictures if previews else [])
+    assert {event_id for name, event_id, _ in found if name == "preview"} <= {None}
+    assert 0 < ledger_.client.ttl(preview_key(job["id"], 1)) <= 60
 
 
 async def test_heartbeats(serve, ledger_, monkeypatch):
@@ -146,6 +207,19 @@ async def test_streams_of_a_key_are_bounded_and_given_back(serve):
         assert parts(http).following._streams == {}
         async with opened(http, mine, **one) as again:
             assert not again.done()
+
+
+async def test_without_keys_an_address_has_a_bound_of_its_own(serve):
+    async with serve(max_streams_per_key=1) as http:
+        job, app = await submitted(http), http._transport.app
+        async with opened(http, job):
+            assert (await http.get(job["urls"]["events"])).status_code == 429
+            elsewhere = httpx.ASGITransport(app, client=("192.0.2.7", 1))
+            async with (
+                httpx.AsyncClient(transport=elsewhere, base_url="http://t") as other,
+                opened(other, job) as stream,
+            ):
+                assert not stream.done()
 
 
 async def test_a_stream_of_a_record_that_goes_ends(serve, client):

@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from shared import ledger
 
@@ -13,11 +15,15 @@ BODY = {"prompt": "a red fox", "size": "128x128"}
 async def generated(http, ledger_, succeed, body=BODY, **options):
     """The answer to a call whose job is drawn meanwhile."""
     call = asyncio.create_task(http.post(URL, json=body, **options))
-    async with asyncio.timeout(10):
-        while not (queued := ledger_.run(ledger.queued())):
-            await asyncio.sleep(0.01)
-    await asyncio.to_thread(succeed, queued[0])
+    await until(lambda: ledger_.run(ledger.queued()))
+    await asyncio.to_thread(succeed, ledger_.run(ledger.queued())[0])
     return await call
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def test_base64_and_its_surroundings(serve, ledger_, succeed):
@@ -108,18 +114,70 @@ async def test_errors_have_openais_shape(serve, settings, answered):
         answer = await http.post(URL, json=BODY)
         error = answer.json()["error"]
     assert (answer.status_code, error["type"], error["code"]) == answered
-    # A repeat without a key would be another job.
-    assert answer.headers.get("X-Should-Retry") == ("false" if answer.status_code == 504 else None)
+    # A repeat without a key would be another job, once the submit has begun.
+    assert answer.headers.get("X-Should-Retry") == ("false" if answer.status_code >= 500 else None)
+
+
+class Broken(Exception):
+    pass
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}])
+@pytest.mark.parametrize(
+    ("fault", "answered"),
+    [
+        ("restart", (503, "service_unavailable")),
+        (RedisConnectionError, (503, "service_unavailable")),
+        (Broken, (500, "internal_error")),
+    ],
+)
+async def test_what_breaks_a_held_call_does_not_draw_it_twice(
+    serve, ledger_, succeed, monkeypatch, fault, answered, headers
+):
+    """OpenAI's client repeats a 5xx by itself: only under a key is that the same job."""
+    async with serve() as http:
+        if fault == "restart":
+            call = asyncio.create_task(http.post(URL, json=BODY, headers=headers))
+            await until(lambda: ledger_.run(ledger.queued()))
+            http._transport.app.state.services.waiting.release()
+            answer = await call
+        else:
+
+            async def away(*_):
+                raise fault
+
+            monkeypatch.setattr("api.routes.openai.load_images", away)
+            with structlog.testing.capture_logs():  # a traceback on the console takes long to be made pretty
+                answer = await generated(http, ledger_, succeed, headers=headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["type"]) == (*answered, "server_error")
+    assert answer.headers.get("X-Should-Retry") == (None if headers else "false")
+
+
+async def test_a_503_before_the_submit_may_be_repeated(serve, monkeypatch):
+    async with serve(rate_limit="2/minute") as http:
+
+        async def away(*_):
+            raise RedisConnectionError
+
+        monkeypatch.setattr(http._transport.app.state.rate_limit._limiter, "hit", away)
+        answer = await http.post(URL, json=BODY)
+    assert (answer.status_code, answer.headers.get("X-Should-Retry")) == (503, None)
+
+
+async def test_a_body_that_is_too_large_is_refused_in_openais_shape(serve):
+    async with serve() as http:
+        answer = await http.post(URL, json=BODY | {"user": "x" * 70_000})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["type"], error["code"]) == (413, "invalid_request_error", "body_too_large")
 
 
 @pytest.mark.parametrize(("key", "retry"), [("", "false"), ("k", "false")])
 async def test_a_canceled_job_is_not_repeated(serve, ledger_, key, retry):
     async with serve() as http:
         call = asyncio.create_task(http.post(URL, json=BODY, headers={"Idempotency-Key": key} if key else {}))
-        async with asyncio.timeout(10):
-            while not (queued := ledger_.run(ledger.queued())):
-                await asyncio.sleep(0.01)
-        await http.delete(f"/api/jobs/{queued[0]}")
+        await until(lambda: ledger_.run(ledger.queued()))
+        await http.delete(f"/api/jobs/{ledger_.run(ledger.queued())[0]}")
         answer = await call
         assert (answer.status_code, answer.headers["X-Should-Retry"]) == (409, retry)
 

@@ -24,6 +24,15 @@ def order(ledger_):
     return ledger_.run(ledger.queued())
 
 
+def delivered(celery_app, count):
+    """The ids of jobs in the order in which a worker gets them."""
+    with celery_app.connection_for_read() as connection:
+        queue = connection.SimpleQueue(celery_app.amqp.queues[GENERATE])
+        ids = [queue.get(timeout=5).headers["id"] for _ in range(count)]
+        queue.close()
+    return ids
+
+
 def test_the_queue_ranks_by_priority_then_creation(ledger_):
     for name in ("low-1", "normal-1", "high-1", "low-2", "normal-2", "high-2"):
         create(ledger_, name, Priority(name.split("-")[0]))
@@ -70,11 +79,7 @@ async def test_workers_get_the_higher_first(serve, client, celery_app, ledger_):
             assert job["priority"] == priority
             ids[priority] = job["id"]
         assert waiting_job_ids(client, GENERATE) == set(ids.values())
-        with celery_app.connection_for_read() as connection:
-            queue = connection.SimpleQueue(celery_app.amqp.queues[GENERATE])
-            delivered = [queue.get(timeout=5) for _ in ids]
-            assert [message.headers["id"] for message in delivered] == [ids[p] for p in ("high", "normal", "low")]
-            queue.close()
+        assert delivered(celery_app, 3) == [ids[p] for p in ("high", "normal", "low")]
         assert order(ledger_) == [ids[priority] for priority in ("high", "normal", "low")]
         assert (await http.post("/api/jobs", json=BODY | {"priority": "urgent"})).status_code == 422
 
@@ -100,6 +105,31 @@ async def test_one_heavy_key_does_not_starve_the_rest(serve, client, ledger_):
         await http.delete(f"/api/jobs/{taken[1]}", headers=HEAVY)
         again = [(await http.post("/api/jobs", json=BODY, headers=HEAVY)).status_code for _ in range(3)]
         assert again == [202, 202, 429]
+
+
+async def test_high_priority_is_drawn_first_and_has_a_bound_of_its_own(serve, celery_app, ledger_):
+    async with serve(api_keys=("heavy", "light"), max_queued_per_key=5, max_queued_high_per_key=2) as http:
+
+        async def submit(who, priority):
+            return await http.post("/api/jobs", json=BODY | {"priority": priority}, headers=who)
+
+        answers = [await submit(HEAVY, "normal")]
+        answers += await asyncio.gather(*(submit(HEAVY, "high") for _ in range(30)))
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert len(refused) == 28
+        assert {answer.json()["error"]["code"] for answer in refused} == {"too_many_high"}
+        assert {answer.headers["Retry-After"] for answer in refused} == {"10"}
+        light, normal = await submit(LIGHT, "high"), await submit(HEAVY, "normal")
+        assert (light.status_code, light.json()["queue_position"], normal.status_code) == (202, 3, 202)
+        ids = [answer.json()["id"] for answer in (*answers, light, normal) if answer.status_code == 202]
+        first, *urgent, last = ids
+        assert order(ledger_)[2:] == [light.json()["id"], first, last]
+        assert set(order(ledger_)[:2]) == set(urgent[:2])
+        drawn = delivered(celery_app, len(ids))
+        assert (set(drawn[:2]), drawn[2:]) == (set(urgent[:2]), [light.json()["id"], first, last])
+        # A place among the high ones is free as soon as one of them is taken.
+        ledger_.run(ledger.claim(urgent[0], worker="w", delivery="d"))
+        assert [(await submit(HEAVY, "high")).status_code for _ in range(2)] == [202, 429]
 
 
 async def test_a_repeat_of_a_job_that_is_queued_is_not_refused(serve):

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import http.server
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -203,6 +204,24 @@ def test_a_receiver_that_does_not_answer_is_tried_again(ledger_, receiver, ended
     ended()
     Sender(ledger_, settings()).deliver("job")
     silent.set()
+    assert due_in() == pytest.approx(webhooks.RETRY_SECONDS[0], abs=2)
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(ledger_, ended, settings, due_in, monkeypatch):
+    answers = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def silent(host, *rest, **options):
+        return answers.wait(20) and [] if host == "silent.example" else look_up(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(sending, "TRY_SECONDS", 0.2)
+    ended("https://silent.example/hook")
+    start = time.monotonic()
+    Sender(ledger_, settings()).deliver("job")
+    took = time.monotonic() - start
+    answers.set()
+    assert took < 10
     assert due_in() == pytest.approx(webhooks.RETRY_SECONDS[0], abs=2)
 
 

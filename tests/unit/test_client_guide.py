@@ -6,8 +6,10 @@ from pathlib import Path
 from api.errors import STATUS
 from shared.errors import GenerationFailed, StillRunning
 from shared.jobs import TRANSITIONS
+from shared.schemas import JobError
 
-GUIDE = (Path(__file__).parents[2] / "docs" / "client-guide.md").read_text()
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "client-guide.md").read_text()
 
 
 def test_every_error_has_its_line():
@@ -16,6 +18,15 @@ def test_every_error_has_its_line():
     known = {(kind.code, status) for kind, status in STATUS.items() if kind not in (StillRunning, GenerationFailed)}
     assert known <= rows
     assert rows - known == {("body_too_large", 413), ("internal_error", 500)}
+
+
+def test_every_error_of_a_job_has_its_line():
+    source = "".join(path.read_text() for path in (ROOT / "worker").glob("**/*.py"))
+    codes = set(re.findall(r'(?:GenerationError\(\s*|\bcode=|_fail\([^"]*)"(\w+)"', source))
+    table = GUIDE.partition("| `error.code` of a failed job |")[2]
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+    assert sorted(code for row in rows for code in re.findall(r"`(\w+)`", row)) == sorted(codes)
+    assert set(re.findall(r"[a-z_]+", JobError.model_fields["code"].description)) - {"or"} == codes
 
 
 def test_the_diagram_has_the_transitions():

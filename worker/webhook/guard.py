@@ -4,10 +4,11 @@ goes to one that was checked. TLS still asks for a certificate of the name.
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import socket
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
 import httpcore
 
 from shared.addresses import may_be_called
@@ -28,7 +29,10 @@ class AddressRefused(Exception):
 
 async def resolve(host: str, port: int) -> list[str]:
     """:raises OSError: the name is not known."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # Not asyncio's own: its thread is joined at the end of `asyncio.run`, which would thus wait for a name server that
+    # does not answer.
+    look_up = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -1,0 +1,139 @@
+"""The command line client on a bad network, and against a server that answers wrongly."""
+
+import argparse
+import base64
+import datetime as dt
+import io
+import json
+from email.utils import format_datetime
+
+import httpx
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from api.client import check, drawing
+from api.client.server import TRIES, Refused, Server
+
+JOB = {"id": "1", "seed": 1, "status": "queued", "progress": {"step": 0, "steps": None, "fraction": 0}}
+JOB |= {"queue_position": 1, "eta_seconds": None, "error": None}
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    found = []
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
+
+
+@pytest.fixture
+def answered():
+    """A server whose requests are collected; `answer` makes the response, or raises."""
+    made = []
+
+    def _answered(answer):
+        server, asked = Server("http://t", None), []
+
+        def handle(request):
+            asked.append(request)
+            return answer(request)
+
+        server._http.close()
+        server._http = httpx.Client(base_url="http://t", transport=httpx.MockTransport(handle))
+        made.append(server)
+        return server, asked
+
+    yield _answered
+    for server in made:
+        server._http.close()
+
+
+def png(size):
+    buffer = io.BytesIO()
+    Image.new("RGB", (size, size)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_what_passes_is_asked_again(answered, pauses, status):
+    soon = format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=5), usegmt=True)
+    told = iter(["3", soon, "9999", "soon"])
+
+    def answer(_):
+        value = next(told, None)
+        return httpx.Response(status, headers={"Retry-After": value}) if value else httpx.Response(200, json=JOB)
+
+    server, asked = answered(answer)
+    assert server.submit({}, "k") == JOB
+    assert {request.headers["Idempotency-Key"] for request in asked} == {"k"}
+    assert [round(pause) for pause in pauses] in ([3, 5, 10, 1], [3, 4, 10, 1])
+
+
+def test_the_apps_call_is_asked_once(answered, pauses):
+    server, asked = answered(lambda _: httpx.Response(503, headers={"Retry-After": "1"}))
+    with pytest.raises(Refused):
+        server.json("POST", "/api/generate_logo", json={})
+
+    def cut(_):
+        raise httpx.ReadError("cut")
+
+    cut_off, asked_then = answered(cut)
+    with pytest.raises(httpx.ReadError):
+        cut_off.json("POST", "/api/generate_logo", json={})
+    assert (len(asked), len(asked_then), pauses) == (1, 1, [])
+    with pytest.raises(httpx.ReadError):
+        cut_off.job("1")
+    assert len(asked_then) == 1 + TRIES
+
+
+def test_ctrl_c_during_the_submit_names_the_key(answered):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    server, asked = answered(interrupted)
+    arguments = argparse.Namespace(resume=None, key=None, prompt="fox", sizes=(64,), seed=None, steps=None)
+    console = Console(file=io.StringIO())
+    with pytest.raises(KeyboardInterrupt):
+        drawing.run(server, arguments, console)
+    assert f"--key {asked[0].headers['Idempotency-Key']} " in console.file.getvalue()
+
+
+def test_a_job_that_is_not_followed_is_looked_at_every_few_seconds(answered):
+    states = iter(["running", "succeeded", "succeeded"])
+    server, asked = answered(lambda _: httpx.Response(200, json=JOB | {"status": next(states)}))
+    assert drawing.watch(server, dict(JOB), Console(file=io.StringIO()), follow=False)["status"] == "succeeded"
+    assert {float(request.url.params["wait"]) for request in asked[:2]} == {2}
+
+
+def test_events_that_it_does_not_know_are_skipped(answered):
+    told = [("preview", {"image": "/9j/4A=="}), ("progress", JOB["progress"] | {"queue_position": None})]
+    told.append(("done", JOB | {"status": "succeeded"}))
+    text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in told)
+
+    def answer(request):
+        if request.url.path.endswith("/events"):
+            return httpx.Response(200, text=text)
+        return httpx.Response(200, json=JOB | {"status": "succeeded"})
+
+    server, asked = answered(answer)
+    assert drawing.watch(server, dict(JOB), Console(file=io.StringIO()), follow=True)["status"] == "succeeded"
+    assert len(asked) == 2  # the stream, and the job at its end
+
+
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        (png(256), None),
+        (png(255), "has 255x255"),
+        (png(256)[:-8], "no whole PNG"),
+        ("iVBORw0KGgo...", "not base64"),
+    ],
+)
+def test_the_apps_image_is_looked_at(answered, tmp_path, image, told):
+    server, _ = answered(lambda _: httpx.Response(200, json={"images": {"256": image}}))
+    if told is None:
+        check._app(server, tmp_path)
+        assert (tmp_path / "app-256.png").read_bytes() == base64.b64decode(image)
+    else:
+        with pytest.raises(check.Failed, match=told):
+            check._app(server, tmp_path)
