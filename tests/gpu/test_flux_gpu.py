@@ -1,5 +1,6 @@
 """The same code on a card: needs CUDA, and fails without it. The CPU model's weights, unless a test says otherwise."""
 
+import io
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from shared import ledger
@@ -16,7 +18,7 @@ from shared.gpus import list_gpus
 from shared.jobs import Job, JobStatus
 from shared.queue import make_celery, send_generate
 from shared.scripts import Ledger
-from worker import denoiser
+from worker import denoiser, preview
 from worker.flux import FluxModel
 from worker.lease import Stopped
 from worker.model import Drawing, GenerationError
@@ -40,7 +42,7 @@ def make(gpu, device="cuda", **settings):
     return model
 
 
-def draw(model, drawing=DRAWING, on_step=lambda _step, _steps: None):
+def draw(model, drawing=DRAWING, on_step=lambda *_: None):
     return np.frombuffer(model.generate(drawing, on_step).data, np.uint8).astype(float)
 
 
@@ -104,6 +106,16 @@ def test_two_streams_draw_what_one_does(gpu, exact, monkeypatch):
     expected = draw(make(gpu))
     for _ in range(10):
         assert psnr(draw(exact), expected) >= 60
+
+
+def test_previews_come_to_look_like_the_image_and_change_nothing(gpu, exact, monkeypatch):
+    monkeypatch.setattr(preview, "MIN_SECONDS", 0)
+    pictures = []
+    found = draw(make(gpu, previews=True), on_step=lambda _step, _steps, made=None: made and pictures.append(made()))
+    assert np.array_equal(found, draw(exact))
+    last = Image.open(io.BytesIO(pictures[-1])).convert("RGB")
+    small = Image.fromarray(found.reshape(256, 256, 3).astype(np.uint8)).resize(last.size)
+    assert np.corrcoef(np.asarray(last).ravel(), np.asarray(small).ravel())[0, 1] > 0.8
 
 
 def test_variations_together_and_alone(gpu):

@@ -16,6 +16,7 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+from worker import preview
 from worker.checkpoint import CPU_MODEL_PATH, Checkpoint, Tensors
 
 FOLDER = Path(tempfile.gettempdir()) / "flux-full-size"
@@ -67,7 +68,7 @@ def random_checkpoint() -> RandomCheckpoint:
 
 def _write_small_parts() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
-    shutil.copytree(CPU_MODEL_PATH, FOLDER, ignore=shutil.ignore_patterns("*.safetensors"))
+    shutil.copytree(CPU_MODEL_PATH, FOLDER, ignore=shutil.ignore_patterns("*.safetensors", preview.TABLE))
     tokenizer = FOLDER / "tokenizer_2" / "tokenizer_config.json"
     tokenizer.write_text(json.dumps(json.loads(tokenizer.read_text()) | {"model_max_length": 512}))
     with torch.device("meta"):
