@@ -150,7 +150,7 @@ async def get(  # noqa: PLR0913 - as above
 
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
 async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner) -> JobView:
-    """Cancel the job: at once while it is queued, within one denoising step while it runs. Terminal: unchanged."""
+    """Cancel the job: at once while it is queued, within two denoising steps while it runs. Terminal: unchanged."""
     await own_job(services, owner, job_id)
     await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
     return await represent(services, await own_job(services, owner, job_id), None, response)
