@@ -134,6 +134,10 @@ class Waiting:
             batch = job_ids[start : start + BATCH]
             readings = await self._jobs.run_many([ledger.read(job_id) for job_id in batch])
             for job_id, reading in zip(batch, readings, strict=True):
+                if isinstance(reading, ValueError):
+                    # Of another version, say. Its own calls say so when they read it.
+                    log.error("job.unreadable", job_id=job_id, error=repr(reading))
+                    continue
                 for tell in self._followers.get(job_id, ()):
                     tell(reading)
                 if reading is None or reading.job.is_terminal:

@@ -72,11 +72,19 @@ class AsyncLedger:
             reply = await self.client.eval(script.text, *rest)
         return command.parse(reply)
 
-    async def run_many(self, commands: list[Command[T]]) -> list[T]:
-        """One round trip for all of them, texts included: a script that is missing would fail in mid-pipeline."""
+    async def run_many(self, commands: list[Command[T]]) -> list[T | ValueError]:
+        """One round trip for all of them, texts included: a script that is missing would fail in mid-pipeline. A reply
+        that cannot be read is its error, and keeps nobody from the others.
+        """
         pipeline = self.client.pipeline(transaction=False)
         for command in commands:
             script, rest = command.call()
             pipeline.eval(script.text, *rest)
         replies = await pipeline.execute()
-        return [command.parse(reply) for command, reply in zip(commands, replies, strict=True)]
+        readings: list[T | ValueError] = []
+        for command, reply in zip(commands, replies, strict=True):
+            try:
+                readings.append(command.parse(reply))
+            except ValueError as error:
+                readings.append(error)
+        return readings

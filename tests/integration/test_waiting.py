@@ -70,3 +70,23 @@ async def test_a_terminal_job_and_an_unknown_one_are_answered_at_once(valkey, le
     assert reading.job.status is JobStatus.CANCELED
     assert await asyncio.wait_for(waiting.until_terminal("none", 60), 2) is None
     await client.aclose()
+
+
+async def test_a_record_that_cannot_be_read_keeps_no_other_waiter_waiting(valkey, ledger_):
+    for job_id in ("strange", "job"):
+        create(ledger_, job_id)
+    client = prompt_client(valkey.url)
+    waiting = Waiting(valkey.url, AsyncLedger(client))
+    async with waiting.running():
+        waits = [asyncio.create_task(waiting.until_terminal(job_id, 60)) for job_id in ("strange", "job")]
+        await registered(waiting, 2)
+        ledger_.client.hset("logo:job:strange", "status", "of another version")
+        valkey.kill()
+        valkey.start()  # all that are waited for are read again, in one round trip
+        with valkey.client() as direct:
+            Ledger(direct).run(ledger.cancel("job", ttl_seconds=60))
+        reading = await asyncio.wait_for(waits[1], 15)
+        assert reading.job.status is JobStatus.CANCELED
+        waits[0].cancel()
+        await asyncio.wait([waits[0]])
+    await client.aclose()
