@@ -9,7 +9,7 @@ import threading
 from typing import Self
 
 LATENCY_SECONDS = 0.02
-CUT_PROBABILITY = 0.3
+CUT_PROBABILITY = 0.5
 # A connection that will be cut is cut after so many bytes at most, of both directions together. A submit and its answer
 # are about 2000, so that requests, answers and what lies between them are all cut.
 CUT_WITHIN_BYTES = 3000
