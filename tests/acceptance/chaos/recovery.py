@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from datetime import datetime
 
 import redis
@@ -24,7 +25,7 @@ def drill(stack, rounds):
 
 def _child_killed(stack):
     # Enough for the other worker, which draws on.
-    jobs = [stack.submit(steps=50, sizes=[256]) for _ in range(12)]
+    jobs = [_submit(stack, steps=50, sizes=[256]) for _ in range(12)]
     _wait_for_running(stack, jobs[0])
     log = _Log(stack)
     worker, _, child = stack.holder(jobs[0]["id"])
@@ -36,7 +37,7 @@ def _child_killed(stack):
 
 
 def _worker_killed(stack):
-    jobs = [stack.submit(steps=50, sizes=[512])]
+    jobs = [_submit(stack, steps=50, sizes=[512])]
     _wait_for_running(stack, jobs[0])
     log, killed = _Log(stack), time.time()
     _, parent, _ = stack.holder(jobs[0]["id"])
@@ -48,7 +49,7 @@ def _worker_killed(stack):
 
 
 def _valkey_killed(stack):
-    jobs = [stack.submit(steps=4, sizes=[64]) for _ in range(40)]
+    jobs = [_submit(stack, steps=4, sizes=[64]) for _ in range(40)]
     stack.end_of(jobs[0]["id"])
     (server,) = stack.processes("valkey-server")
     log = _Log(stack)
@@ -60,6 +61,19 @@ def _valkey_killed(stack):
     seconds = log.next("job.succeeded", after=back) - back
     _cancel(stack, jobs)
     return seconds
+
+
+def _submit(stack, **body):
+    """As a client does: a busy server may answer 503, and the same key is the same job."""
+    key, answers = {"Idempotency-Key": str(uuid.uuid4())}, []
+
+    def taken():
+        answers.append(stack.http.post("/api/jobs", json={"prompt": "a red fox"} | body, headers=key))
+        return answers[-1].status_code != 503
+
+    stack.wait_until(taken)
+    assert answers[-1].status_code == 202, answers[-1].text
+    return answers[-1].json()
 
 
 def _answers(client):
