@@ -14,7 +14,7 @@ from api.errors import STATUS
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.logging import get_logger
-from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, Prompt
+from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, NotBoolean, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -57,7 +57,7 @@ class ImagesRequest(BaseModel):
     )
 
     prompt: Prompt
-    n: int | None = Field(1, ge=1, le=MAX_IMAGES, description="Variations of the prompt.")
+    n: Annotated[int | None, NotBoolean] = Field(1, ge=1, le=MAX_IMAGES, description="Variations of the prompt.")
     size: Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_square)] | None = Field(
         "auto", description=f"A square, such as `512x512`; auto: {DEFAULT_SIZE}x{DEFAULT_SIZE}."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003 - pydantic reads it when the class is built
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from shared.jobs import JobStatus, Priority
 
@@ -33,7 +33,17 @@ Prompt = Annotated[
     Field(min_length=3, max_length=500, description="What the logo shows, 3 to 500 characters."),
     AfterValidator(_not_blank),
 ]
-Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE)]
+
+
+def _not_boolean(value: Any) -> Any:
+    """To Python true is 1; to JSON it is no number."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not a boolean")  # noqa: TRY004 - pydantic makes this one a 422
+    return value
+
+
+NotBoolean = BeforeValidator(_not_boolean)
+Size = Annotated[int, NotBoolean, Field(ge=MIN_SIZE, le=MAX_SIZE)]
 
 
 def _check_pixels(sizes: list[int], num_images: int = 1) -> None:
@@ -73,15 +83,23 @@ class JobRequest(BaseModel):
             f"Edge lengths in pixels, one PNG for each. Each squared, times `num_images`, at most {MAX_PIXELS} in all."
         ),
     )
-    seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Chosen and reported if absent.")
-    num_images: int = Field(1, ge=1, le=MAX_IMAGES, description="Variations: the seed, and those that follow it.")
-    steps: int | None = Field(None, ge=1, le=50, description="Denoising steps; the model's default if absent.")
-    guidance: float | None = Field(None, ge=0, le=20, description="Guidance scale; the model's default if absent.")
+    seed: Annotated[int | None, NotBoolean] = Field(
+        None, ge=0, le=2**32 - 1, description="Chosen and reported if absent."
+    )
+    num_images: Annotated[int, NotBoolean] = Field(
+        1, ge=1, le=MAX_IMAGES, description="Variations: the seed, and those that follow it."
+    )
+    steps: Annotated[int | None, NotBoolean] = Field(
+        None, ge=1, le=50, description="Denoising steps; the model's default if absent."
+    )
+    guidance: Annotated[float | None, NotBoolean] = Field(
+        None, ge=0, le=20, description="Guidance scale; the model's default if absent."
+    )
     enhance: bool = Field(True, description="Append the design guidance for logos to the prompt.")
     priority: Priority = Field(
         Priority.NORMAL, description="Drawn before all that are lower, after all that are higher or were there first."
     )
-    deadline_seconds: float | None = Field(
+    deadline_seconds: Annotated[float | None, NotBoolean] = Field(
         None, gt=0, le=86400, description="The job expires if it is not done so many seconds after its creation."
     )
     webhook_url: str | None = Field(

@@ -90,3 +90,11 @@ def test_a_field_out_of_its_bounds_is_named(field, value):
     with pytest.raises(ValidationError) as error:
         JobRequest.model_validate({"prompt": "fox", field: value})
     assert error.value.errors()[0]["loc"][0] == field
+
+
+@pytest.mark.parametrize("field", ["seed", "num_images", "steps", "guidance", "deadline_seconds", "sizes"])
+def test_a_boolean_is_no_number(field):
+    """Found by the fuzzing: Python takes true for 1."""
+    value = [True] if field == "sizes" else True
+    with pytest.raises(ValidationError, match="must be a number, not a boolean"):
+        JobRequest.model_validate({"prompt": "a red fox", field: value})
