@@ -38,7 +38,7 @@ PROMTOOL := $(shell command -v promtool 2>/dev/null)
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not gpu and not benchmark and not chaos and not slow $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
+	$(BIN)/python -m pytest -m "not gpu and not benchmark and not chaos and not slow $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
 
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` runs two processes: one has the stacks, which mostly wait, the other all the rest."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("stacks" if "acceptance" in item.path.parts else "rest"))
-
-
 class Valkey:
     """A server with an append-only file, that can be killed and started again on the same port and data."""
 
