@@ -5,6 +5,7 @@ one child that holds the model.
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import re
 import signal
@@ -136,8 +137,12 @@ def _load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> No
     # At import it warns of optional packages that FLUX does without.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     compile_cache.use(config.compile_cache_dir, gpu)
+    # Each collection would go through all of the thousands of modules that are imported so far.
+    gc.disable()
     from worker.flux import FluxModel  # noqa: PLC0415 - imports torch: in the child only
 
+    gc.freeze()
+    gc.enable()
     model = FluxModel(config, gpu)
     client = patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS)
     hasty = patient_client(config.redis_url, outage_seconds=1)

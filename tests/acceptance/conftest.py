@@ -204,8 +204,13 @@ def new_stack(tmp_path):
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
-    """One stack for the tests that leave it as they found it."""
-    shared = Stack(tmp_path_factory.mktemp("stack"), PORT=str(free_port()), WARMUP_SIZE="64")
+    """One stack for the tests that leave it as they found it. It sends webhooks, to this machine too."""
+    webhooks = {
+        "WEBHOOK_SECRETS": "whsec_" + "bmV3" * 8,
+        "WEBHOOK_ALLOW_HTTP": "true",
+        "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+    }
+    shared = Stack(tmp_path_factory.mktemp("stack"), PORT=str(free_port()), WARMUP_SIZE="64", **webhooks)
     shared.start()
     yield shared
     shared.close()

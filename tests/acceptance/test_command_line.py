@@ -32,7 +32,9 @@ def test_it_follows_a_job_and_saves_its_images(run, tmp_path):
 
 
 def test_it_comes_back_after_ctrl_c(stack, run, tmp_path):
-    command = [*START, "a leaf", "--sizes", "512", "--steps", "50", "--follow", "--url", stack.url]
+    # A shell starts what runs in its background without SIGINT.
+    start = ["env", "--default-signal=INT", *START]
+    command = [*start, "a leaf", "--sizes", "512", "--steps", "50", "--follow", "--url", stack.url]
     client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1)
     job_id = re.match("job (\\S+)", client.stdout.readline())[1]
     client.send_signal(signal.SIGINT)

@@ -1,4 +1,7 @@
-"""Real processes, real signals: a job that was answered with 202 ends, whatever dies."""
+"""Real processes, real signals: a job that was answered with 202 ends, whatever dies.
+
+One stack for all: it has to be whole again after each fault.
+"""
 
 import signal
 import threading
@@ -8,57 +11,24 @@ import pytest
 import redis
 
 
+@pytest.fixture(scope="module")
+def struck(start_stack, tmp_path_factory):
+    return start_stack(tmp_path_factory.mktemp("faults"))
+
+
 @pytest.fixture
-def stack(new_stack):
-    return new_stack()
+def stack(struck):
+    """Whole: its one worker is ready, and a worker that was killed is no longer listed."""
+    struck.wait_until(lambda: [worker["ready"] for worker in workers(struck)] == [True])
+    return struck
+
+
+def workers(stack):
+    return stack.http.get("/health").json()["workers"]
 
 
 def running(stack, job):
     return lambda: stack.get(job["id"])["status"] == "running"
-
-
-def test_a_killed_child_costs_an_attempt_and_no_job(stack):
-    job = stack.submit(sizes=[512], steps=50, seed=1)
-    stack.wait_until(running(stack, job))
-    parent, held = stack.generate_processes()
-    start = time.monotonic()
-    held.kill()
-    done = stack.end_of(job["id"])
-    assert (done["status"], done["attempt"]) == ("succeeded", 2)
-    assert parent.is_running()
-    requeued = stack.events(event="job.requeued", job_id=job["id"])
-    assert [event["reason"] for event in requeued] == ["WorkerLostError"]
-    assert time.monotonic() - start < 60
-
-
-def test_a_job_that_kills_its_worker_each_time_is_given_up(stack):
-    job = stack.submit(sizes=[512], steps=50)
-    for attempt in (1, 2, 3):
-        stack.wait_until(lambda n=attempt: stack.get(job["id"])["attempt"] == n and running(stack, job)())
-        stack.generate_processes()[1].kill()
-    done = stack.end_of(job["id"])
-    assert (done["status"], done["error"]["code"], done["attempt"]) == ("failed", "poison", 3)
-    assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
-
-
-def test_a_killed_worker_is_replaced_and_its_job_drawn_again(stack):
-    job = stack.submit(sizes=[512], steps=50)
-    stack.wait_until(running(stack, job))
-    parent, held = stack.generate_processes()
-    parent.kill()
-    done = stack.end_of(job["id"])
-    assert (done["status"], done["attempt"]) == ("succeeded", 2)
-    held.wait(10)
-
-
-def test_a_message_is_kept_until_its_job_is_drawn(stack):
-    job = stack.submit(sizes=[512], steps=50)
-    stack.wait_until(running(stack, job))
-    with redis.Redis.from_url(stack.redis_url) as client:
-        stack.wait_until(lambda: stack.get(job["id"])["progress"]["step"] >= 2)
-        kept = client.hlen("unacked")
-    assert stack.http.delete(f"/api/jobs/{job['id']}").json()["cancel_requested"]
-    assert kept == 1
 
 
 def test_the_api_dies_while_a_client_waits(stack):
@@ -74,6 +44,17 @@ def test_the_api_dies_while_a_client_waits(stack):
     assert ends[0]["attempt"] == 1
 
 
+def test_a_message_is_kept_until_its_job_is_drawn(stack):
+    job = stack.submit(sizes=[512], steps=50)
+    stack.wait_until(running(stack, job))
+    with redis.Redis.from_url(stack.redis_url) as client:
+        stack.wait_until(lambda: stack.get(job["id"])["progress"]["step"] >= 2)
+        kept = client.hlen("unacked")
+    assert stack.http.delete(f"/api/jobs/{job['id']}").json()["cancel_requested"]
+    assert kept == 1
+    assert stack.end_of(job["id"])["status"] == "canceled"
+
+
 def test_redis_is_restarted_in_mid_job(stack):
     job = stack.submit(sizes=[512], steps=20)
     stack.wait_until(running(stack, job))
@@ -82,42 +63,6 @@ def test_redis_is_restarted_in_mid_job(stack):
     done = stack.end_of(job["id"])
     assert done["status"] == "succeeded"
     assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
-
-
-def test_everything_is_killed_in_turn_while_twenty_wait(stack):
-    jobs = [stack.submit(seed=seed, steps=10, sizes=[64, 256]) for seed in range(20)]
-    succeeded = lambda: sum(stack.get(job["id"], include="none")["status"] == "succeeded" for job in jobs)  # noqa: E731
-    victims = [
-        lambda: stack.generate_processes()[1],
-        lambda: stack.processes("worker.finish.main")[-1],
-        lambda: stack.processes("worker.finish.main")[0],
-        lambda: stack.processes("api.main")[0],
-        lambda: stack.processes("valkey-server")[0],
-    ]
-    for count, victim in enumerate(victims, start=1):
-        stack.wait_until(lambda n=count: succeeded() >= n, seconds=60)
-        victim().kill()
-    done = [stack.end_of(job["id"]) for job in jobs]
-    assert {job["status"] for job in done} == {"succeeded"}
-    assert all(job["attempt"] <= 3 for job in done)
-    assert [set(job["images"]) for job in done] == [{"64", "256"}] * 20
-    assert len({job["images"]["64"] for job in done}) == 20
-    ends = [event["job_id"] for event in stack.events(event="job.succeeded")]
-    assert sorted(ends) == sorted(job["id"] for job in jobs)
-
-
-def test_a_loading_worker_takes_no_job_that_an_idle_one_could_draw(stack, new_stack, tmp_path):
-    """A second worker on the same Redis whose model takes long: everything goes to the first, and at once."""
-    redis_url = stack.redis_url
-    slow = new_stack(REDIS_URL=redis_url, WARMUP_SIZE="512", WARMUP_STEPS="50")
-    slow.wait_until(lambda: len(slow.http.get("/health").json()["workers"]) == 2)
-    for _ in range(5):
-        job = stack.submit(steps=1)
-        done = stack.end_of(job["id"])
-        assert done["timings"]["queued"] < 5
-    claimed = slow.events(event="job.claimed")
-    ready = slow.events(event="worker.ready")
-    assert all(event["timestamp"] > ready[0]["timestamp"] for event in claimed)
 
 
 def test_sigterm_in_mid_job_loses_nothing(stack):
@@ -144,3 +89,85 @@ def test_two_sigterms_in_mid_job_lose_nothing(stack):
     assert done["status"] == "succeeded"
     assert done["attempt"] <= 2
     assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
+
+
+def test_a_killed_child_costs_an_attempt_and_no_job(stack):
+    job = stack.submit(sizes=[256], steps=40)
+    stack.wait_until(running(stack, job))
+    parent, held = stack.generate_processes()
+    start = time.monotonic()
+    held.kill()
+    done = stack.end_of(job["id"])
+    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    assert parent.is_running()
+    requeued = stack.events(event="job.requeued", job_id=job["id"])
+    assert [event["reason"] for event in requeued] == ["WorkerLostError"]
+    assert time.monotonic() - start < 60
+
+
+def test_a_job_that_kills_its_worker_each_time_is_given_up(stack):
+    job = stack.submit(sizes=[256], steps=40)
+    for attempt in (1, 2, 3):
+        stack.wait_until(lambda n=attempt: stack.get(job["id"])["attempt"] == n and running(stack, job)())
+        stack.generate_processes()[1].kill()
+    done = stack.end_of(job["id"])
+    assert (done["status"], done["error"]["code"], done["attempt"]) == ("failed", "poison", 3)
+    assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
+
+
+def test_a_killed_worker_is_replaced_and_its_job_drawn_again(stack):
+    job = stack.submit(sizes=[256], steps=40)
+    stack.wait_until(running(stack, job))
+    parent, held = stack.generate_processes()
+    parent.kill()
+    done = stack.end_of(job["id"])
+    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    held.wait(10)
+
+
+def test_everything_is_killed_in_turn_while_twenty_wait(stack):
+    jobs = [stack.submit(seed=seed, steps=4, sizes=[64, 256]) for seed in range(20)]
+    succeeded = lambda: sum(stack.get(job["id"], include="none")["status"] == "succeeded" for job in jobs)  # noqa: E731
+    victims = [
+        lambda: stack.generate_processes()[1],
+        lambda: stack.processes("worker.finish.main")[-1],
+        lambda: stack.processes("worker.finish.main")[0],
+        lambda: stack.processes("api.main")[0],
+        lambda: stack.processes("valkey-server")[0],
+    ]
+    for count, victim in enumerate(victims, start=1):
+        stack.wait_until(lambda n=count: succeeded() >= n, seconds=60)
+        victim().kill()
+    done = [stack.end_of(job["id"]) for job in jobs]
+    assert {job["status"] for job in done} == {"succeeded"}
+    assert all(job["attempt"] <= 3 for job in done)
+    assert [set(job["images"]) for job in done] == [{"64", "256"}] * 20
+    assert len({job["images"]["64"] for job in done}) == 20
+    assert [len(stack.events(event="job.succeeded", job_id=job["id"])) for job in jobs] == [1] * 20
+
+
+def test_ctrl_c_ends_everything_within_ten_seconds(stack):
+    """While a job is drawn and its stream is read; the job is drawn after the next start."""
+    job = stack.submit(sizes=[512], steps=50)
+    stack.wait_until(lambda: stack.get(job["id"])["status"] == "running")
+    with stack.http.stream("GET", job["urls"]["events"]) as response:
+        assert next(response.iter_lines()) == "event: snapshot"
+        seconds, left = stack.stop()
+    assert seconds < 10
+    assert left == []
+    stack.start()
+    assert stack.end_of(job["id"])["status"] == "succeeded"
+
+
+def test_a_loading_worker_takes_no_job_that_an_idle_one_could_draw(stack, new_stack):
+    """A second worker on the same Redis whose model takes long: everything goes to the first, and at once."""
+    redis_url = stack.redis_url
+    slow = new_stack(REDIS_URL=redis_url, WARMUP_SIZE="512", WARMUP_STEPS="50")
+    slow.wait_until(lambda: len(workers(slow)) == 2)
+    for _ in range(5):
+        job = stack.submit(steps=1)
+        done = stack.end_of(job["id"])
+        assert done["timings"]["queued"] < 5
+    claimed = slow.events(event="job.claimed")
+    ready = slow.events(event="worker.ready")
+    assert all(event["timestamp"] > ready[0]["timestamp"] for event in claimed)

@@ -33,7 +33,7 @@ def patiently(http, method, path, **options):
 @pytest.mark.parametrize(
     "drawn",
     [
-        pytest.param(4, id="one in four is drawn, the others are canceled"),
+        pytest.param(8, id="one in eight is drawn, the others are canceled"),
         pytest.param(1, id="all are drawn", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )

@@ -91,17 +91,6 @@ def test_every_line_of_a_job_carries_its_ids(stack):
     assert {e["process"] for e in ours} == {"api", "generate", "finish"}
 
 
-def test_ctrl_c_ends_everything_within_ten_seconds(new_stack):
-    stack = new_stack()
-    job = stack.submit(sizes=[512], steps=50)
-    stack.wait_until(lambda: stack.get(job["id"])["status"] == "running")
-    seconds, left = stack.stop()
-    assert seconds < 10
-    assert left == []
-    stack.start()
-    assert stack.end_of(job["id"])["status"] == "succeeded"
-
-
 def test_a_stack_that_still_loads_ends_as_fast(new_stack):
     stack = new_stack(WARMUP_SIZE="512", WARMUP_STEPS="50", until="alive")
     stack.wait_until(lambda: stack.events(event="model.loaded"))
@@ -122,8 +111,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path, name, value, bou
     assert "Traceback" not in result.stderr
 
 
-def test_a_second_stack_on_the_same_data_is_refused(new_stack):
-    stack = new_stack()
+def test_a_second_stack_on_the_same_data_is_refused(stack):
     for change in ({"PORT": str(free_port())}, {"DATA_DIR": str(stack.directory / "other")}):
         result = subprocess.run(START, env=stack.env | change, capture_output=True, text=True, check=False)
         assert result.returncode == 1

@@ -34,7 +34,7 @@ PARTS = {
     "fidelity": (150, "fidelity.py"),
     # With what the first one compiled.
     "exact-again": (90, "speed.py exact"),
-    "variations": (120, "variations.py"),
+    "variations": (200, "variations.py"),
     "backlog": (200, "backlog.py"),
     "memory-offload": (150, "memory.py offload"),
     "blocks": (150, "blocks.py"),
