@@ -35,12 +35,19 @@ OUTAGE_BUDGET_SECONDS = 120
 
 
 class _Connection(Connection):
-    """Tries again each second: kombu's pause grows to 30 s, so that a worker came back long after Redis."""
-
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
+        """Tries again each second: kombu's pause grows to 30 s, so that a worker came back long after Redis."""
         pauses = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
         super().ensure_connection(*args, **pauses | kwargs)  # type: ignore[no-untyped-call] # kombu's is untyped
         return self
+
+    def maybe_close_channel(self, channel: Any) -> None:
+        """To its end also where the connection was lost. kombu gives up at the reply that the channel still waits for,
+        and closes it once more without its transport: with a message in hand an AttributeError, which ends the worker.
+        """
+        super().maybe_close_channel(channel)  # type: ignore[no-untyped-call]
+        if not channel.closed:
+            super().maybe_close_channel(channel)  # type: ignore[no-untyped-call]
 
 
 def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:

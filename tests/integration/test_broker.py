@@ -1,5 +1,6 @@
 """Celery's own worker, configured by this project, in a process of its own: what it refuses and what it outlasts."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 
 import kombu
 import pytest
+import redis
 
 from shared.queue import FINISH, make_celery, send_finish
 
@@ -89,3 +91,21 @@ def test_a_reconnect_is_tried_each_second(app, monkeypatch):
     monkeypatch.setattr(kombu.Connection, "ensure_connection", lambda _self, **options: pauses.update(options))
     app.connection_for_read().ensure_connection()
     assert pauses == {"interval_start": 1, "interval_step": 0, "interval_max": 1}
+
+
+def test_a_lost_connection_is_closed_with_a_message_in_hand(app, own_valkey):
+    """While the channel waits for the next, and another listens to a broadcast: a finisher that is half busy."""
+    taken = []
+    send_finish(app, "one", "r")
+    connection = app.connection_for_read()
+    connection.Consumer([app.amqp.queues[FINISH]], callbacks=[lambda _, message: taken.append(message)]).consume()
+    connection.drain_events(timeout=9)
+    connection.default_channel._brpop_start()
+    broadcast = kombu.Queue("heard", kombu.Exchange("said", "fanout"), auto_delete=True)
+    kombu.Consumer(connection.channel(), [broadcast]).consume()
+    own_valkey.kill()
+    # As Celery's consumer does it.
+    with contextlib.suppress(redis.ConnectionError):
+        connection.collect()
+    connection.close()
+    assert [message.acknowledged for message in taken] == [False]
