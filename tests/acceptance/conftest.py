@@ -203,13 +203,18 @@ def new_stack(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory):
-    """One stack for the tests that leave it as they found it. It sends webhooks, to this machine too."""
-    webhooks = {
+def webhooks():
+    """Settings of a stack that sends webhooks, to this machine too."""
+    return {
         "WEBHOOK_SECRETS": "whsec_" + "bmV3" * 8,
         "WEBHOOK_ALLOW_HTTP": "true",
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
     }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory, webhooks):
+    """One stack for the tests that leave it as they found it."""
     shared = Stack(tmp_path_factory.mktemp("stack"), PORT=str(free_port()), WARMUP_SIZE="64", **webhooks)
     shared.start()
     yield shared

@@ -45,15 +45,13 @@ def collector():
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory, start_stack, collector):
+def watched(tmp_path_factory, start_stack, collector, webhooks):
     return start_stack(
         tmp_path_factory.mktemp("watched"),
         METRICS_PORT=str(free_port()),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector,
         OTEL_BSP_SCHEDULE_DELAY="100",
-        WEBHOOK_SECRETS="whsec_" + "bmV3" * 8,
-        WEBHOOK_ALLOW_HTTP="true",
-        WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8",
+        **webhooks,
     )
 
 
