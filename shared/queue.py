@@ -8,6 +8,7 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import billiard.pool
 from celery import Celery
 from celery.exceptions import CPendingDeprecationWarning
 from kombu import Connection, Queue
@@ -32,6 +33,10 @@ PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 5, Priority.LOW: 9}
 
 HARD_LIMIT_SECONDS = 900
 OUTAGE_BUDGET_SECONDS = 120
+# How long a child that ends waits for its parent to have read its last result, not billiard's 30 s. Told to shut down,
+# Celery's parent forgets a job whose begin it has not read yet, and reads no more of it: it waits for its child, and
+# that for it. The message is delivered again, and the ledger knows that the job is drawn.
+LAST_RESULT_SECONDS = 3
 
 
 class _Connection(Connection):
@@ -54,6 +59,9 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
     """`prompt`: publishing gives up within two seconds (the API); otherwise it outlasts a restart of Redis."""
     # It asks for the setting worker_cancel_long_running_tasks_on_connection_loss, which is set below.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, module="celery")
+    billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = round(
+        LAST_RESULT_SECONDS / billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
+    )
     app = Celery("logo")
     app.amqp.Connection = _Connection
     transport: dict[str, Any] = {

@@ -45,7 +45,11 @@ def log(valkey, tmp_path):
         )
         yield log
         process.terminate()
-        process.wait(20)
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_a_hung_child_is_replaced_and_its_attempt_counts(log, ledger_, celery_app, client):
