@@ -14,7 +14,7 @@ from api.errors import STATUS
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.logging import get_logger
-from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, NotBoolean, Prompt
+from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, NotBoolean, Prompt, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -45,7 +45,7 @@ _WHOLE_EXAMPLE: JsonDict = {
 def _square(size: str) -> str:
     width, _, height = size.partition("x")
     if size != "auto" and (width != height or not MIN_SIZE <= int(width) <= MAX_SIZE):
-        raise ValueError(f"only squares of {MIN_SIZE} to {MAX_SIZE} pixels, such as 512x512, or auto")
+        raise invalid(f"only squares of {MIN_SIZE} to {MAX_SIZE} pixels, such as 512x512, or auto")
     return size
 
 

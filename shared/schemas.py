@@ -6,6 +6,7 @@ from datetime import datetime  # noqa: TC003 - pydantic reads it when the class 
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from shared.jobs import JobStatus, Priority
 
@@ -21,9 +22,14 @@ DEFAULT_SIZES = (256, 512, 1024)
 PROMPT_EXAMPLE = "a red fox head, geometric"
 
 
+def invalid(message: str) -> PydanticCustomError:
+    """To be raised by a validator: pydantic would put "Value error, " in front of a ValueError's message."""
+    return PydanticCustomError("value_error", "{message}", {"message": message})
+
+
 def _not_blank(prompt: str) -> str:
     if not prompt.strip():
-        raise ValueError("must not be blank")
+        raise invalid("must not be blank")
     return prompt.strip()
 
 
@@ -38,7 +44,7 @@ Prompt = Annotated[
 def _not_boolean(value: Any) -> Any:
     """To Python true is 1; to JSON it is no number."""
     if isinstance(value, bool):
-        raise ValueError("must be a number, not a boolean")  # noqa: TRY004 - pydantic makes this one a 422
+        raise invalid("must be a number, not a boolean")
     return value
 
 
@@ -49,9 +55,7 @@ Size = Annotated[int, NotBoolean, Field(ge=MIN_SIZE, le=MAX_SIZE)]
 def _check_pixels(sizes: list[int], num_images: int = 1) -> None:
     pixels = num_images * sum(size * size for size in set(sizes))
     if pixels > MAX_PIXELS:
-        raise ValueError(
-            f"sizes squared and added up, times num_images, are {pixels} pixels, the bound is {MAX_PIXELS}"
-        )
+        raise invalid(f"sizes squared and added up, times num_images, are {pixels} pixels, the bound is {MAX_PIXELS}")
 
 
 _WHOLE_EXAMPLE: JsonDict = {
@@ -127,9 +131,9 @@ class LogoRequest(BaseModel):
     def _in_range(cls, sizes: list[int]) -> list[int]:
         valid = [size for size in sizes or DEFAULT_SIZES if MIN_SIZE <= size <= MAX_SIZE]
         if not valid:
-            raise ValueError(f"no size is within {MIN_SIZE} and {MAX_SIZE} pixels")
+            raise invalid(f"no size is within {MIN_SIZE} and {MAX_SIZE} pixels")
         if len(set(valid)) > MAX_SIZES:
-            raise ValueError(f"more than {MAX_SIZES} different sizes")
+            raise invalid(f"more than {MAX_SIZES} different sizes")
         _check_pixels(valid)
         return valid
 

@@ -62,7 +62,8 @@ def test_the_pixels_of_a_job_are_bounded(sizes, num_images, fits):
         with pytest.raises(ValidationError) as error:
             make()
         message = error.value.errors()[0]["msg"]
-        assert all(part in message for part in ("sizes", "num_images", "16777216"))
+        assert message.startswith("sizes")
+        assert all(part in message for part in ("num_images", "16777216"))
 
 
 def test_the_app_may_send_what_we_do_not_know():
@@ -96,5 +97,6 @@ def test_a_field_out_of_its_bounds_is_named(field, value):
 def test_a_boolean_is_no_number(field):
     """Found by the fuzzing: Python takes true for 1."""
     value = [True] if field == "sizes" else True
-    with pytest.raises(ValidationError, match="must be a number, not a boolean"):
+    with pytest.raises(ValidationError) as error:
         JobRequest.model_validate({"prompt": "a red fox", field: value})
+    assert error.value.errors()[0]["msg"] == "must be a number, not a boolean"
