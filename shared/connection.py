@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+# Python imports it at the first look-up of a name. Where one thread of a worker's parent does that as another forks a
+# child, the child inherits the import's lock, held by nobody, and waits for it for ever at its own first connection.
+import encodings.idna  # noqa: F401
+
 import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry

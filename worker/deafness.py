@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from celery import signals
 from celery.worker import state
 
 from shared import counters
@@ -41,6 +42,10 @@ class Deafness(threading.Thread):
         self._ready = ready
         self._begun = 0
         self._looks = 0
+
+    def start_with_the_worker(self) -> None:
+        """After its pool has forked the first children: what a thread holds at that moment is held in them for ever."""
+        signals.worker_ready.connect(lambda **_: self.start(), weak=False)
 
     def run(self) -> None:
         while not self.look():

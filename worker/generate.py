@@ -81,7 +81,7 @@ def main() -> None:
         without_gossip=True,
         without_mingle=True,
     )
-    Deafness(patient_client(config.redis_url, outage_seconds=0), GENERATE, readiness.warm).start()
+    Deafness(patient_client(config.redis_url, outage_seconds=0), GENERATE, readiness.warm).start_with_the_worker()
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 

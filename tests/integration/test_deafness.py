@@ -30,6 +30,20 @@ Channel._brpop_read, Channel._brpop_start = read_once, ask_until_then
 main.main()
 """
 
+# A finish worker whose thread holds a lock from its start.
+HOLDS = """
+import os, redis, threading
+from celery import signals
+from worker.deafness import Deafness
+from worker.finish import main
+lock = threading.Lock()
+Deafness.run = lambda self: lock.acquire()
+@signals.worker_process_init.connect(weak=False)
+def tell(**_):
+    redis.Redis.from_url(os.environ["REDIS_URL"]).rpush("forked", "held" if lock.locked() else "free")
+main.main()
+"""
+
 
 @pytest.fixture
 def client(own_valkey):
@@ -47,6 +61,24 @@ def app(own_valkey):
 
 def looks(watch, times):
     return [watch.look() for _ in range(times)]
+
+
+def test_its_thread_starts_after_the_children(own_valkey):
+    env = {"REDIS_URL": own_valkey.url, "FINISH_CONCURRENCY": "1"}
+    with (
+        own_valkey.client() as client,
+        subprocess.Popen([sys.executable, "-c", HOLDS], env=os.environ | env) as process,
+    ):
+        try:
+            assert client.blpop("forked", timeout=9) == (b"forked", b"free")
+        finally:
+            process.kill()
+
+
+def test_no_thread_imports_at_its_first_connection():
+    """A child that is forked in the middle of an import waits for ever where it needs the module too."""
+    code = "import sys, shared.connection; sys.exit('encodings.idna' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_worker_that_takes_no_messages_is_ended(own_valkey, client, app, tmp_path):

@@ -58,7 +58,7 @@ def main() -> None:
         return "" if any(map(readiness.exists, children)) else "there is no child"
 
     exporter.serve(config, "finish", trouble)
-    Deafness(patient_client(config.redis_url, outage_seconds=0), FINISH).start()
+    Deafness(patient_client(config.redis_url, outage_seconds=0), FINISH).start_with_the_worker()
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 

@@ -43,7 +43,7 @@ def main() -> None:
     )
     # What it waits for are the servers of others: while the process lives, it works.
     exporter.serve(config, "webhook", str)
-    Deafness(patient_client(config.redis_url, outage_seconds=0), WEBHOOK).start()
+    Deafness(patient_client(config.redis_url, outage_seconds=0), WEBHOOK).start_with_the_worker()
     worker.start()
     raise SystemExit(worker.exitcode or 0)
 
