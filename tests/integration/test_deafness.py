@@ -9,7 +9,7 @@ from celery.worker import state
 
 from shared import counters
 from shared.connection import patient_client
-from shared.queue import FINISH, make_celery, send_finish
+from shared.queue import FINISH, make_celery, send_finish, waiting_messages
 from worker.deafness import LOOKS, Deafness
 
 # A finish worker whose parent takes one message and then never asks Redis for another.
@@ -97,7 +97,7 @@ def test_a_worker_that_takes_no_messages_is_ended(own_valkey, client, app, tmp_p
     assert done.returncode == 1, log.read_text()
     assert '"event": "worker.deaf"' in log.read_text()
     assert counters.parse(client.hgetall(counters.COUNTERS)) == {counters.DEAF: 1}
-    assert client.llen("finish") + client.llen("finish\x06\x163") + client.llen("finish\x06\x166") == 1
+    assert waiting_messages(client, FINISH) == 1
 
 
 def test_only_after_many_looks_at_which_messages_waited(client, app):
