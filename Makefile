@@ -23,7 +23,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs under out/, stop
-	@$(BIN)/python -m shared.demo
+	@$(BIN)/python -m shared.stack.demo
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)
 	@exec $(BIN)/python -m shared.serve

@@ -12,7 +12,7 @@ from asgi_correlation_id import correlation_id
 
 from api.errors import respond
 from api.openai_shapes import submitted
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

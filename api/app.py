@@ -24,13 +24,14 @@ from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
 from api.waiting import Waiting
-from shared import tracing
 from shared.connection import prompt_client
-from shared.logging import get_logger
+from shared.ledger.run import AsyncLedger
+from shared.observability import tracing
+from shared.observability.logging import get_logger
 from shared.queue import make_celery
-from shared.scripts import AsyncLedger
+from shared.results.redis_store import AsyncRedisResults
+from shared.results.signing import UrlSigner
 from shared.settings import VERSION
-from shared.signing import UrlSigner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,6 +59,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         await warn_of_small_memory(client, settings)
         async with waiting.running():
             yield
+        await forecasts.close()
         tracing.shutdown()
         await client.aclose()
         celery.close()
@@ -77,7 +79,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.services = Services(
         settings=settings,
         client=client,
-        jobs=ledger,
+        ledger=ledger,
         waiting=waiting,
         submission=Submission(
             ledger,
@@ -90,7 +92,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
         forecasts=forecasts,
-        signer=UrlSigner(settings.url_signing_keys),
+        results=AsyncRedisResults(client, UrlSigner(settings.url_signing_keys)),
     )
     errors.install(app)
     openapi.complete(app)

@@ -12,7 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from shared.errors import Unauthorized
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

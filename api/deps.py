@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 from fastapi import Depends, Path, Request
 
-from shared import errors, ledger
+from api.ownership import visible
+from shared import errors
+from shared.ledger import reads
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -20,22 +22,22 @@ if TYPE_CHECKING:
     from api.settings import ApiSettings
     from api.submission import Submission
     from api.waiting import Waiting
-    from shared.ledger import Reading
-    from shared.scripts import AsyncLedger
-    from shared.signing import UrlSigner
+    from shared.ledger.replies import Reading
+    from shared.ledger.run import AsyncLedger
+    from shared.results.store import ResultReader
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     settings: ApiSettings
     client: redis.asyncio.Redis
-    jobs: AsyncLedger
+    ledger: AsyncLedger
     waiting: Waiting
     submission: Submission
     following: Following
     http: HttpMetrics
     forecasts: Forecasts
-    signer: UrlSigner
+    results: ResultReader
 
 
 async def _services(request: Request) -> Services:
@@ -58,15 +60,9 @@ Deps = Annotated[Services, Depends(_services)]
 JobId = Annotated[str, Depends(_job_id)]
 
 
-def visible(reading: Reading | None, owner: str | None, job_id: str) -> Reading:
-    """The job, if it is the caller's own; whosever it is for None.
+async def own_job(services: Services, owner: str | None, job_id: str) -> Reading:
+    """The job as it is now.
 
-    :raises errors.JobNotFound: unknown, or another key's: the two must look alike.
+    :raises errors.JobNotFound: unknown, or another owner's.
     """
-    if reading is None or owner not in (None, reading.job.owner):
-        raise errors.JobNotFound(f"no job has the id {job_id}")
-    return reading
-
-
-async def own_job(services: Services, owner: str, job_id: str) -> Reading:
-    return visible(await services.jobs.run(ledger.read(job_id)), owner, job_id)
+    return visible(await services.ledger.run(reads.job(job_id)), owner, job_id)

@@ -11,13 +11,14 @@ from starlette.exceptions import HTTPException
 
 from shared import errors
 from shared.connection import UNAVAILABLE
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 log = get_logger(__name__)
 
+# The one table of statuses: of our own errors, and of those that the framework raises.
 STATUS: dict[type[errors.LogoError], int] = {
     errors.InvalidRequest: 422,
     errors.Unauthorized: 401,
@@ -37,7 +38,14 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.StillRunning: 504,
     errors.GenerationFailed: 500,
 }
-_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+UNFORESEEN = 500  # of an error that is in neither
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def statuses_by_code() -> dict[str, int]:
+    """The status with which each code of an error is answered."""
+    ours = {kind.code: status for kind, status in STATUS.items()}
+    return ours | {code: status for status, code in HTTP_CODES.items()} | {errors.LogoError.code: UNFORESEEN}
 
 
 def respond(  # noqa: PLR0913 - the contract's error has these parts
@@ -81,7 +89,7 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
     if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, where the body is no text at all; other bad JSON is its 422
         item = {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error"}
         return respond(422, errors.InvalidRequest.code, "body: JSON decode error", details=[item], detail=[item])
-    code = _HTTP_CODES.get(error.status_code, "http_error")
+    code = HTTP_CODES.get(error.status_code, "http_error")
     return respond(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
 
 

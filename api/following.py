@@ -11,25 +11,26 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from shared import errors, ledger
+from shared import errors
 from shared.connection import UNAVAILABLE
-from shared.logging import get_logger
+from shared.ledger import reads
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from api.waiting import Waiting
-    from shared.ledger import Reading
-    from shared.scripts import AsyncLedger
+    from shared.ledger.replies import Reading
+    from shared.ledger.run import AsyncLedger
 
 log = get_logger(__name__)
 READ_SECONDS = 0.5
 
 
 class Following:
-    def __init__(self, waiting: Waiting, jobs: AsyncLedger, most_per_caller: int) -> None:
+    def __init__(self, waiting: Waiting, ledger: AsyncLedger, most_per_caller: int) -> None:
         self._waiting = waiting
-        self._jobs = jobs
+        self._ledger = ledger
         self._most = most_per_caller
         self._streams: Counter[str] = Counter()
         self._reader: asyncio.Task[None] | None = None
@@ -62,7 +63,7 @@ class Following:
             if self._reader is None or self._reader.done():
                 self._reader = asyncio.create_task(self._read_on(), name="followed-reader")
             # Read after it is followed, so that nothing falls in between.
-            reading = await self._jobs.run(ledger.read(job_id))
+            reading = await self._ledger.run(reads.job(job_id))
             while reading:
                 yield reading
                 reading = await newest.get()

@@ -4,43 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from shared import forecast, pace, workers
+from api.forecast import UNKNOWN, Forecast
 from shared.connection import UNAVAILABLE
-from shared.forecast import UNKNOWN, Forecast
-from shared.logging import get_logger
+from shared.ledger.outlook import outlook
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
-    from shared.scripts import AsyncLedger
+    from shared.ledger.run import AsyncLedger
 
 log = get_logger(__name__)
 FRESH_SECONDS = 1.0
 
 
 class Forecasts:
-    def __init__(self, jobs: AsyncLedger) -> None:
-        self._jobs = jobs
+    def __init__(self, ledger: AsyncLedger) -> None:
+        self._ledger = ledger
         self._forecast = UNKNOWN
         self._looked_at = float("-inf")
         self._looking = asyncio.Lock()
+        self._ahead: asyncio.Task[Forecast] | None = None
+
+    def look_ahead(self) -> None:
+        """Begins a look that is due, beside the caller's own work; `current` then waits for what is left of it."""
+        if not self._fresh() and not self._looking.locked():
+            self._ahead = asyncio.create_task(self.current(), name="forecast")
 
     async def current(self) -> Forecast:
         """Never fails: an answer without an estimate is better than none."""
         async with self._looking:
-            if time.monotonic() - self._looked_at >= FRESH_SECONDS:
+            if not self._fresh():
                 try:
-                    self._forecast = await self._look()
+                    seen = await self._ledger.run(outlook())
+                    self._forecast = Forecast(seen, seen.ready_workers, seen.pace)
                 except UNAVAILABLE as error:
                     log.warning("forecast.unavailable", error=repr(error))
                     self._forecast = UNKNOWN
                 self._looked_at = time.monotonic()
         return self._forecast
 
-    async def _look(self) -> Forecast:
-        client = self._jobs.client
-        ready = [worker for worker in await workers.live(client) if worker.ready]
-        model = ready[0].model if ready else ""
-        record = cast("dict[bytes, bytes]", await client.hgetall(pace.key(model)))
-        measured = pace.Pace({field.decode(): float(value) for field, value in record.items()})
-        return Forecast(await self._jobs.run(forecast.outlook()), len(ready), measured)
+    async def close(self) -> None:
+        """Ends a look that nobody has waited for."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            await asyncio.wait([self._ahead])
+
+    def _fresh(self) -> bool:
+        return time.monotonic() - self._looked_at < FRESH_SECONDS

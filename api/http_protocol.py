@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     import asyncio

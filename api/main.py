@@ -11,7 +11,8 @@ import uvicorn
 from api.app import create_app
 from api.http_protocol import BoundedProtocol
 from api.settings import ApiSettings
-from shared import logging, settings
+from shared import settings
+from shared.observability import logging
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

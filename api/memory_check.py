@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.capacity import worst_case
+from api.capacity import worst_case
 from shared.connection import UNAVAILABLE
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from api.capacity import Capacity
     from api.settings import ApiSettings
-    from shared.capacity import Capacity
 
 log = get_logger(__name__)
 

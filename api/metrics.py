@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from shared import metrics
+from shared.observability import metrics
 
 if TYPE_CHECKING:
     from starlette.types import Scope

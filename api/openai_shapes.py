@@ -10,10 +10,10 @@ from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from api.errors import STATUS
+from api.errors import STATUS, UNFORESEEN
 from shared import errors
 from shared.connection import UNAVAILABLE
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, NotBoolean, Prompt, invalid
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _known(error: Exception) -> errors.LogoError:
 
 
 def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
-    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), 500)
+    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), UNFORESEEN)
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
     headers = {}
     if error.retry_after_seconds is not None:

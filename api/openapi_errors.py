@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.errors import statuses_by_code
 from api.openai_shapes import OpenAIErrorResponse
 from shared.schemas import ErrorResponse
 
@@ -12,29 +13,30 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-# By code: its status and a message. The first code of a status is what the number stands for below.
-EXAMPLES: dict[str, tuple[int, str]] = {
-    "unauthorized": (401, "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'"),
-    "url_not_valid": (403, "expires: this URL has expired; read the job again for a new one"),
-    "job_not_found": (404, "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"),
-    "image_not_found": (404, "name: this job has the sizes [256, 512], not 64.png"),
-    "job_not_successful": (409, "the job is canceled, it has no images"),
-    "images_expired": (410, "the images of this job have expired; submit it again with the same seed"),
-    "body_too_large": (413, "body: more than 65536 bytes"),
-    "range_not_satisfiable": (416, "Range: the image has 48213 bytes"),
-    "validation_error": (422, "prompt: String should have at least 3 characters"),
-    "idempotency_conflict": (422, "Idempotency-Key: this key was used for a request with another body"),
-    "queue_full": (429, "1000 jobs are queued, the bound is 1000"),
-    "too_many_queued": (429, "250 jobs of this key are queued, the bound is 250"),
-    "too_many_high": (429, "20 jobs of high priority of this key are queued, the bound is 20"),
-    "too_many_streams": (429, "200 streams of this caller are open here, the bound is 200"),
-    "too_many_requests": (429, "more than 60 per 1 minute from this caller"),
-    "generation_failed": (500, "Failed to generate logo: the model's output was not finite"),
-    "internal_error": (500, "internal server error"),
-    "service_unavailable": (503, "the job store is out of reach; try again"),
-    "still_running": (504, "the logo was not ready within 300 s; the job goes on"),
+# By code, a message. The first code of a status is what the number stands for below.
+EXAMPLES: dict[str, str] = {
+    "unauthorized": "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
+    "url_not_valid": "expires: this URL has expired; read the job again for a new one",
+    "job_not_found": "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10",
+    "image_not_found": "name: this job has the sizes [256, 512], not 64.png",
+    "job_not_successful": "the job is canceled, it has no images",
+    "images_expired": "the images of this job have expired; submit it again with the same seed",
+    "body_too_large": "body: more than 65536 bytes",
+    "range_not_satisfiable": "Range: the image has 48213 bytes",
+    "validation_error": "prompt: String should have at least 3 characters",
+    "idempotency_conflict": "Idempotency-Key: this key was used for a request with another body",
+    "queue_full": "1000 jobs are queued, the bound is 1000",
+    "too_many_queued": "250 jobs of this key are queued, the bound is 250",
+    "too_many_high": "20 jobs of high priority of this key are queued, the bound is 20",
+    "too_many_streams": "200 streams of this caller are open here, the bound is 200",
+    "too_many_requests": "more than 60 per 1 minute from this caller",
+    "generation_failed": "Failed to generate logo: the model's output was not finite",
+    "internal_error": "internal server error",
+    "service_unavailable": "the job store is out of reach; try again",
+    "still_running": "the logo was not ready within 300 s; the job goes on",
 }
-_PRIMARY = {status: code for code, (status, _) in reversed(EXAMPLES.items())}
+_STATUS = statuses_by_code()
+_PRIMARY = {_STATUS[code]: code for code in reversed(EXAMPLES)}
 HEADERS = {
     "Accept-Ranges": "`bytes`: one range may be asked for.",
     "Cache-Control": "Of an image: it never changes, and is the caller's own. Of a stream: `no-store`.",
@@ -85,7 +87,7 @@ def _by_status(which: Iterable[int | str], body: Callable[[str], dict[str, Any]]
     found: dict[int, dict[str, Any]] = {}
     for item in which:
         code = _PRIMARY[item] if isinstance(item, int) else item
-        found.setdefault(EXAMPLES[code][0], {})[code] = body(code)
+        found.setdefault(_STATUS[code], {})[code] = body(code)
     return found
 
 
@@ -102,18 +104,18 @@ def _answer(
 
 
 def _openai_body(code: str) -> dict[str, Any]:
-    status, message = EXAMPLES[code]
+    status, message = _STATUS[code], EXAMPLES[code]
     shown = {"unauthorized": "invalid_api_key"}.get(code, code)
     kind = _OPENAI_TYPES.get(status, "invalid_request_error")
     return {"error": {"message": message, "type": kind, "param": None, "code": shown}}
 
 
 def _body(code: str) -> dict[str, Any]:
-    message = EXAMPLES[code][1]
+    message = EXAMPLES[code]
     body: dict[str, Any] = {"error": {"code": code, "message": message}, "detail": message, "request_id": "b7e1"}
     if code == "validation_error":
         # The one error whose detail is a list.
         body["detail"] = [{"type": "string_too_short", "loc": ["body", "prompt"], "msg": message.split(": ")[1]}]
-    if EXAMPLES[code][0] == 500:  # noqa: PLR2004 - what the app has always read there
+    if _STATUS[code] == 500:  # noqa: PLR2004 - what the app has always read there
         body |= {"status": "error", "message": "Internal server error"}
     return body

@@ -13,10 +13,13 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from shared import errors, ledger, tracing
-from shared.forecast import retry_after
+from api.forecast import retry_after
+from shared import errors
 from shared.jobs import Job, JobStatus
-from shared.logging import get_logger
+from shared.ledger import moves
+from shared.ledger.replies import Creation
+from shared.observability import tracing
+from shared.observability.logging import get_logger
 from shared.queue import send_generate
 from shared.schemas import JobRequest
 
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from api.forecasting import Forecasts
-    from shared.ledger import Reading
-    from shared.scripts import AsyncLedger
+    from shared.ledger.replies import Reading
+    from shared.ledger.run import AsyncLedger
 
 log = get_logger(__name__)
 # Of the connection: the command may have been carried out. A server that answers with an error has not done so.
@@ -35,7 +38,7 @@ _UNANSWERED = (RedisConnectionError, RedisTimeoutError, OSError)
 class Submission:
     def __init__(  # noqa: PLR0913 - the bounds are each a setting
         self,
-        jobs: AsyncLedger,
+        ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
         *,
@@ -43,7 +46,7 @@ class Submission:
         max_queued_per_key: int,
         max_queued_high_per_key: int,
     ) -> None:
-        self._jobs = jobs
+        self._ledger = ledger
         self._celery = celery
         self._forecasts = forecasts
         self._max_queue_length = max_queue_length
@@ -61,7 +64,7 @@ class Submission:
         """
         job = _new_job(request, owner)
         structlog.contextvars.bind_contextvars(job_id=job.id)
-        command = ledger.create(
+        command = moves.create(
             job,
             fingerprint=_fingerprint(request),
             idempotency_key=idempotency_key,
@@ -72,7 +75,7 @@ class Submission:
             deadline_seconds=request.deadline_seconds or 0,
         )
         try:
-            created = await self._jobs.run(command)
+            created = await self._ledger.run(command)
         except _UNANSWERED as error:
             log.warning("redis.unavailable", error=repr(error))
             raise errors.ServiceUnavailable(
@@ -81,27 +84,27 @@ class Submission:
                 retry_after_seconds=2,
             ) from error
         match created.outcome:
-            case "conflict":
+            case Creation.CONFLICT:
                 raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
-            case "full":
+            case Creation.FULL:
                 raise errors.QueueFull(
-                    f"{created.job_id} jobs are queued, the bound is {self._max_queue_length}",
+                    f"{created.depth} jobs are queued, the bound is {self._max_queue_length}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds()),
                 )
-            case "owner_full":
+            case Creation.OWNER_FULL:
                 raise errors.TooManyQueued(
-                    f"{created.job_id} jobs of this key are queued, the bound is {self._max_queued_per_key}",
+                    f"{created.depth} jobs of this key are queued, the bound is {self._max_queued_per_key}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
-            case "owner_high_full":
+            case Creation.OWNER_HIGH_FULL:
                 raise errors.TooManyHigh(
-                    f"{created.job_id} jobs of high priority of this key are queued, "
+                    f"{created.depth} jobs of high priority of this key are queued, "
                     f"the bound is {self._max_queued_high_per_key}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
         assert created.reading is not None  # noqa: S101 - of what is created or replayed there is a record
-        if created.outcome == "replayed":
-            structlog.contextvars.bind_contextvars(job_id=created.job_id)
+        if created.outcome is Creation.REPLAYED:
+            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
             log.info("job.replayed")
             return created.reading, True
         log.info("job.created", sizes=list(job.sizes), seed=job.seed)
@@ -117,10 +120,10 @@ class Submission:
 
 
 def _fingerprint(request: JobRequest) -> str:
-    # Without what the version before did not know, where it says nothing: a repeat of a request of then is one.
-    later = ("priority", "num_images", "webhook_url")
-    unsaid = {name for name in later if getattr(request, name) == JobRequest.model_fields[name].default}
-    return hashlib.sha256(request.model_dump_json(exclude=unsaid).encode()).hexdigest()
+    # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
+    newer = ("priority", "num_images", "webhook_url")
+    at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
+    return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
 def _new_job(request: JobRequest, owner: str) -> Job:

@@ -10,18 +10,19 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, cast
 
-from shared import ledger
+from api.ownership import visible
 from shared.connection import UNAVAILABLE, blocking_reader
 from shared.jobs import JobStatus, is_terminal
-from shared.logging import get_logger
+from shared.ledger import keys, reads
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     import redis.asyncio
 
-    from shared.ledger import Reading
-    from shared.scripts import AsyncLedger
+    from shared.ledger.replies import Reading
+    from shared.ledger.run import AsyncLedger
 
 log = get_logger(__name__)
 BLOCK_SECONDS = 5.0
@@ -31,9 +32,9 @@ Event = tuple[bytes, dict[bytes, bytes]]  # its id in the stream, its fields
 
 
 class Waiting:
-    def __init__(self, redis_url: str, jobs: AsyncLedger) -> None:
+    def __init__(self, redis_url: str, ledger: AsyncLedger) -> None:
         self._redis_url = redis_url
-        self._jobs = jobs
+        self._ledger = ledger
         self.last_event = "0-0"  # the id of the last one that was read
         self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
         self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
@@ -61,22 +62,25 @@ class Waiting:
                 reader.cancel()
                 await asyncio.wait([reader], timeout=0.1)
 
-    async def until_terminal(self, job_id: str, seconds: float) -> Reading | None:
-        """The job once it is terminal, or as it is when `seconds` are over; None for an unknown one."""
+    async def until_terminal(self, job_id: str, seconds: float, owner: str | None) -> Reading:
+        """The job once it is terminal, or as it is when `seconds` are over.
+
+        :raises shared.errors.JobNotFound: unknown, or another owner's; whosever it is for None.
+        """
         woken: asyncio.Future[Reading | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(job_id, set()).add(woken)
         try:
-            reading = await self._jobs.run(ledger.read(job_id))
-            if reading is None or reading.job.is_terminal:
+            reading = visible(await self._ledger.run(reads.job(job_id)), owner, job_id)
+            if reading.job.is_terminal:
                 return reading
             if not self.released:
                 await asyncio.wait([woken], timeout=seconds)
             if self.released:
                 # Not read again: the answer must leave at once, and Redis may be away just now.
-                return woken.result() if woken.done() and not woken.cancelled() else reading
-            if woken.done():
-                return woken.result()
-            return await self._jobs.run(ledger.read(job_id))
+                read_again = woken.result() if woken.done() and not woken.cancelled() else reading
+            else:
+                read_again = woken.result() if woken.done() else await self._ledger.run(reads.job(job_id))
+            return visible(read_again, owner, job_id)
         finally:
             self._waiters[job_id].discard(woken)
             if not self._waiters[job_id]:
@@ -103,7 +107,7 @@ class Waiting:
             client = blocking_reader(self._redis_url, BLOCK_SECONDS)
             try:
                 # The end of the stream is taken first and the waiters are read after it, so nothing falls in between.
-                newest = cast("list[Event]", await client.xrevrange(ledger.EVENTS, count=1))
+                newest = cast("list[Event]", await client.xrevrange(keys.EVENTS, count=1))
                 last = newest[0][0] if newest else b"0-0"
                 self.last_event = last.decode()
                 await self._read_again(list(self._waiters.keys() | self._followers.keys()))
@@ -132,7 +136,7 @@ class Waiting:
         """Reads jobs, pipelined, tells those who follow them and wakes those who wait for what has ended."""
         for start in range(0, len(job_ids), BATCH):
             batch = job_ids[start : start + BATCH]
-            readings = await self._jobs.run_many([ledger.read(job_id) for job_id in batch])
+            readings = await self._ledger.run_many([reads.job(job_id) for job_id in batch])
             for job_id, reading in zip(batch, readings, strict=True):
                 if isinstance(reading, ValueError):
                     # Of another version, say. Its own calls say so when they read it.
@@ -148,5 +152,5 @@ class Waiting:
 
 async def _next_events(client: redis.asyncio.Redis, after: bytes) -> list[Event]:
     """What came after an id; waits for BLOCK_SECONDS, then an empty list."""
-    streams = await client.xread({ledger.EVENTS: after}, count=BATCH, block=int(BLOCK_SECONDS * 1000))
+    streams = await client.xread({keys.EVENTS: after}, count=BATCH, block=int(BLOCK_SECONDS * 1000))
     return cast("list[tuple[bytes, list[Event]]]", streams)[0][1] if streams else []

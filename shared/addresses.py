@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from shared.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,3 +37,23 @@ def may_be_called(address: str, allowed: Networks = ()) -> bool:
     if any(found in network for network in allowed):
         return True
     return found.is_global and not found.is_multicast and not any(found in network for network in _REFUSED)
+
+
+def check_webhook_url(url: str, *, allow_http: bool, allowed: Networks) -> None:
+    """What can be said before its name is looked up.
+
+    :raises InvalidRequest: not a URL that may be called.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidRequest("webhook_url: not a URL")
+    if parts.scheme != "https" and not (allow_http and parts.scheme == "http"):
+        raise InvalidRequest("webhook_url: must begin with https://")
+    if parts.username or parts.password:
+        raise InvalidRequest("webhook_url: must not hold a user or a password")
+    if is_literal(host) and not may_be_called(host, allowed):
+        raise InvalidRequest("webhook_url: this address is not public")

@@ -1,9 +1,5 @@
-"""`python -m celery -A shared.flower flower`: the Celery application that Flower watches; task ids are job ids."""
+"""`python -m celery -A shared.flower flower`: the Celery application that Flower watches (shared/stack/flower.py)."""
 
-from shared import logging, settings
-from shared.queue import make_celery
+from shared.stack.flower import app
 
-_config = settings.load(settings.Settings)
-# Before Flower starts: Tornado leaves a root logger that has a handler as it is.
-logging.configure(_config.log_level, _config.log_format, "flower")
-app = make_celery(_config.redis_url)
+__all__ = ["app"]

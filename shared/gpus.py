@@ -8,7 +8,7 @@ from typing import Any
 
 import pynvml
 
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
 

@@ -120,7 +120,7 @@ class Job:
 
     def to_record(self) -> dict[str, str]:
         """The flat strings that the ledger stores."""
-        return {field.name: encode(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: encode_field(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
     def from_record(cls, record: Mapping[str, str]) -> Job:
@@ -128,7 +128,8 @@ class Job:
         return cls(**{f.name: _DECODERS[str(f.type)](record[f.name]) for f in fields(cls) if f.name in record})
 
 
-def encode(value: Any) -> str:
+def encode_field(value: Any) -> str:
+    """A field of a job as the text that its record holds."""
     if isinstance(value, bool):
         return "1" if value else "0"
     return json.dumps(value) if isinstance(value, tuple) else str(value)

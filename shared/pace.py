@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from shared.scripts import Command
+from shared.ledger.run import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

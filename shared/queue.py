@@ -17,7 +17,7 @@ from kombu.transport.redis import PRIORITY_STEPS
 from kombu.utils.functional import retry_over_time
 
 from shared.jobs import RECORD_VERSION, Priority
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     import redis
@@ -95,7 +95,8 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
         task_ignore_result=True,
         result_backend=None,
         # Acknowledged after the work. A message whose child died is acknowledged too: the parent puts the job back in
-        # the ledger and publishes anew (worker/fate.py), so that a warm worker takes it and not the one that reloads.
+        # the ledger and publishes anew (worker/child_death.py), so that a warm worker takes it, not the one that
+        # reloads.
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_reject_on_worker_lost=False,

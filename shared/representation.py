@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from shared.images import image_name
 from shared.jobs import JobStatus
+from shared.results.formats import PNG
+from shared.results.places import image_name
 from shared.schemas import JobError, JobView, Progress, Timings, Urls, Variation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.jobs import Job
-    from shared.ledger import Reading
-    from shared.signing import UrlSigner
+    from shared.ledger.replies import Reading
 
 _DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
 
@@ -22,19 +22,19 @@ _DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
 def view(
     reading: Reading,
     images: dict[str, str] | None,
-    signer: UrlSigner,
+    url_of: Callable[[str, int], str],
     eta_seconds: float | None = None,
     base_url: str = "",
 ) -> JobView:
-    """`base_url` makes the URLs absolute."""
+    """`url_of`: of a path of the API and its expiry (s), as `ResultReader.url`. `base_url` makes the URLs absolute."""
     job = reading.job
     url = f"/api/jobs/{job.id}"
     succeeded = job.status is JobStatus.SUCCEEDED
 
     def image_urls(index: int) -> dict[str, str]:
-        paths = {size: f"{url}/images/{image_name(size, index)}.png" for size in sorted(set(job.sizes))}
-        expires = job.images_expire_at // 1000
-        return {str(size): base_url + signer.sign(path, expires) for size, path in paths.items()}
+        names = {size: PNG.file_name(image_name(size, index)) for size in sorted(set(job.sizes))}
+        expires_at = job.images_expire_at // 1000
+        return {str(size): base_url + url_of(f"{url}/images/{name}", expires_at) for size, name in names.items()}
 
     return JobView(
         id=job.id,

@@ -11,8 +11,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 VERSION = "2.0.0"
-CPU_MODEL_NAME = "logo-mini"
-FLUX_DEV = "black-forest-labs/FLUX.1-dev"
 
 
 def split(value: object) -> object:

@@ -31,34 +31,35 @@ class WorkerInfo:
     gpu_utilization: float = 0.0  # 0 to 1
 
 
-def _key(name: str) -> str:
+def key(name: str) -> str:
+    """String: the latest heartbeat of a worker, as JSON."""
     return f"logo:worker:{name}"
 
 
 def publish(client: redis.Redis, info: WorkerInfo) -> None:
     seconds, _ = client.time()
     pipeline = client.pipeline(transaction=True)
-    pipeline.set(_key(info.name), json.dumps(asdict(info)), ex=int(ALIVE_SECONDS))
+    pipeline.set(key(info.name), json.dumps(asdict(info)), ex=int(ALIVE_SECONDS))
     pipeline.zadd(WORKERS, {info.name: seconds})
     pipeline.zremrangebyscore(WORKERS, "-inf", seconds - ALIVE_SECONDS)
     pipeline.execute()
 
 
 def retire(client: redis.Redis, name: str) -> None:
-    client.delete(_key(name))
+    client.delete(key(name))
     client.zrem(WORKERS, name)
 
 
 async def live(client: redis.asyncio.Redis) -> list[WorkerInfo]:
     """By name; a worker that has not been heard of for ALIVE_SECONDS is not among them."""
     names = sorted(cast("list[bytes]", await client.zrange(WORKERS, 0, -1)))
-    found = await client.mget([_key(name.decode()) for name in names]) if names else []
+    found = await client.mget([key(name.decode()) for name in names]) if names else []
     return [_parse(item) for item in found if item]
 
 
 def find(client: redis.Redis, name: str) -> WorkerInfo | None:
     """One worker, if it lives."""
-    found = cast("bytes | None", client.get(_key(name)))
+    found = cast("bytes | None", client.get(key(name)))
     return _parse(found) if found else None
 
 

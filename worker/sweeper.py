@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING
 import structlog
 from kombu.exceptions import OperationalError
 
-from shared import exporter, ledger, logging, metrics, settings, tracing, webhooks
+from shared import settings
 from shared.connection import UNAVAILABLE, patient_client
 from shared.jobs import JobStatus
-from shared.ledger import LEASE_SECONDS
+from shared.ledger import moves, reads, webhooks
+from shared.ledger.leadership import lead
+from shared.ledger.moves import LEASE_SECONDS
+from shared.ledger.run import Ledger
+from shared.observability import exporter, logging, metrics, tracing
 from shared.queue import FINISH, GENERATE, WEBHOOK, make_celery, send_webhook, waiting_job_ids
-from shared.scripts import Command, Ledger
+from shared.results.redis_store import RedisResults
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from shared.jobs import Job
+    from shared.results.store import ResultStore
 
 log = logging.get_logger(__name__)
 SWEEP_SECONDS = 2.0
@@ -45,18 +50,18 @@ MESSAGE_CHECK_SECONDS = 5.0
 
 
 class Sweeper:
-    def __init__(self, jobs: Ledger, celery: Celery, job_ttl_seconds: int) -> None:
-        self._jobs = jobs
+    def __init__(self, ledger: Ledger, results: ResultStore, celery: Celery, job_ttl_seconds: int) -> None:
+        self._ledger = ledger
         self._celery = celery
         self._ttl = job_ttl_seconds
-        self._recovery = Recovery(jobs, celery, job_ttl_seconds)
+        self._recovery = Recovery(ledger, results, celery, job_ttl_seconds)
         self._without_message: set[str] = set()
         self._checked_messages = 0.0
 
     def sweep(self, *, leases: bool = True) -> None:
         """`leases` False: just after an outage, holders get the time to renew them."""
-        for job in self._jobs_of(self._jobs.run(ledger.passed_deadlines())):
-            moved = self._jobs.run(ledger.expire(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
+        for job in self._jobs_of(self._ledger.run(reads.passed_deadlines())):
+            moved = self._ledger.run(moves.expire(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
             if moved.outcome.holds:
                 log.info("job.expired", job_id=job.id, request_id=job.request_id)
         if leases:
@@ -67,28 +72,28 @@ class Sweeper:
             self.publish_missing()
 
     def send_webhooks(self) -> None:
-        due = self._jobs.run(webhooks.due())
-        sent = waiting_job_ids(self._jobs.client, WEBHOOK) if due else set()
-        for job in self._jobs_of([job_id for job_id in due if self._jobs.run(webhooks.hold(job_id))]):
+        due = self._ledger.run(webhooks.due())
+        sent = waiting_job_ids(self._ledger.client, WEBHOOK) if due else set()
+        for job in self._jobs_of([job_id for job_id in due if self._ledger.run(webhooks.hold(job_id))]):
             # One that was sent waits for a sender that is free: it is held, not sent twice.
             if job.id not in sent:
                 send_webhook(self._celery, job.id, job.request_id)
 
     def recover_lost(self) -> None:
-        lost = self._jobs_of(self._jobs.run(ledger.lost_leases()))
-        to_finish = waiting_job_ids(self._jobs.client, FINISH) if lost else set()
+        lost = self._jobs_of(self._ledger.run(reads.lost_leases()))
+        to_finish = waiting_job_ids(self._ledger.client, FINISH) if lost else set()
         for job in lost:
             if job.status is JobStatus.FINISHING and job.id in to_finish:
                 # Nobody holds it yet: it waits for a finisher.
-                self._jobs.run(ledger.renew(job.id, job.attempt))
+                self._ledger.run(moves.renew(job.id, job.attempt))
                 continue
             with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
                 self._recovery.recover(job, "lease_lost", unless_leased=True)
 
     def publish_missing(self) -> None:
         """Publishes queued jobs that had no message at this check and at the one before."""
-        queued = self._jobs.run(ledger.queued())
-        missing = set(queued) - waiting_job_ids(self._jobs.client, GENERATE) if queued else set()
+        queued = self._ledger.run(reads.queued())
+        missing = set(queued) - waiting_job_ids(self._ledger.client, GENERATE) if queued else set()
         for job in self._jobs_of(sorted(missing & self._without_message)):
             if job.status is JobStatus.QUEUED:
                 with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
@@ -101,7 +106,7 @@ class Sweeper:
     def _job(self, job_id: str) -> Job | None:
         """None for one that is gone, and for one that cannot be read: the others must not wait for it."""
         try:
-            reading = self._jobs.run(ledger.read(job_id))
+            reading = self._ledger.run(reads.job(job_id))
         except (ValueError, TypeError) as error:
             # The next version may write what this one does not know.
             log.error("job.unreadable", job_id=job_id, error=repr(error))  # noqa: TRY400 - its traceback says no more
@@ -130,15 +135,16 @@ def run(config: WorkerSettings) -> None:
     watch = Watch()
     exporter.serve(config, "sweeper", watch.trouble, watch.collect)
     # No retries: an outage must be seen, because leases ran out in it that their holders could not renew.
-    jobs = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
-    sweeper = Sweeper(jobs, make_celery(config.redis_url), config.job_ttl_seconds)
+    ledger = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
+    results = RedisResults(ledger.client)
+    sweeper = Sweeper(ledger, results, make_celery(config.redis_url), config.job_ttl_seconds)
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
     try:
         while True:
             watch.turned_at = time.monotonic()
             try:
-                led, watch.leads = watch.leads, jobs.run(_lead(name, LOCK_SECONDS))
+                led, watch.leads = watch.leads, ledger.run(lead(name, LOCK_SECONDS))
                 if watch.leads != led:
                     log.info("sweeper.leads" if watch.leads else "sweeper.lost_lead")
                 if watch.leads:
@@ -153,12 +159,7 @@ def run(config: WorkerSettings) -> None:
     finally:
         # The next one need not wait for the lock to run out.
         with contextlib.suppress(*UNAVAILABLE):
-            jobs.run(_lead(name, 0))
-
-
-def _lead(name: str, seconds: float) -> Command[bool]:
-    """Whether this sweeper leads, for so many seconds from now on; 0: it gives the lead up."""
-    return Command("lead", ("logo:sweeper",), (name, round(seconds * 1000)), bool)
+            ledger.run(lead(name, 0))
 
 
 def main() -> None:

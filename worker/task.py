@@ -8,7 +8,7 @@ import structlog
 from celery import Task
 
 from shared.jobs import RECORD_VERSION
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 
 log = get_logger(__name__)
 

@@ -15,10 +15,11 @@ from api.deps import Deps, JobId, own_job
 from api.openapi import EVENTS
 from api.openapi_errors import errors_of
 from shared.connection import UNAVAILABLE
-from shared.images import load_preview
 from shared.jobs import JobStatus
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 from shared.representation import view
+from shared.results import places
+from shared.results.places import WHOLE
 from shared.schemas import PreviewEvent, ProgressEvent
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from api.deps import Services
-    from shared.ledger import Reading
+    from shared.ledger.replies import Reading
     from shared.schemas import JobView
 
 log = get_logger(__name__)
@@ -91,7 +92,7 @@ async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEv
     shown: bytes | None = None
     async for reading in services.following.readings(job_id):
         eta = (await services.forecasts.current()).eta_seconds(reading)
-        seen = view(reading, None, services.signer, eta)
+        seen = view(reading, None, services.results.url, eta)
         if last is None:
             yield _event("snapshot", reading, seen, retry=RECONNECT_MILLISECONDS)
         if reading.job.is_terminal:
@@ -112,7 +113,7 @@ async def _preview(services: Services, reading: Reading) -> bytes | None:
     if reading.job.status is not JobStatus.RUNNING:
         return None
     with contextlib.suppress(*UNAVAILABLE):
-        return await load_preview(services.client, reading.job.id, reading.job.attempt)
+        return await services.results.part(places.preview(reading.job.id, reading.job.attempt), WHOLE)
     return None
 
 

@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.openapi import example_of
 from api.openapi_errors import errors_of, headers_of
-from shared import ledger, workers
+from shared import workers
 from shared.connection import UNAVAILABLE
 from shared.errors import ServiceUnavailable
+from shared.ledger import reads
 from shared.settings import VERSION
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
     """The service, its queue and its workers. `gpu` is the first live worker's device."""
     try:
         live = await workers.live(services.client)
-        backlog = await services.jobs.run(ledger.backlog())
+        backlog = await services.ledger.run(reads.backlog())
     except UNAVAILABLE as error:
         message = f"Redis is out of reach: {type(error).__name__}"
         return JSONResponse({"status": "unhealthy", "error": message}, 503, {"Retry-After": "2"})

@@ -10,12 +10,14 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from api import byte_range
 from api.auth import Bearer, KeyHeader, Keys  # noqa: TC001 - FastAPI reads the annotations
-from api.deps import Deps, JobId, Services, visible
+from api.deps import Deps, JobId, Services, own_job
 from api.openapi import PNG
 from api.openapi_errors import errors_of
-from shared import errors, ledger
-from shared.images import image_name, load_image
+from shared import errors
 from shared.jobs import JobStatus
+from shared.results import places
+from shared.results.formats import FILE_NAME_PATTERN, split_file_name
+from shared.results.places import image_name
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -32,7 +34,7 @@ async def _viewer(
         keys: Keys = request.app.state.keys
         return keys.owner(bearer.credentials if bearer else header)
     services: Services = request.app.state.services
-    services.signer.verify(request.url.path, expires or 0, signature)
+    services.results.verify(request.url.path, expires or 0, signature)
     return None
 
 
@@ -51,7 +53,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     name: Annotated[
         str,
         Path(
-            pattern=r"^[0-9]{2,4}(-[2-9])?\.png$",
+            pattern=FILE_NAME_PATTERN,
             description="SIZE.png; of the second variation SIZE-2.png",
             examples=["512.png"],
         ),
@@ -63,15 +65,15 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     if_range: Annotated[str | None, Header(description="The ETag of the part that the caller has.")] = None,
 ) -> Response:
     """One image as bytes. `urls.images` of the job has its URL; where that is signed, it needs no API key."""
-    job = visible(await services.jobs.run(ledger.read(job_id)), owner, job_id).job
+    job = (await own_job(services, owner, job_id)).job
     if job.status is not JobStatus.SUCCEEDED:
         raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
-    stem = name.removesuffix(".png")
+    stem, form = split_file_name(name)
     if stem not in {image_name(size, index) for size in job.sizes for index in range(job.num_images)}:
         raise errors.ImageNotFound(
             f"name: this job has {job.num_images} image(s) in the sizes {sorted(set(job.sizes))}, not {name}"
         )
-    encoded = await load_image(services.client, job_id, job.attempt, stem)
+    encoded = await services.results.part(places.images(job_id, job.attempt), stem)
     if encoded is None:
         raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
     etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'
@@ -87,9 +89,9 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
             f"Range: the image has {len(data)} bytes", headers={"Content-Range": f"bytes */{len(data)}"}
         ) from None
     if part is None:
-        return Response(data, media_type="image/png", headers=headers)
+        return Response(data, media_type=form.media_type, headers=headers)
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"
-    return Response(data[part], 206, media_type="image/png", headers=headers)
+    return Response(data[part], 206, media_type=form.media_type, headers=headers)
 
 
 def _names(if_none_match: str, etag: str) -> bool:

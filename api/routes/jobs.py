@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from fastapi import APIRouter, Header, Query, Response
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
-from api.deps import Deps, JobId, own_job, visible
+from api.deps import Deps, JobId, own_job
 from api.openapi import LISTED, job_of
 from api.openapi_errors import errors_of
+from api.ownership import not_found
 from api.prefer import wait_seconds
-from shared import errors, ledger, listing, webhooks
+from api.results import load_images
+from shared import errors
+from shared.addresses import check_webhook_url
 from shared.connection import UNAVAILABLE
-from shared.images import load_images
 from shared.jobs import JobStatus
+from shared.ledger import listing, moves
+from shared.ledger.replies import Reading
 from shared.representation import view
 from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
     from api.deps import Services
     from api.settings import ApiSettings
-    from shared.ledger import Reading
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
@@ -35,9 +38,9 @@ Include = Annotated[Literal["images", "none"], Query(description="Leave the imag
 
 async def represent(services: Services, reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
     if reading.job.is_terminal:
-        return view(reading, images, services.signer)
+        return view(reading, images, services.results.url)
     response.headers["Retry-After"] = "1"
-    return view(reading, images, services.signer, (await services.forecasts.current()).eta_seconds(reading))
+    return view(reading, images, services.results.url, (await services.forecasts.current()).eta_seconds(reading))
 
 
 async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
@@ -47,7 +50,7 @@ async def images_of(services: Services, reading: Reading) -> dict[str, str] | No
     """
     if reading.job.status is not JobStatus.SUCCEEDED:
         return None
-    images = await load_images(services.client, reading.job.id, reading.job.attempt)
+    images = await load_images(services.results, reading.job)
     if not images:
         raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
     return images
@@ -57,7 +60,7 @@ def _check_webhook(url: str, settings: ApiSettings) -> None:
     """:raises errors.InvalidRequest: no webhooks are sent from here, or not to there."""
     if not settings.webhook_secrets:
         raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
-    webhooks.check_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
+    check_webhook_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
 
 
 @router.post(
@@ -88,6 +91,8 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     """
     if request.webhook_url is not None:
         _check_webhook(request.webhook_url, services.settings)
+    # While the job is created and published, so that the answer's estimate costs no wait of its own.
+    services.forecasts.look_ahead()
     # Answered from what the creation itself said: whatever Redis does from here on, what was created is a 202.
     reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
     job_id, images = reading.job.id, None
@@ -100,7 +105,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         return await represent(services, reading, None, response)
     response.headers["Preference-Applied"] = f"wait={wait}"
     with contextlib.suppress(*UNAVAILABLE):
-        ended = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
+        ended = await services.waiting.until_terminal(job_id, wait, owner)
         reading, images = ended, await images_of(services, ended)
     response.status_code = 200 if reading.job.is_terminal else 202
     return await represent(services, reading, images, response)
@@ -122,9 +127,9 @@ async def list_jobs(
         command = listing.page(owner, status=status, limit=limit, cursor=cursor or "")
     except ValueError:
         raise errors.InvalidRequest("cursor: not one that this server gave out") from None
-    page = await services.jobs.run(command)
+    page = await services.ledger.run(command)
     forecast = await services.forecasts.current()
-    jobs = [view(reading, None, services.signer, forecast.eta_seconds(reading)) for reading in page.readings]
+    jobs = [view(reading, None, services.results.url, forecast.eta_seconds(reading)) for reading in page.readings]
     return JobList(jobs=jobs, next_cursor=page.next_cursor)
 
 
@@ -140,9 +145,10 @@ async def get(  # noqa: PLR0913 - as above
     include: Include = "images",
 ) -> JobView:
     """The job; with its images once it has succeeded."""
-    reading = await own_job(services, owner, job_id)
-    if wait and not reading.job.is_terminal:
-        reading = visible(await services.waiting.until_terminal(job_id, wait), owner, job_id)
+    if wait:
+        reading = await services.waiting.until_terminal(job_id, wait, owner)
+    else:
+        reading = await own_job(services, owner, job_id)
     return await represent(
         services, reading, None if include == "none" else await images_of(services, reading), response
     )
@@ -151,6 +157,9 @@ async def get(  # noqa: PLR0913 - as above
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
 async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner) -> JobView:
     """Cancel the job: at once while it is queued, within two denoising steps while it runs. Terminal: unchanged."""
-    await own_job(services, owner, job_id)
-    await services.jobs.run(ledger.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds))
-    return await represent(services, await own_job(services, owner, job_id), None, response)
+    command = moves.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds, owner=owner)
+    moved = await services.ledger.run(command)
+    if moved.job is None:
+        raise not_found(job_id)
+    # In no state that this call leaves a job in does it have a place in the queue.
+    return await represent(services, Reading(moved.job, None), None, response)

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
-from api.deps import Deps, visible
+from api.deps import Deps  # noqa: TC001 - as above
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
+from api.results import load_images
 from shared import errors
 from shared.connection import UNAVAILABLE
-from shared.images import load_images
 from shared.jobs import JobStatus
-from shared.logging import get_logger
+from shared.observability.logging import get_logger
 from shared.schemas import JobRequest, LogoRequest, LogoResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.deps import Services
-    from shared.ledger import Reading
+    from shared.ledger.replies import Reading
 
 router = APIRouter(tags=["app"])
 log = get_logger(__name__)
@@ -42,7 +42,7 @@ async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> L
     submitted, _ = await services.submission.submit(asked, owner)
     with goes_on(submitted.job.id):
         job = (await succeeded(services, owner, submitted.job.id)).job
-        images = await load_images(services.client, job.id, job.attempt)
+        images = await load_images(services.results, job)
     return LogoResponse(
         message="Logo generated successfully!",
         prompt=request.prompt,
@@ -59,7 +59,7 @@ async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
     :raises errors.JobNotSuccessful: it was canceled, or it expired.
     :raises errors.StillRunning: it goes on.
     """
-    reading = visible(await services.waiting.until_terminal(job_id, services.settings.request_timeout), owner, job_id)
+    reading = await services.waiting.until_terminal(job_id, services.settings.request_timeout, owner)
     job = reading.job
     where = _where(job_id)
     if job.status is JobStatus.FAILED:

@@ -10,9 +10,10 @@ from prometheus_client.exposition import choose_encoder
 
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
-from shared import metrics, workers
+from api.snapshot import snapshot
+from shared import workers
 from shared.connection import UNAVAILABLE
-from shared.snapshot import snapshot
+from shared.observability import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

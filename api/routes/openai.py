@@ -9,10 +9,10 @@ from api.deps import Deps  # noqa: TC001 - as above
 from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, OpenAIRoute
 from api.openapi import GENERATED
 from api.openapi_errors import openai_errors_of
+from api.results import load_images
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - as above
 from api.routes.logo import goes_on, succeeded
 from shared.errors import ImagesExpired, InvalidRequest
-from shared.images import load_images
 from shared.representation import view
 from shared.schemas import JobRequest
 
@@ -49,11 +49,11 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     with goes_on(submitted.job.id):
         reading = await succeeded(services, owner, submitted.job.id)
         if asked.response_format != "url":
-            images = await load_images(services.client, reading.job.id, reading.job.attempt)
+            images = await load_images(services.results, reading.job)
             if not images:
                 raise ImagesExpired("the image has expired; ask again with another Idempotency-Key")
     base = services.settings.public_url or str(request.base_url).rstrip("/")
-    seen = view(reading, images, services.signer, base_url=base)
+    seen = view(reading, images, services.results.url, base_url=base)
     if images is None:
         found = [variation.urls for variation in seen.variations] or [seen.urls.images]
         data = [GeneratedImage(url=urls[str(asked.pixels)]) for urls in found]

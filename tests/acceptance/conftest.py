@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from shared.serve import free_port
+from shared.stack.serve import free_port
 
 START_SECONDS = 120
 

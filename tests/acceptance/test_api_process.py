@@ -12,9 +12,10 @@ import pytest
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from shared import ledger
-from shared.images import store_images
-from shared.ledger import QUEUED
+from shared.ledger import moves
+from shared.ledger.keys import QUEUED
+from shared.results import places
+from shared.results.redis_store import RedisResults
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
@@ -132,12 +133,12 @@ def test_a_head_is_bounded(api):
     assert httpx.get(f"{api.url}/health/live").is_success
 
 
-def test_who_reads_slowly_keeps_nobody_waiting(api, ledger_, client):
+def test_who_reads_slowly_keeps_nobody_waiting(api, ledger, client):
     job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
-    ledger_.run(ledger.claim(job["id"], worker="w", delivery="d"))
-    ledger_.run(ledger.finish(job["id"], 1, width=8, height=8, model="m"))
-    store_images(client, job["id"], 1, {64: "A" * 8_000_000}, 3600)
-    ledger_.run(ledger.succeed(job["id"], 1, images_expire_at=4102444800000, ttl_seconds=3600))
+    ledger.run(moves.claim(job["id"], worker="w", delivery="d"))
+    ledger.run(moves.finish(job["id"], 1, width=8, height=8, model="m"))
+    RedisResults(client).put(places.images(job["id"], 1), {64: "A" * 8_000_000}, 3600)
+    ledger.run(moves.succeed(job["id"], 1, images_ttl_seconds=3600, ttl_seconds=3600))
     request = f"GET /api/jobs/{job['id']} HTTP/1.1\r\nHost: t\r\n\r\n".encode()
     with contextlib.ExitStack() as slow:
         for _ in range(8):

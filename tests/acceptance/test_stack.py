@@ -12,8 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from shared.serve import free_port
-from shared.supervision import STOP_SECONDS
+from shared.stack.serve import free_port
+from shared.stack.supervision import STOP_SECONDS
 
 START = [sys.executable, "-m", "shared.serve"]
 

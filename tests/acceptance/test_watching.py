@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from shared.serve import free_port
+from shared.stack.serve import free_port
 
 
 class Collector(BaseHTTPRequestHandler):

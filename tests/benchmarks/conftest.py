@@ -9,7 +9,7 @@ import time
 import httpx
 import pytest
 
-from shared.serve import free_port
+from shared.stack.serve import free_port
 
 
 @pytest.fixture

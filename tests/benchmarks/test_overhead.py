@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from shared import ledger
 from shared.jobs import Job, JobStatus
+from shared.ledger import moves
 from worker.model import Drawing
 from worker.settings import WorkerSettings
 
@@ -13,18 +13,18 @@ pytestmark = pytest.mark.benchmark
 PROMPT, SIZE, STEPS = "a red fox head, geometric", 256, 28
 
 
-def test_a_jobs_life_in_the_ledger_over_plain_writes(ledger_, client, median_seconds, report):
+def test_a_jobs_life_in_the_ledger_over_plain_writes(ledger, client, median_seconds, report):
     """create, claim, finish, succeed: four scripts, against four SETs on the same server."""
     numbers = itertools.count()
 
     def life():
         job = f"job-{next(numbers)}"
-        ledger_.run(
-            ledger.create(Job(id=job, status=JobStatus.QUEUED, prompt=PROMPT, sizes=(SIZE,), seed=1), max_queue=10**6)
+        ledger.run(
+            moves.create(Job(id=job, status=JobStatus.QUEUED, prompt=PROMPT, sizes=(SIZE,), seed=1), max_queue=10**6)
         )
-        ledger_.run(ledger.claim(job, worker="w", delivery="d"))
-        ledger_.run(ledger.finish(job, 1, width=SIZE, height=SIZE, model="m"))
-        ledger_.run(ledger.succeed(job, 1, images_expire_at=1, ttl_seconds=60))
+        ledger.run(moves.claim(job, worker="w", delivery="d"))
+        ledger.run(moves.finish(job, 1, width=SIZE, height=SIZE, model="m"))
+        ledger.run(moves.succeed(job, 1, images_ttl_seconds=1, ttl_seconds=60))
 
     def plain():
         for _ in range(4):
@@ -35,7 +35,7 @@ def test_a_jobs_life_in_the_ledger_over_plain_writes(ledger_, client, median_sec
 
 def test_a_job_through_the_stack_over_the_drawing_alone(request, median_seconds, report):
     """Submit, long-wait, base64 PNG back, against FluxModel.generate in this process; one after the other."""
-    from worker.flux import FluxModel  # noqa: PLC0415 - imports torch: for this benchmark only
+    from worker.flux.model import FluxModel  # noqa: PLC0415 - imports torch: for this benchmark only
 
     model = FluxModel(WorkerSettings(_env_file=None, warmup_size=SIZE), None)
     model.setup()

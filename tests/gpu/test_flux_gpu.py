@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from shared import ledger
 from shared.gpus import list_gpus
 from shared.jobs import Job, JobStatus
+from shared.ledger import moves, reads, replies
+from shared.ledger.run import Ledger
 from shared.queue import make_celery, send_generate
-from shared.scripts import Ledger
-from worker import denoiser, preview
-from worker.flux import FluxModel
+from worker.flux import denoiser, preview
+from worker.flux.model import FluxModel
 from worker.lease import Stopped
 from worker.model import Drawing, GenerationError
 from worker.settings import WorkerSettings
@@ -140,7 +140,7 @@ def test_a_cancel_takes_effect_within_a_step_and_frees_its_memory(exact):
     def cancel(step, _steps):
         reached.append(step)
         if step == 3:
-            raise Stopped(ledger.Hold.CANCEL)
+            raise Stopped(replies.Hold.CANCEL)
 
     with pytest.raises(Stopped):
         draw(exact, on_step=cancel)
@@ -186,8 +186,8 @@ def test_an_adapter_changes_the_image_as_on_the_cpu(gpu, tmp_path, on_cpu):
 
 POISON = """
 import torch
-from worker import flux, generate
-draw, times = flux.FluxModel._draw, []
+from worker.flux.model import FluxModel
+draw = FluxModel._draw
 def poisoned(self, drawing, *rest):
     if drawing.prompt.startswith("poison") and not MARK.exists():
         MARK.touch()
@@ -203,14 +203,14 @@ def test_a_poisoned_context_costs_an_attempt_and_a_child_but_not_the_job(valkey,
     script.write_text(
         "from pathlib import Path\n"
         f"MARK = Path({str(tmp_path / 'done')!r})\n"
-        "from worker import generate\n"
-        "load = generate._load\n"
+        "from worker.generate import child, main\n"
+        "load = child.load\n"
         "def load_poisoned(*arguments):\n"
         + "".join(f"    {line}\n" for line in POISON.strip().splitlines())
-        + "    flux.FluxModel._draw = poisoned\n"
-        "    load(*arguments)\n"
-        "generate._load = load_poisoned\n"
-        "generate.main()\n"
+        + "    FluxModel._draw = poisoned\n"
+        "    return load(*arguments)\n"
+        "child.load = load_poisoned\n"
+        "main.main()\n"
     )
     env = os.environ | {"REDIS_URL": valkey.url, "MODEL_NAME": "logo-mini", "SERVED_SIZES": "256"}
     env |= {"PYTHONPATH": os.pathsep.join([".", os.environ.get("PYTHONPATH", "")])}
@@ -220,11 +220,11 @@ def test_a_poisoned_context_costs_an_attempt_and_a_child_but_not_the_job(valkey,
         process = subprocess.Popen([sys.executable, str(script)], env=env, stdout=out, stderr=out)
     try:
         with valkey.client() as client:
-            jobs, celery = Ledger(client), make_celery(valkey.url)
-            jobs.run(ledger.create(Job("job", JobStatus.QUEUED, "poison apple", (256,), seed=3), max_queue=9))
+            ledger, celery = Ledger(client), make_celery(valkey.url)
+            ledger.run(moves.create(Job("job", JobStatus.QUEUED, "poison apple", (256,), seed=3), max_queue=9))
             send_generate(celery, "job", "")
             deadline = time.monotonic() + 240
-            while (job := jobs.run(ledger.read("job")).job).status not in (JobStatus.FINISHING, JobStatus.FAILED):
+            while (job := ledger.run(reads.job("job")).job).status not in (JobStatus.FINISHING, JobStatus.FAILED):
                 assert time.monotonic() < deadline, log.read_text()[-4000:]
                 assert process.poll() is None, log.read_text()[-4000:]
                 time.sleep(0.2)

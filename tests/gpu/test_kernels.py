@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from worker import rows
-from worker.quantized import KINDS, Fp8Linear
-from worker.rows import Addend
+from worker.flux import rows
+from worker.flux.linears import KINDS, Fp8Linear
+from worker.flux.rows import Addend
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
 IMAGES, TEXT, IMAGE, HEADS, DIM = 2, 24, 40, 24, 128

@@ -12,10 +12,12 @@ from PIL import Image
 
 from api.app import create_app
 from api.settings import ApiSettings
-from shared import ledger
-from shared.images import image_name, store_images
 from shared.jobs import JobStatus
+from shared.ledger import moves
 from shared.queue import make_celery
+from shared.results import places
+from shared.results.places import image_name
+from shared.results.redis_store import RedisResults
 
 
 def png(size):
@@ -82,15 +84,15 @@ def serve(valkey):
 
 
 @pytest.fixture
-def succeed(ledger_):
+def succeed(ledger):
     """Does the workers' part of a job by the ledger's own moves."""
 
     def _succeed(job_id):
-        job = ledger_.run(ledger.claim(job_id, worker="w", delivery="d")).job
-        ledger_.run(ledger.finish(job_id, job.attempt, width=8, height=8, model="test-model"))
+        job = ledger.run(moves.claim(job_id, worker="w", delivery="d")).job
+        ledger.run(moves.finish(job_id, job.attempt, width=8, height=8, model="test-model"))
         images = {image_name(size, i): png(size) for size in set(job.sizes) for i in range(job.num_images)}
-        store_images(ledger_.client, job_id, job.attempt, images, 3600)
-        moved = ledger_.run(ledger.succeed(job_id, job.attempt, images_expire_at=4102444800000, ttl_seconds=3600))
+        RedisResults(ledger.client).put(places.images(job_id, job.attempt), images, 3600)
+        moved = ledger.run(moves.succeed(job_id, job.attempt, images_ttl_seconds=3600, ttl_seconds=3600))
         assert moved.job.status is JobStatus.SUCCEEDED
 
     return _succeed

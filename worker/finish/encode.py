@@ -1,16 +1,21 @@
-"""Raw pixels to PNGs."""
+"""Raw pixels to finished images: resampled, and encoded in the formats of shared/results/formats.py."""
 
 from __future__ import annotations
 
 import base64
 import io
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from shared.images import image_name
+from shared.results.formats import PNG
+from shared.results.places import image_name
+
+if TYPE_CHECKING:
+    from shared.results.formats import Format
 
 
-def encode(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]) -> dict[str, str]:
+def encode_images(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]) -> dict[str, str]:
     """A base64 PNG for each distinct size of each image, by `image_name`, resampled with LANCZOS from what was drawn.
 
     :raises ValueError: `pixels` are not whole images of RGB.
@@ -21,12 +26,12 @@ def encode(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]) -> di
     encoded: dict[str, str] = {}
     for index in range(len(pixels) // length):
         drawn = Image.frombytes("RGB", (width, height), pixels[index * length : (index + 1) * length])
-        encoded |= {image_name(size, index): _png(drawn, size) for size in sorted(set(sizes))}
+        encoded |= {image_name(size, index): _encode(drawn, size, PNG) for size in sorted(set(sizes))}
     return encoded
 
 
-def _png(drawn: Image.Image, size: int) -> str:
+def _encode(drawn: Image.Image, size: int, form: Format) -> str:
     image = drawn if drawn.size == (size, size) else drawn.resize((size, size), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, "PNG")
+    image.save(buffer, form.encoder, **form.options)
     return base64.b64encode(buffer.getvalue()).decode()

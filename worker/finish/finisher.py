@@ -6,17 +6,21 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from shared import ledger, pace, tracing
+from shared import pace
 from shared.connection import UNAVAILABLE
-from shared.images import drop_images, load_pixels, store_images
 from shared.jobs import Failure, JobStatus
-from shared.logging import get_logger
-from worker.finish.encode import encode
+from shared.ledger import moves, reads
+from shared.observability import tracing
+from shared.observability.logging import get_logger
+from shared.results import places
+from shared.results.places import WHOLE
+from worker.finish.encode import encode_images
 from worker.lease import Lease
 
 if TYPE_CHECKING:
     from shared.jobs import Job
-    from shared.scripts import Ledger
+    from shared.ledger.run import Ledger
+    from shared.results.store import ResultStore
     from worker.recovery import Recovery
     from worker.settings import WorkerSettings
 
@@ -24,16 +28,19 @@ log = get_logger(__name__)
 
 
 class Finisher:
-    """`jobs` outlasts an outage of Redis, `lease_jobs` does not wait for one: its loop comes again anyway."""
+    """`ledger` and `results` outlast an outage of Redis; `fail_fast`, for what is repeated anyway, does not wait."""
 
-    def __init__(self, jobs: Ledger, lease_jobs: Ledger, recovery: Recovery, settings: WorkerSettings) -> None:
-        self._jobs = jobs
-        self._lease_jobs = lease_jobs
+    def __init__(
+        self, ledger: Ledger, fail_fast: Ledger, results: ResultStore, recovery: Recovery, settings: WorkerSettings
+    ) -> None:
+        self._ledger = ledger
+        self._fail_fast = fail_fast
+        self._results = results
         self._recovery = recovery
         self._settings = settings
 
     def finish(self, job_id: str) -> None:
-        reading = self._jobs.run(ledger.read(job_id))
+        reading = self._ledger.run(reads.job(job_id))
         if reading is None or reading.job.status is not JobStatus.FINISHING:
             log.info("finish.skipped", status=reading and reading.job.status)
             return
@@ -44,22 +51,22 @@ class Finisher:
             return
         with (
             tracing.span("job.finish", job.traceparent, job_id=job.id, attempt=job.attempt),
-            Lease(self._lease_jobs, job, self._settings.stall_seconds),
+            Lease(self._fail_fast, job, self._settings.stall_seconds),
         ):
             self._finish(job)
 
     def _finish(self, job: Job) -> None:
-        pixels = load_pixels(self._jobs.client, job.id, job.attempt)
+        pixels = self._results.get(places.pixels(job.id, job.attempt)).get(WHOLE)
         if pixels is None:
             self._recovery.recover(job, "pixels_gone")
             return
         try:
             start = time.perf_counter()
-            images = encode(pixels, job.width, job.height, job.sizes)
+            images = encode_images(pixels, job.width, job.height, job.sizes)
         except Exception:
             log.exception("job.failed", code=Failure.FINISH_FAILED)
-            self._jobs.run(
-                ledger.fail(
+            self._ledger.run(
+                moves.fail(
                     job.id,
                     code=Failure.FINISH_FAILED,
                     message="the image could not be encoded",
@@ -73,20 +80,19 @@ class Finisher:
 
     def _succeed(self, job: Job, images: dict[str, str]) -> None:
         ttl = self._settings.result_ttl_seconds
-        client = self._jobs.client
-        store_images(client, job.id, job.attempt, images, ttl)
-        seconds, _ = client.time()
-        moved = self._jobs.run(
-            ledger.succeed(
+        place = places.images(job.id, job.attempt)
+        self._results.put(place, images, ttl)
+        moved = self._ledger.run(
+            moves.succeed(
                 job.id,
                 job.attempt,
-                images_expire_at=(seconds + ttl) * 1000,
+                images_ttl_seconds=ttl,
                 ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
             )
         )
         if moved.job is None or not moved.outcome.holds:
             # Canceled or expired meanwhile: what was stored just now belongs to nobody.
-            drop_images(client, job.id, job.attempt)
+            self._results.drop(place)
             log.info("finish.too_late", status=moved.job and moved.job.status)
             return
         ended = moved.job
@@ -100,4 +106,4 @@ class Finisher:
         )
         # Only the estimates need it.
         with contextlib.suppress(*UNAVAILABLE):
-            self._lease_jobs.run(pace.learn_finishing(ended))
+            self._fail_fast.run(pace.learn_finishing(ended))

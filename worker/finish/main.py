@@ -2,65 +2,55 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from shared import exporter, logging, settings, tracing
 from shared.connection import patient_client
+from shared.ledger.run import Ledger
+from shared.observability import exporter, tracing
 from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
-from shared.scripts import Ledger
-from worker import fate, readiness
-from worker.deafness import Deafness
+from shared.results.redis_store import RedisResults
+from worker import boot, child_death
 from worker.finish.finisher import Finisher
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
-from worker.task import JobTask
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 
 def main() -> None:
-    config = settings.load(WorkerSettings)
-    logging.configure(config.log_level, config.log_format, "finish")
+    config = boot.configure(WorkerSettings, "finish")
     app = make_celery(config.redis_url)
-    # A receiver is what keeps Celery from configuring the logging itself.
-    signals.setup_logging.connect(lambda **_: None, weak=False)
-
-    @signals.worker_process_init.connect(weak=False)
-    def set_up_child(**_: Any) -> None:
-        tracing.configure(config.otel_exporter_otlp_endpoint, "finish")
-        signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
-        jobs = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
-        lease_jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
-        app.finisher = Finisher(jobs, lease_jobs, Recovery(jobs, app, config.job_ttl_seconds), config)
-
-    @app.task(name=FINISH, base=JobTask)
-    def finish(job_id: str, version: int) -> None:  # noqa: ARG001 - read by JobTask
-        finisher: Finisher = app.finisher
-        finisher.finish(job_id)
-
-    jobs = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    fate.watch(jobs, Recovery(jobs, app, config.job_ttl_seconds), fate.is_finishing)
-    worker = app.Worker(
+    fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
+    child_death.watch(fail_fast, _recovery(fail_fast, app, config), child_death.is_finishing)
+    plan = boot.WorkerPlan(
+        queue=FINISH,
         hostname=f"finish-{os.getpid()}@{socket.gethostname()}",
-        queues=[FINISH],
         concurrency=config.finish_concurrency,
-        pool="prefork",
-        quiet=True,
-        loglevel=config.log_level,
-        without_gossip=True,
-        without_mingle=True,
     )
 
-    def trouble() -> str:
-        children = [process.pid for process in worker.pool._pool._pool] if worker.pool else []  # noqa: SLF001 - no public list
-        return "" if any(map(readiness.exists, children)) else "there is no child"
+    def export(worker: Any) -> None:
+        exporter.serve(config, "finish", functools.partial(boot.childless, worker))
 
-    exporter.serve(config, "finish", trouble)
-    Deafness(patient_client(config.redis_url, outage_seconds=0), FINISH).start_with_the_worker()
-    worker.start()
-    raise SystemExit(worker.exitcode or 0)
+    boot.run_worker(config, app, plan, functools.partial(_set_up_child, app, config), before_start=export)
+
+
+def _set_up_child(app: Celery, config: WorkerSettings) -> boot.Handle:
+    tracing.configure(config.otel_exporter_otlp_endpoint, "finish")
+    signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
+    patient = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
+    fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
+    results = RedisResults(patient.client)
+    return Finisher(patient, fail_fast, results, _recovery(patient, app, config), config).finish
+
+
+def _recovery(ledger: Ledger, app: Celery, config: WorkerSettings) -> Recovery:
+    return Recovery(ledger, RedisResults(ledger.client), app, config.job_ttl_seconds)
 
 
 if __name__ == "__main__":

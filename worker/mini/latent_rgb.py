@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from worker.flux.preview import TABLE
 from worker.mini import corpus, paint, sheet
 from worker.mini.config import load
-from worker.preview import TABLE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 import httpcore
 from standardwebhooks import Webhook
 
-from shared import ledger, tracing, webhooks
+from shared.addresses import check_webhook_url
 from shared.errors import InvalidRequest
-from shared.logging import get_logger
+from shared.ledger import reads, webhooks
+from shared.ledger.webhooks import RETRY_SECONDS, TRY_SECONDS
+from shared.observability import tracing
+from shared.observability.logging import get_logger
 from shared.representation import view
+from shared.results.signing import UrlSigner
 from shared.schemas import WebhookEvent
-from shared.signing import UrlSigner
-from shared.webhooks import RETRY_SECONDS, TRY_SECONDS
 from worker.webhook.guard import AddressRefused, CheckedBackend, resolve
 
 if TYPE_CHECKING:
-    from shared.ledger import Reading
-    from shared.scripts import Ledger
+    from shared.ledger.replies import Reading
+    from shared.ledger.run import Ledger
     from worker.settings import WorkerSettings
     from worker.webhook.guard import Resolve
 
@@ -29,8 +31,8 @@ GONE = 410
 
 
 class Sender:
-    def __init__(self, jobs: Ledger, settings: WorkerSettings, resolve: Resolve = resolve) -> None:
-        self._jobs = jobs
+    def __init__(self, ledger: Ledger, settings: WorkerSettings, resolve: Resolve = resolve) -> None:
+        self._ledger = ledger
         self._settings = settings
         self._signer = UrlSigner(settings.url_signing_keys)
         # All sign, so that a receiver that knows the new secret and one that knows the old can both verify.
@@ -39,22 +41,22 @@ class Sender:
 
     def deliver(self, job_id: str) -> None:
         """One try. Its end is written last: a sender that dies has the webhook sent again, under the same id."""
-        tries = self._jobs.run(webhooks.begin(job_id))
-        reading = self._jobs.run(ledger.read(job_id)) if tries else None
+        tries = self._ledger.run(webhooks.begin(job_id))
+        reading = self._ledger.run(reads.job(job_id)) if tries else None
         if tries is None or reading is None:
             log.info("webhook.skipped")
             return
         with tracing.span("job.webhook", reading.job.traceparent, job_id=job_id, tries=tries):
             problem, again = asyncio.run(self._post(reading))
         if not problem:
-            self._jobs.run(webhooks.settle(job_id))
+            self._ledger.run(webhooks.settle(job_id))
             log.info("webhook.delivered", tries=tries)
         elif again and tries <= len(RETRY_SECONDS):
             seconds = RETRY_SECONDS[tries - 1]
-            self._jobs.run(webhooks.retry(job_id, seconds))
+            self._ledger.run(webhooks.retry(job_id, seconds))
             log.warning("webhook.failed", problem=problem, tries=tries, retry_seconds=seconds)
         else:
-            self._jobs.run(webhooks.settle(job_id))
+            self._ledger.run(webhooks.settle(job_id))
             log.error("webhook.given_up", problem=problem, tries=tries)
 
     async def _post(self, reading: Reading) -> tuple[str, bool]:
@@ -64,7 +66,7 @@ class Sender:
         allowed = settings.webhook_allowed_networks
         try:
             # The settings may have changed since the submit.
-            webhooks.check_url(job.webhook_url, allow_http=settings.webhook_allow_http, allowed=allowed)
+            check_webhook_url(job.webhook_url, allow_http=settings.webhook_allow_http, allowed=allowed)
             async with asyncio.timeout(TRY_SECONDS):
                 # No proxy, no redirects, nothing of the answer but its status.
                 async with (
@@ -88,7 +90,7 @@ class Sender:
 
     def _event(self, reading: Reading) -> bytes:
         job = reading.job
-        data = view(reading, None, self._signer, base_url=self._settings.public_url)
+        data = view(reading, None, self._signer.sign, base_url=self._settings.public_url)
         finished = datetime.fromtimestamp(job.finished_at / 1000, UTC)
         return WebhookEvent(type=f"job.{job.status}", timestamp=finished, data=data).model_dump_json().encode()
 

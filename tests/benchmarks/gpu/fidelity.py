@@ -6,8 +6,9 @@ import numpy as np
 from drawing import STEPS, result, worker
 from PIL import Image
 
-from worker import flux, speed_plan
-from worker.checkpoint import CPU_MODEL_PATH, Checkpoint
+from worker.flux import install as speed_plan
+from worker.flux import model as flux
+from worker.flux.checkpoint import CPU_MODEL_PATH, Checkpoint
 from worker.mini import evaluate
 from worker.model import Drawing
 from worker.prompts import enhance

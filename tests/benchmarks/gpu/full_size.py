@@ -16,8 +16,8 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
-from worker import preview
-from worker.checkpoint import CPU_MODEL_PATH, Checkpoint, Tensors
+from worker.flux import preview
+from worker.flux.checkpoint import CPU_MODEL_PATH, Checkpoint, Tensors
 
 FOLDER = Path(tempfile.gettempdir()) / "flux-full-size"
 T5_XXL = {

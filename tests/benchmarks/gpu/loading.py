@@ -25,7 +25,7 @@ def ready() -> None:
     from drawing import GIB, worker  # noqa: PLC0415 - torch's import counts
     from full_size import FOLDER  # noqa: PLC0415
 
-    from worker.checkpoint import Checkpoint  # noqa: PLC0415
+    from worker.flux.checkpoint import Checkpoint  # noqa: PLC0415
 
     checkpoint = Checkpoint(FOLDER)
     worker(checkpoint, memory_plan="full")

@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from shared.gpus import list_gpus
-from worker import compile_cache
+from worker.flux import compile_cache
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

@@ -7,8 +7,8 @@ from drawing import STEPS, draw, median_seconds, peak_gib, ready_seconds, result
 from full_size import FOLDER, todays_pipeline
 from kernels import heaviest, milliseconds_of_a_step
 
+from worker.flux.preview import Previews
 from worker.model import Drawing
-from worker.preview import Previews
 
 SIZES = (512, 1024)
 # FLOPs of one step at batch 1, counted, over what a large bf16 product reached on an H100.

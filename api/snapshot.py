@@ -1,0 +1,60 @@
+"""The shared state as /metrics shows it, read in one round trip; never a record or an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.ledger import counters, keys
+from shared.ledger.keys import EVENTS, QUEUE_OFFSETS, QUEUED
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+    from shared.jobs import Priority
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    depth: dict[Priority, int]
+    oldest_age_seconds: dict[Priority, float]
+    counters: dict[str, int]
+    redis_used_bytes: int
+    redis_max_bytes: int
+    newest_event: str  # its id in the events stream; empty: there is none
+
+
+async def snapshot(client: redis.asyncio.Redis) -> Snapshot:
+    pipeline = client.pipeline(transaction=False)
+    pipeline.time()
+    pipeline.info("memory")
+    pipeline.hgetall(keys.COUNTERS)
+    pipeline.xrevrange(EVENTS, count=1)
+    for low, high in _ranges().values():
+        pipeline.zcount(QUEUED, low, high)
+        pipeline.zrangebyscore(QUEUED, low, high, start=0, num=1, withscores=True)
+    (seconds, micros), memory, counted, newest, *queues = await pipeline.execute()
+    now = seconds * 1000 + micros / 1000
+    priorities = list(_ranges())
+    return Snapshot(
+        depth=dict(zip(priorities, queues[::2], strict=True)),
+        oldest_age_seconds={
+            priority: _age_seconds(now + QUEUE_OFFSETS[priority], first)
+            for priority, first in zip(priorities, queues[1::2], strict=True)
+        },
+        counters=counters.parse(counted),
+        redis_used_bytes=int(memory["used_memory"]),
+        redis_max_bytes=int(memory["maxmemory"]),
+        newest_event=newest[0][0].decode() if newest else "",
+    )
+
+
+def _ranges() -> dict[Priority, tuple[int, str]]:
+    """The scores in the queue that a priority's jobs have, as Redis takes them."""
+    lows = sorted(QUEUE_OFFSETS.items(), key=lambda item: item[1])
+    highs = [f"({low}" for _, low in lows[1:]] + ["+inf"]
+    return {priority: (low, high) for (priority, low), high in zip(lows, highs, strict=True)}
+
+
+def _age_seconds(now: float, first: list[Any]) -> float:
+    return max(0.0, now - first[0][1]) / 1000 if first else 0.0

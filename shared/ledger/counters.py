@@ -1,0 +1,49 @@
+"""What is counted in Redis: a hash of integers, written by the ledger's moves and read by /metrics.
+
+Its fields: ended:STATUS:CODE, recovered:REASON:TO, steps, deaf, stage:NAME:BOUND (jobs that took longer
+than the bound before and no longer than this one, in ms) and stage:NAME:sum (ms).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shared.ledger import keys
+
+if TYPE_CHECKING:
+    import redis
+
+STEPS = "steps"
+DEAF = "deaf"
+# Each stage with the field of the record at which it starts, and the upper bounds of its buckets (ms).
+STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "queued": ("created_at", (100, 300, 1000, 3000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000)),
+    "denoise": (
+        "started_at",
+        (300, 500, 1000, 2000, 3000, 5000, 7500, 10_000, 15_000, 20_000, 30_000, 60_000, 120_000, 300_000),
+    ),
+    "finish": ("drawn_at", (50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000)),
+}
+
+
+def ended(status: str, code: str = "") -> str:
+    return f"ended:{status}:{code}"
+
+
+def recovered(reason: str, to: str) -> str:
+    return f"recovered:{reason}:{to}"
+
+
+def stage(name: str) -> dict[str, Any]:
+    """For move.lua: the stage that ends with a move."""
+    since, bounds = STAGES[name]
+    return {"name": name, "since": since, "bounds": bounds}
+
+
+def count(client: redis.Redis, field: str) -> None:
+    """Once more, of what happens outside of a move."""
+    client.hincrby(keys.COUNTERS, field, 1)
+
+
+def parse(reply: dict[bytes, bytes]) -> dict[str, int]:
+    return {field.decode(): int(value) for field, value in reply.items()}

@@ -1,0 +1,54 @@
+"""The jobs of one owner, newest first, by pages: an index beside the ledger's records (lua/create.lua)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shared.ledger import keys
+from shared.ledger.replies import reading_of
+from shared.ledger.run import Command
+
+if TYPE_CHECKING:
+    from shared.jobs import JobStatus
+    from shared.ledger.replies import Reading
+
+# A call looks at so many jobs at most; where a status is rare its page is short and the cursor goes on.
+LOOKED_AT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    readings: list[Reading]
+    next_cursor: str | None
+
+
+def page(owner: str, *, status: JobStatus | None = None, limit: int = 20, cursor: str = "") -> Command[Page]:
+    """Jobs that come while one pages appear on no later page, and none is skipped or repeated.
+
+    :raises ValueError: the cursor is none of ours.
+    """
+    return Command(
+        "list",
+        (f"{keys.OWNED}:{owner}", keys.QUEUED),
+        (keys.job(""), _score(cursor) if cursor else "", limit, status or "", LOOKED_AT),
+        _page,
+    )
+
+
+def _page(reply: list[Any]) -> Page:
+    readings = [reading for row in reply[1:] if (reading := reading_of(row))]
+    return Page(readings, _cursor(reply[0]) if reply[0] else None)
+
+
+def _cursor(score: bytes) -> str:
+    return base64.urlsafe_b64encode(score).decode().rstrip("=")
+
+
+def _score(cursor: str) -> str:
+    score = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    if not re.fullmatch(r"\d{1,15}", score, re.ASCII):
+        raise ValueError(cursor)
+    return score

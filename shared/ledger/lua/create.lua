@@ -1,0 +1,81 @@
+#!lua
+-- Creates a job, once. Not allowed at maxmemory: a new job is what memory must be kept from.
+-- KEYS  1 job hash  2 queued zset (score: created_at, moved by the priority)  3 deadlines zset (score: deadline_at)
+--       4 events stream  5 idempotency key (string "job_id fingerprint")
+--       6 prefix of the owned zsets (score: created_at, made unique); a colon and the owner follow
+--       7 forget zset (member: "job_id owner", score: when the record goes)
+--       8 prefix of the sets of queued jobs; a colon and the owner follow
+-- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
+--       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
+--       9 what the priority adds to the score in the queue (ms)  10 bound of the owner's queued jobs (0: none)
+--       11 bound of the owner's queued jobs of high priority (0: none)
+-- Reply {created | replayed | conflict, rank from 0 or -1, field, value, ...}: the job as it is
+--       {full | owner_full | owner_high_full, how many are queued}
+local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local owned_prefix, forget_key, own_queued_prefix = KEYS[6], KEYS[7], KEYS[8]
+local job_id, record, fingerprint, idempotency_ttl_s = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
+local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
+local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+
+local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
+local function reply(outcome, id)
+  return {outcome, redis.call('ZRANK', queued_key, id) or -1, unpack(redis.call('HGETALL', jobs_prefix .. id))}
+end
+if redis.call('EXISTS', job_key) == 1 then
+  return reply('created', job_id) -- the caller's own retry after a lost reply
+end
+if fingerprint ~= '' then
+  local known_id, known_fingerprint = string.match(redis.call('GET', idempotency_key) or '', '^(%S+) (%S+)$')
+  -- A key outlives its job's record where JOB_TTL_SECONDS is short: then it makes a new job.
+  if known_id and redis.call('EXISTS', jobs_prefix .. known_id) == 1 then
+    if known_fingerprint ~= fingerprint then return reply('conflict', known_id) end
+    return reply('replayed', known_id)
+  end
+end
+local depth = redis.call('ZCARD', queued_key)
+if depth >= max_queue then return {'full', depth} end
+local own_queued_key = own_queued_prefix .. ':' .. owner
+if max_own > 0 then
+  local own_depth = redis.call('SCARD', own_queued_key)
+  if own_depth >= max_own then return {'owner_full', own_depth} end
+end
+-- Jobs of high priority are those whose score lies before the epoch.
+if max_own_high > 0 and offset_ms < 0 then
+  local own_high = 0
+  for _, id in ipairs(redis.call('SMEMBERS', own_queued_key)) do
+    if tonumber(redis.call('ZSCORE', queued_key, id) or 0) < 0 then own_high = own_high + 1 end
+  end
+  if own_high >= max_own_high then return {'owner_high_full', own_high} end
+end
+
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = string.format('%.0f', now_ms)
+for field, value in pairs(record) do
+  redis.call('HSET', job_key, field, value)
+end
+redis.call('HSET', job_key, 'created_at', now)
+if deadline_s > 0 then
+  local deadline = string.format('%.0f', now_ms + deadline_s * 1000)
+  redis.call('HSET', job_key, 'deadline_at', deadline)
+  redis.call('ZADD', deadlines_key, deadline, job_id)
+end
+-- Kept for a job that is queued again.
+local score = string.format('%.0f', now_ms + offset_ms)
+redis.call('HSET', job_key, 'queue_score', score)
+redis.call('ZADD', queued_key, score, job_id)
+redis.call('SADD', own_queued_key, job_id)
+-- Each creation lists one job and forgets up to ten whose records are gone: a list is no longer than its records.
+local owned_key = owned_prefix .. ':' .. owner
+local newest = redis.call('ZRANGE', owned_key, -1, -1, 'WITHSCORES')
+redis.call('ZADD', owned_key, string.format('%.0f', math.max(now_ms, (tonumber(newest[2]) or 0) + 1)), job_id)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', forget_key, '-inf', now, 'LIMIT', 0, 10)) do
+  local gone_id, gone_owner = string.match(gone, '^(%S+) (%S*)$')
+  redis.call('ZREM', owned_prefix .. ':' .. gone_owner, gone_id)
+  redis.call('ZREM', forget_key, gone)
+end
+if fingerprint ~= '' then
+  redis.call('SET', idempotency_key, job_id .. ' ' .. fingerprint, 'EX', idempotency_ttl_s)
+end
+redis.call('XADD', events_key, 'MAXLEN', '~', max_events, '*', 'job_id', job_id, 'status', 'queued', 'attempt', '0')
+return reply('created', job_id)

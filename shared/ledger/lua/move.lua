@@ -1,0 +1,120 @@
+#!lua flags=allow-oom
+-- Moves a job from one state to another: an atomic compare-and-set. Allowed at maxmemory: it ends jobs and frees memory.
+-- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
+--       6 prefix of the raw pixels; a colon and the attempt follow
+--       7 forget zset (member: "job_id owner", score: when the record goes)
+--       8 prefix of the sets of queued jobs; a colon and the owner follow  9 counters hash (counters.py)
+--       10 webhooks zset (score: when it is due)
+-- ARGV  1 job id  2 the move as a JSON object (moves.py, class Move):
+--         to           the state to enter
+--         from         the states it may be entered from
+--         flag_from    states in which cancel_requested is set instead (a running job is canceled by its worker)
+--         attempt      expected fencing token; absent: any
+--         owner        expected owner; absent: any
+--         unless_leased  refused while the lease has not run out: its holder renewed it after the caller had looked
+--         again        the move from a state to itself is wanted (a new lease)
+--         claim        names the delivery: take the job, attempt + 1; max_attempts bounds it
+--         set          fields to write with the move
+--         stamp        field that takes the time of the move
+--         stamp_later  fields that take a time so many ms after the move
+--         lease_ms     lease to hold from now on; absent: none
+--         ttl_s        life of the record from now on; absent: as it was
+--         max_events   bound of the events stream
+--         count        what to add to counters, by field
+--         stage        {name, since, bounds}: counts the time (ms) from the record's field `since` to now
+-- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | missing
+local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local job_id, move = ARGV[1], cjson.decode(ARGV[2])
+
+local function has(list, value)
+  for _, item in ipairs(list or {}) do
+    if item == value then return true end
+  end
+  return false
+end
+local function reply(outcome)
+  local record = redis.call('HGETALL', job_key)
+  table.insert(record, 1, outcome)
+  return record
+end
+
+local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim')
+local status, attempt, owner, claim = record[1], tonumber(record[2]), record[3] or '', record[4]
+if not status or (move.owner and move.owner ~= owner) then return {'missing'} end
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = string.format('%.0f', now_ms)
+
+-- The caller's own retry after a lost reply.
+if move.claim and status == move.to and claim == move.claim then return reply('already') end
+if not move.claim and not move.again and status == move.to and (not move.attempt or move.attempt == attempt) then
+  return reply('already')
+end
+if move.attempt and move.attempt ~= attempt then return reply('refused') end
+if move.unless_leased then
+  local expiry = redis.call('ZSCORE', leases_key, job_id)
+  if expiry and tonumber(expiry) > now_ms then return reply('refused') end
+end
+if has(move.flag_from, status) then
+  redis.call('HSET', job_key, 'cancel_requested', '1')
+  return reply('flagged')
+end
+if not has(move.from, status) then return reply('refused') end
+local drawn = attempt
+if move.claim then
+  if attempt >= move.max_attempts then return reply('exhausted') end
+  attempt = redis.call('HINCRBY', job_key, 'attempt', 1)
+  redis.call('HSET', job_key, 'claim', move.claim)
+end
+
+redis.call('HSET', job_key, 'status', move.to)
+for field, value in pairs(move.set or {}) do
+  redis.call('HSET', job_key, field, value)
+end
+if move.stamp then redis.call('HSET', job_key, move.stamp, now) end
+for field, later_ms in pairs(move.stamp_later or {}) do
+  redis.call('HSET', job_key, field, string.format('%.0f', now_ms + later_ms))
+end
+local own_queued_key = own_queued_prefix .. ':' .. owner
+if move.to == 'queued' then
+  -- A record from before priorities has no score: its priority is normal, whose score is the time of creation.
+  local kept = redis.call('HMGET', job_key, 'queue_score', 'created_at')
+  redis.call('ZADD', queued_key, kept[1] or kept[2], job_id)
+  redis.call('SADD', own_queued_key, job_id)
+else
+  redis.call('ZREM', queued_key, job_id)
+  redis.call('SREM', own_queued_key, job_id)
+end
+if move.lease_ms then
+  redis.call('ZADD', leases_key, string.format('%.0f', now_ms + move.lease_ms), job_id)
+else
+  redis.call('ZREM', leases_key, job_id)
+end
+-- An attempt that was killed may have stored its pixels before it could hand them over.
+if move.to ~= 'finishing' and move.to ~= status then redis.call('UNLINK', pixels_prefix .. ':' .. drawn) end
+for field, by in pairs(move.count or {}) do
+  redis.call('HINCRBY', counters_key, field, string.format('%.0f', by))
+end
+-- Only a first attempt tells how long a job was queued: before a later one the job was drawn meanwhile.
+if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
+  local took_ms = math.max(0, now_ms - redis.call('HGET', job_key, move.stage.since))
+  local bucket = '+Inf'
+  for _, bound in ipairs(move.stage.bounds) do
+    if took_ms <= bound then
+      bucket = string.format('%.0f', bound)
+      break
+    end
+  end
+  redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':' .. bucket, 1)
+  redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
+end
+if move.ttl_s then
+  redis.call('ZREM', deadlines_key, job_id)
+  redis.call('EXPIRE', job_key, move.ttl_s)
+  redis.call('ZADD', forget_key, string.format('%.0f', now_ms + move.ttl_s * 1000), job_id .. ' ' .. owner)
+  if (redis.call('HGET', job_key, 'webhook_url') or '') ~= '' then redis.call('ZADD', webhooks_key, now, job_id) end
+end
+redis.call('XADD', events_key, 'MAXLEN', '~', move.max_events, '*',
+  'job_id', job_id, 'status', move.to, 'attempt', attempt)
+return reply('moved')

@@ -1,0 +1,38 @@
+#!lua flags=no-writes
+-- What is being drawn and queued, by how many workers, and how long their model takes: all that an estimate needs.
+-- KEYS  1 queued zset  2 leases zset  3 workers zset (shared/workers.py)
+-- ARGV  1 prefix of the job hashes  2 at most so many queued jobs, in the order of the queue
+--       3 prefix of the workers' heartbeats (JSON)  4 prefix of the pace hashes (shared/pace.py)
+-- Reply {time (ms), {{sizes, requested steps, number of images}, step, steps, started_at} of each running job,
+--        {{sizes, requested steps, number of images}, owner} of each queued job,
+--        number of workers whose model is loaded, {field, value, ...}: the pace of the first one's model}
+local queued_key, leases_key, workers_key = KEYS[1], KEYS[2], KEYS[3]
+local jobs_prefix, limit, heartbeats_prefix, pace_prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local clock = redis.call('TIME')
+local running, queued = {}, {}
+local function shape_of(id)
+  return redis.call('HMGET', jobs_prefix .. id, 'sizes', 'requested_steps', 'num_images')
+end
+for _, id in ipairs(redis.call('ZRANGE', leases_key, 0, -1)) do
+  local job = redis.call('HMGET', jobs_prefix .. id, 'status', 'step', 'steps', 'started_at')
+  local status, step, steps, started_at = job[1], job[2], job[3], job[4]
+  if status == 'running' then table.insert(running, {shape_of(id), step, steps, started_at}) end
+end
+for _, id in ipairs(redis.call('ZRANGE', queued_key, 0, limit - 1)) do
+  local shape = shape_of(id)
+  if shape[1] then table.insert(queued, {shape, redis.call('HGET', jobs_prefix .. id, 'owner')}) end
+end
+local names = redis.call('ZRANGE', workers_key, 0, -1)
+table.sort(names)
+local ready, model = 0, nil
+for _, name in ipairs(names) do
+  -- A heartbeat that has run out is gone before its name is.
+  local heartbeat = redis.call('GET', heartbeats_prefix .. name)
+  local worker = heartbeat and cjson.decode(heartbeat) or {}
+  if worker.ready then
+    ready = ready + 1
+    model = model or worker.model
+  end
+end
+local pace = model and redis.call('HGETALL', pace_prefix .. model) or {}
+return {clock[1] * 1000 + math.floor(clock[2] / 1000), running, queued, ready, pace}

@@ -1,0 +1,40 @@
+"""What the ledger can be asked without changing anything. Each function returns a `Command` (run.py)."""
+
+from __future__ import annotations
+
+from shared.ledger import keys
+from shared.ledger.replies import Backlog, Reading, ids_of, reading_of
+from shared.ledger.run import Command
+
+
+def job(job_id: str) -> Command[Reading | None]:
+    """None for an unknown job."""
+    return Command("read", (keys.job(job_id), keys.QUEUED), (job_id,), reading_of)
+
+
+def lost_leases(limit: int = 100) -> Command[list[str]]:
+    """Jobs whose lease has run out."""
+    return due(keys.LEASES, limit)
+
+
+def passed_deadlines(limit: int = 100) -> Command[list[str]]:
+    return due(keys.DEADLINES, limit)
+
+
+def due(zset: str, limit: int) -> Command[list[str]]:
+    """The job ids in `zset` whose time has come, by the server's clock."""
+    return Command("due", (zset,), (limit,), ids_of)
+
+
+def queued() -> Command[list[str]]:
+    """Every queued job, in the order of the queue."""
+    return Command("queued", (keys.QUEUED,), (), ids_of)
+
+
+def backlog() -> Command[Backlog]:
+    return Command(
+        "backlog",
+        (keys.QUEUED,),
+        tuple(keys.QUEUE_OFFSETS.values()),
+        lambda reply: Backlog(reply[0], reply[1] / 1000),
+    )

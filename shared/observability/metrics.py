@@ -1,0 +1,154 @@
+"""Every metric of this service by name, and how the figures that all processes share become metrics.
+
+The numbers of a job's way are counted in Redis by the ledger's own moves (shared/ledger/lua/move.lua): each exactly
+once, whichever process made the move, and whether or not it lived to be asked. docs/decisions/0009 has the reasons.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from shared.jobs import Failure, JobStatus, is_terminal
+from shared.ledger import counters as counted
+from shared.ledger.counters import STAGES, STEPS
+from shared.settings import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from prometheus_client import CollectorRegistry
+
+    from shared.workers import WorkerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    name: str
+    kind: str  # counter | gauge | histogram
+    help: str
+    labels: tuple[str, ...] = ()
+
+    def family(self, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+        """A gauge or counter that was measured elsewhere: label values and value of each sample."""
+        kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
+        family: Metric = kind(self.name, self.help, labels=self.labels)
+        for values, value in samples:
+            family.add_metric(values, value)  # type: ignore[attr-defined] # both kinds have it
+        return family
+
+    def counter(self, registry: CollectorRegistry) -> Counter:
+        return Counter(self.name, self.help, self.labels, registry=registry)
+
+    def histogram(self, registry: CollectorRegistry, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(self.name, self.help, self.labels, registry=registry, buckets=buckets)
+
+
+BUILD_INFO = Definition(
+    "logo_build_info", "gauge", "1; what runs here, of which commit.", ("version", "revision", "python", "process")
+)
+# Of the ledger: the same figures from each API process, so take the maximum and not the sum.
+QUEUE_JOBS = Definition("logo_queue_jobs", "gauge", "Jobs that wait to be drawn.", ("priority",))
+QUEUE_AGE = Definition("logo_queue_oldest_age_seconds", "gauge", "Age of the oldest queued job.", ("priority",))
+JOBS_ENDED = Definition(
+    "logo_jobs_ended_total", "counter", "Jobs by their terminal status, failed ones by error code.", ("status", "code")
+)
+STAGE_SECONDS = Definition(
+    "logo_job_stage_seconds",
+    "histogram",
+    "How long jobs were queued (first attempts), in denoise, in finish.",
+    ("stage",),
+)
+RECOVERIES = Definition(
+    "logo_job_recoveries_total",
+    "counter",
+    "Jobs taken from a lost holder, by the reason and the state they went to.",
+    ("reason", "to"),
+)
+DENOISE_STEPS = Definition("logo_denoise_steps_total", "counter", "Denoising steps of finished drawings.")
+DEAF_WORKERS = Definition(
+    "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
+)
+OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
+REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
+REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis takes.")
+REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Its maxmemory; 0: no bound.")
+REDIS_WORST_CASE = Definition(
+    "logo_redis_worst_case_bytes", "gauge", "Memory that Redis may come to need, by the settings."
+)
+# Of one API process.
+WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that it holds until their jobs end.")
+EVENTS_LAG = Definition("logo_events_lag_seconds", "gauge", "How far its reader of the events stream is behind.")
+HTTP_REQUESTS = Definition(
+    "logo_http_requests_total", "counter", "Requests by route and status.", ("method", "route", "status")
+)
+HTTP_SECONDS = Definition(
+    "logo_http_request_seconds", "histogram", "Time to the end of a response, held calls included.", ("route",)
+)
+# Of the generate workers, by their heartbeats: all of them from the API, its own from each worker.
+WORKER_READY = Definition("logo_worker_ready", "gauge", "1 if its model is warm.", ("worker", "device"))
+WORKER_BUSY = Definition("logo_worker_busy", "gauge", "1 while it holds a job.", ("worker", "device"))
+GPU_USED = Definition("logo_gpu_memory_used_bytes", "gauge", "Taken on the card, by anyone.", ("worker", "device"))
+GPU_TOTAL = Definition("logo_gpu_memory_total_bytes", "gauge", "The card's memory.", ("worker", "device"))
+GPU_UTILIZATION = Definition(
+    "logo_gpu_utilization_ratio", "gauge", "Share of the time in which a kernel ran, 0 to 1.", ("worker", "device")
+)
+# Of one sweeper.
+SWEEPER_LEADS = Definition("logo_sweeper_leads", "gauge", "1 if it holds the sweepers' lock.")
+SWEEPER_LAST = Definition(
+    "logo_sweeper_last_sweep_timestamp_seconds", "gauge", "When it last swept; 0 if it never did, as without the lock."
+)
+ALL = tuple(value for value in vars().copy().values() if isinstance(value, Definition))
+
+
+_OUT_OF_MEMORY = counted.ended(JobStatus.FAILED, Failure.GPU_OUT_OF_MEMORY)
+_FROM_THE_START = (
+    *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
+    *(counted.ended(JobStatus.FAILED, code) for code in Failure),
+    *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
+)
+
+
+def build_info(process: str) -> Metric:
+    """Its revision is the image's, or what `make serve` found."""
+    revision = os.environ.get("REVISION", "")
+    return BUILD_INFO.family([((VERSION, revision, platform.python_version(), process), 1)])
+
+
+def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:
+    infos = list(infos)
+    cards = [info for info in infos if info.device_type == "cuda"]
+
+    def labels(info: WorkerInfo) -> tuple[str, str]:
+        return info.name, info.device_name
+
+    yield WORKER_READY.family((labels(info), info.ready) for info in infos)
+    yield WORKER_BUSY.family((labels(info), bool(info.job_id)) for info in infos)
+    yield GPU_USED.family((labels(info), info.gpu_memory_used_bytes) for info in cards)
+    yield GPU_TOTAL.family((labels(info), info.memory_total_bytes) for info in cards)
+    yield GPU_UTILIZATION.family((labels(info), info.gpu_utilization) for info in cards)
+
+
+def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
+    """`counters`: what the ledger's moves have counted (shared/ledger/counters.py)."""
+    # A series that begins with its first event shows no increase: those that alerts watch begin with 0.
+    counters = dict.fromkeys(_FROM_THE_START, 0) | dict(counters)
+    parts = [(tuple(field.split(":")), value) for field, value in sorted(counters.items())]
+    yield JOBS_ENDED.family((names[1:], value) for names, value in parts if names[0] == "ended")
+    yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")
+    yield DENOISE_STEPS.family([((), counters.get(STEPS, 0))])
+    yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
+    yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
+    stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
+    for stage, (_, bounds_ms) in STAGES.items():
+        total, buckets = 0, []
+        for bound in (*map(str, bounds_ms), "+Inf"):
+            total += counters.get(f"stage:{stage}:{bound}", 0)
+            buckets.append((bound if bound == "+Inf" else str(int(bound) / 1000), total))
+        stages.add_metric([stage], buckets, counters.get(f"stage:{stage}:sum", 0) / 1000)
+    yield stages

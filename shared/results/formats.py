@@ -1,0 +1,35 @@
+"""The formats of finished images: the one table that the finisher encodes by and the API serves by."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    name: str  # in a request, and the extension of a file
+    media_type: str
+    encoder: str  # the name of Pillow's plugin
+    options: dict[str, object] = field(default_factory=dict)  # the plugin's parameters
+
+    def file_name(self, image_name: str) -> str:
+        return f"{image_name}.{self.name}"
+
+
+PNG = Format("png", "image/png", "PNG")
+JPEG_PREVIEW = Format("jpg", "image/jpeg", "JPEG", {"quality": 80})
+# What a job's images can be fetched as.
+FORMATS: dict[str, Format] = {known.name: known for known in (PNG,)}
+
+# `SIZE.png`, or of a further variation `SIZE-2.png`.
+FILE_NAME_PATTERN = rf"^[0-9]{{2,4}}(-[2-9])?\.({'|'.join(map(re.escape, FORMATS))})$"
+
+
+def split_file_name(file_name: str) -> tuple[str, Format]:
+    """The image's name and its format.
+
+    :raises KeyError: the extension names no format.
+    """
+    stem, _, extension = file_name.rpartition(".")
+    return stem, FORMATS[extension]

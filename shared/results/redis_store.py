@@ -1,0 +1,76 @@
+"""Results in Redis, under TTLs. Reads of a job's status never touch these keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from shared.results.places import WHOLE, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import redis
+    import redis.asyncio
+
+    from shared.results.places import Place
+    from shared.results.signing import UrlSigner
+
+
+class RedisResults:
+    """A `ResultStore`. Images are a hash, base64 PNGs by name; pixels and previews are plain strings."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def put(self, place: Place, parts: Mapping[str, bytes | str], ttl_seconds: int) -> None:
+        if place.kind is not Kind.IMAGES:
+            self._client.set(place.key, parts[WHOLE], ex=ttl_seconds)
+            return
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.delete(place.key)
+        pipeline.hset(place.key, mapping=cast("dict[Any, Any]", parts))
+        pipeline.expire(place.key, ttl_seconds)
+        pipeline.execute()
+
+    def get(self, place: Place) -> dict[str, bytes]:
+        if place.kind is Kind.IMAGES:
+            return _named(cast("dict[bytes, bytes]", self._client.hgetall(place.key)))
+        return _whole(cast("bytes | None", self._client.get(place.key)))
+
+    def exists(self, place: Place) -> bool:
+        return bool(self._client.exists(place.key))
+
+    def drop(self, place: Place) -> None:
+        self._client.unlink(place.key)
+
+
+class AsyncRedisResults:
+    """A `ResultReader` of what `RedisResults` keeps. URLs are the API's own, signed where there are keys."""
+
+    def __init__(self, client: redis.asyncio.Redis, signer: UrlSigner) -> None:
+        self._client = client
+        self._signer = signer
+
+    async def get(self, place: Place) -> dict[str, bytes]:
+        if place.kind is Kind.IMAGES:
+            return _named(cast("dict[bytes, bytes]", await self._client.hgetall(place.key)))
+        return _whole(cast("bytes | None", await self._client.get(place.key)))
+
+    async def part(self, place: Place, name: str) -> bytes | None:
+        if place.kind is Kind.IMAGES:
+            return cast("bytes | None", await self._client.hget(place.key, name))
+        return cast("bytes | None", await self._client.get(place.key))
+
+    def url(self, path: str, expires_at: int) -> str:
+        return self._signer.sign(path, expires_at)
+
+    def verify(self, path: str, expires_at: int, signature: str) -> None:
+        self._signer.verify(path, expires_at, signature)
+
+
+def _named(found: dict[bytes, bytes]) -> dict[str, bytes]:
+    return {name.decode(): part for name, part in found.items()}
+
+
+def _whole(found: bytes | None) -> dict[str, bytes]:
+    return {} if found is None else {WHOLE: found}

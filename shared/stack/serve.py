@@ -1,0 +1,143 @@
+"""`make serve`: the whole stack on this machine, under supervisord, in the foreground. `make worker` (`python -m
+shared.serve worker`): generate workers only, for a stack elsewhere.
+
+Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY, GENERATE_WORKERS, FLOWER_ENABLED,
+METRICS_PORT (the first of several), and those of each process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.gpus import list_gpus
+from shared.settings import load
+from shared.stack import embedded_redis, supervision
+
+
+class ServeSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    host: str = "0.0.0.0"  # noqa: S104 - as the API's own default
+    port: int = Field(7860, ge=1, le=65535)
+    data_dir: Path = Field(Path("data"), description="The embedded Valkey's file, and the supervisor's.")
+    redis_url: str | None = Field(None, description="Set: that server, and no embedded one.")
+    redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
+    torch_device: str = "auto"
+    gpu: str = "auto"
+    generate_workers: int | None = Field(None, ge=1, le=64, description="Unset: one for each card that they may take.")
+    log_format: str | None = None
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="The finisher's, then the sweeper's, each worker's, the webhooks'."
+    )
+    webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
+    flower_enabled: bool = False
+    flower_address: str = "127.0.0.1"
+    flower_port: int = Field(5555, ge=1, le=65535)
+    flower_basic_auth: SecretStr = SecretStr("logo:logo")
+
+
+def main() -> None:
+    if sys.argv[1:] not in ([], ["worker"]):
+        raise SystemExit("usage: python -m shared.serve [worker]")
+    only_workers = bool(sys.argv[1:])
+    config = load(ServeSettings)
+    gpus = 0 if config.torch_device in ("cpu", "mps") else len(list_gpus())
+    count = generate_workers(config, gpus)
+    data = config.data_dir.resolve()
+    run = data / ("worker" if only_workers else "run")
+    run.mkdir(parents=True, exist_ok=True)
+    redis_url, redis_program = config.redis_url, ""
+    if only_workers:
+        if redis_url is None:
+            raise SystemExit("setting REDIS_URL: generate workers alone need the Redis of a stack")
+        programs = supervision.workers(count)
+    else:
+        _refuse_taken(config.host, config.port)
+        if redis_url is None:
+            redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
+        programs = supervision.stack(count, webhooks=bool(config.webhook_secrets), flower=config.flower_enabled)
+    # For a terminal, as is the supervisor's own word; else for a collector of logs.
+    log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
+    (run / "supervisord.conf").write_text(
+        supervision.supervisord(run, verbose=log_format == "text")
+        + redis_program
+        + supervision.programs(programs, config.metrics_port),
+        encoding="utf-8",
+    )
+    where = f"http://{_reached(config.host)}:{config.port}"
+    health = [] if only_workers else [f"{where}/health/live"]
+    health += supervision.health_urls(programs, _reached(config.metrics_host), config.metrics_port)
+    (run / "health_urls").write_text("\n".join(health), encoding="utf-8")
+    os.environ |= {"REDIS_URL": redis_url, "LOG_FORMAT": log_format, "PYTHONUNBUFFERED": "1", "REVISION": _revision()}
+    os.environ |= {
+        "FLOWER_ADDRESS": config.flower_address,
+        "FLOWER_PORT": str(config.flower_port),
+        "FLOWER_BASIC_AUTH": config.flower_basic_auth.get_secret_value(),
+    }
+    what = f"{count} generate worker(s)" if only_workers else f"serving on {where}"
+    print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201
+    supervisord = Path(sys.executable).with_name("supervisord")
+    os.execv(supervisord, [str(supervisord), "--nodaemon", "--configuration", str(run / "supervisord.conf")])  # noqa: S606
+
+
+def generate_workers(config: ServeSettings, gpus: int) -> int:
+    """One for each card; a card that is named is one."""
+    if config.generate_workers is not None:
+        return config.generate_workers
+    return max(1, gpus) if config.gpu == "auto" else 1
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
+    """Its URL and its program."""
+    folder = data / "redis"
+    folder.mkdir(exist_ok=True)
+    try:
+        os.close(embedded_redis.lock(folder))
+    except BlockingIOError:
+        raise SystemExit(f"DATA_DIR {data} is in use by another `make serve`, here or in another container") from None
+    conf = data / "run" / "valkey.conf"
+    url = embedded_redis.configure(conf, folder, free_port(), maxmemory)
+    return url, supervision.redis(embedded_redis.command(conf, folder))
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    try:
+        # As uvicorn decides.
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise SystemExit(f"PORT {port} on {host} cannot be used: {error.strerror}") from None
+
+
+def _reached(host: str) -> str:
+    """Where this machine reaches what listens on `host`, as part of a URL."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what it means, not where to listen
+    return f"[{host}]" if ":" in host else host
+
+
+def _revision() -> str:
+    """The commit that runs; empty where neither an image's build nor git tells."""
+    if given := os.environ.get("REVISION"):
+        return given
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    except FileNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    main()

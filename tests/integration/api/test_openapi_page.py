@@ -1,0 +1,154 @@
+"""The OpenAPI page is complete: each call's fields, headers and errors, and examples that the server takes."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+
+from api.app import create_app
+from api.errors import STATUS, statuses_by_code
+from api.settings import ApiSettings
+from shared.ledger import reads
+
+PAGE = create_app(ApiSettings(_env_file=None)).openapi()
+SCHEMAS = PAGE["components"]["schemas"]
+CALLS = {(method, path): call for path, calls in PAGE["paths"].items() for method, call in calls.items()}
+ANSWERS = [(*name, status, answer) for name, call in CALLS.items() for status, answer in call["responses"].items()]
+REQUESTS = {name: call for name, call in CALLS.items() if "requestBody" in call}
+CONTRACT = {
+    *(("get", path) for path in ("/", "/health", "/health/live", "/health/ready", "/api/jobs", "/api/jobs/{job_id}")),
+    *(("get", f"/api/jobs/{{job_id}}/{path}") for path in ("events", "images/{name}")),
+    *(("post", path) for path in ("/api/generate_logo", "/api/jobs", "/v1/images/generations")),
+    ("delete", "/api/jobs/{job_id}"),
+}
+
+
+def examples(answer):
+    """Of a documented answer: by code for errors."""
+    for content in answer.get("content", {}).values():
+        yield from ({"": content["example"]} if "example" in content else {}).items()
+        yield from ((code, example["value"]) for code, example in content.get("examples", {}).items())
+
+
+def body_schema(call):
+    return SCHEMAS[call["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]]
+
+
+def test_it_has_every_call_of_the_contract():
+    assert set(CALLS) >= CONTRACT
+    assert all(call.get("description") or call.get("summary") for call in CALLS.values())
+    assert list(PAGE["webhooks"]) == ["job.ended"]
+
+
+def test_every_field_and_parameter_of_a_request_is_described():
+    for name, call in CALLS.items():
+        bare = [parameter["name"] for parameter in call.get("parameters", []) if not parameter.get("description")]
+        assert bare == [], name
+    for name, call in REQUESTS.items():
+        assert [
+            field for field, rest in body_schema(call)["properties"].items() if not rest.get("description")
+        ] == [], name
+
+
+def raised(method, path):
+    """The codes that a call can answer with. What the tests provoke is held to the page too (conftest.py)."""
+    codes = {"internal_error"}
+    if path == "/health/ready":
+        codes |= {"service_unavailable"}
+    if path.startswith(("/api/", "/v1/")):
+        codes |= {"unauthorized", "service_unavailable", "validation_error"}
+    if method == "post":
+        codes |= {"body_too_large", "too_many_requests", "queue_full", "too_many_queued"}
+    if "{job_id}" in path:
+        codes |= {"job_not_found"}
+    codes |= {
+        ("get", "/api/jobs/{job_id}"): {"images_expired"},
+        ("get", "/api/jobs/{job_id}/events"): {"too_many_streams"},
+        ("get", "/api/jobs/{job_id}/images/{name}"): {
+            *("image_not_found", "url_not_valid", "job_not_successful", "images_expired", "range_not_satisfiable"),
+        },
+        ("post", "/api/jobs"): {"idempotency_conflict", "too_many_high", "images_expired"},
+        ("post", "/api/generate_logo"): {"job_not_successful", "generation_failed", "still_running"},
+        ("post", "/v1/images/generations"): {
+            *("job_not_successful", "generation_failed", "still_running", "images_expired", "idempotency_conflict"),
+        },
+    }.get((method, path), set())
+    return {"invalid_api_key" if code == "unauthorized" and path.startswith("/v1/") else code for code in codes}
+
+
+@pytest.mark.parametrize("name", sorted(CALLS))
+def test_each_call_has_an_example_of_each_of_its_errors(name):
+    shown = {}
+    for status, answer in CALLS[name]["responses"].items():
+        shown |= {code: (int(status), example, answer) for code, example in examples(answer) if code}
+    assert set(shown) == raised(*name)
+    openai = name[1].startswith("/v1/")
+    for code, (status, example, answer) in shown.items():
+        assert example["error"]["code"] == code
+        # FastAPI leaves nulls out of examples: `param`.
+        assert set(example["error"]) == {"code", "message"} | ({"type"} if openai else set())
+        known = statuses_by_code().get(code, 401)
+        assert status == (400 if openai and code == "validation_error" else known)
+        assert ("Retry-After" in answer["headers"]) == (status in (429, 503, 504))
+        assert ("X-Should-Retry" in answer["headers"]) == (openai and status in (409, 500, 503, 504))
+
+
+def test_every_error_is_some_calls():
+    known = {kind.code for kind in STATUS}
+    assert known <= {code for name in CALLS for code in raised(*name)}
+
+
+def test_every_json_answer_has_an_example():
+    bare = [
+        (m, p, s)
+        for m, p, s, answer in ANSWERS
+        if "application/json" in answer.get("content", {}) and not list(examples(answer))
+    ]
+    assert bare == []
+
+
+def test_every_header_that_the_code_sets_is_on_the_page():
+    source = "".join(
+        path.read_text()
+        for path in Path("api").rglob("*.py")
+        if "client" not in path.parts and "openapi" not in path.name
+    )
+    names = {"Accept-Ranges", "Location", "Retry-After", *re.findall(r'headers\["([\w-]+)"\]', source)}
+    names |= set(re.findall(r'"((?:ETag|[A-Z]\w+-[\w-]+))":', source)) - {"Vary"}
+    shown = {header for *_, answer in ANSWERS for header in answer["headers"]}
+    assert names <= shown, names - shown
+    assert all("X-Request-ID" in answer["headers"] for *_, answer in ANSWERS)
+
+
+@pytest.mark.parametrize("name", sorted(REQUESTS))
+async def test_the_examples_of_a_request_are_taken(serve, ledger, name):
+    method, path = name
+    schema = body_schema(REQUESTS[name])
+    bodies = schema["examples"]
+    assert {field for body in bodies for field in body} == set(schema["properties"])
+    # The calls that are held end as soon as they may; the job goes on.
+    async with serve(request_timeout=1, webhook_secrets=("whsec_" + "bmV3" * 8,)) as http:
+        for answer in await asyncio.gather(*(http.request(method, path, json=body) for body in bodies)):
+            assert answer.status_code in (202, 504), answer.text
+    assert len(ledger.run(reads.queued())) == len(bodies)
+
+
+async def test_answers_have_the_fields_and_headers_of_the_page(serve, succeed):
+    async with serve() as http:
+        headers = {"Idempotency-Key": "k", "Prefer": "wait=0"}
+        body = SCHEMAS["JobRequest"]["examples"][0]
+        first = await http.post("/api/jobs", json=body, headers=headers)
+        succeed(first.json()["id"])
+        again = await http.post("/api/jobs", json=body, headers=headers)
+        page = CALLS["post", "/api/jobs"]["responses"]
+        for answer in (first, again):
+            documented = page[str(answer.status_code)]
+            assert set(answer.json()) == set(SCHEMAS["JobView"]["properties"])
+            # FastAPI leaves nulls out of examples.
+            assert set(documented["content"]["application/json"]["example"]) <= set(answer.json())
+            known = {name.lower() for name in documented["headers"]} | {"content-type", "content-length", "vary"}
+            assert set(answer.headers) <= known
+        image = await http.get(again.json()["urls"]["images"]["256"], headers={"Range": "bytes=0-1"})
+        known = CALLS["get", "/api/jobs/{job_id}/images/{name}"]["responses"]["206"]["headers"]
+        assert set(image.headers) <= {name.lower() for name in known} | {"content-type", "content-length", "vary"}

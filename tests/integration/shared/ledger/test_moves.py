@@ -1,0 +1,220 @@
+"""The ledger's scripts on a real server: every move from every state, fencing, repeats, memory."""
+
+from itertools import product
+
+import pytest
+import redis
+
+from shared.jobs import TRANSITIONS, Job, JobStatus, is_terminal
+from shared.ledger import moves, reads
+from shared.ledger.keys import DEADLINES, EVENTS, LEASES, QUEUED
+from shared.ledger.replies import Hold, Outcome
+from shared.ledger.run import Ledger
+from shared.results import places
+
+S = JobStatus
+TTL = 60
+MOVES = {
+    "claim": (S.RUNNING, lambda i, a: moves.claim(i, worker="w", delivery=f"after-{a}")),
+    "finish": (S.FINISHING, lambda i, a: moves.finish(i, a, width=1, height=1, model="m")),
+    "succeed": (S.SUCCEEDED, lambda i, a: moves.succeed(i, a, images_ttl_seconds=1, ttl_seconds=TTL)),
+    "fail": (S.FAILED, lambda i, a: moves.fail(i, code="c", message="m", ttl_seconds=TTL, attempt=a)),
+    "cancel": (S.CANCELED, lambda i, a: moves.cancel(i, ttl_seconds=TTL, attempt=a)),
+    "expire": (S.EXPIRED, lambda i, a: moves.expire(i, ttl_seconds=TTL, attempt=a)),
+    "requeue": (S.QUEUED, moves.requeue),
+}
+PATHS = {
+    S.QUEUED: [],
+    S.RUNNING: ["claim"],
+    S.FINISHING: ["claim", "finish"],
+    S.SUCCEEDED: ["claim", "finish", "succeed"],
+    S.FAILED: ["fail"],
+    S.CANCELED: ["cancel"],
+    S.EXPIRED: ["expire"],
+}
+
+
+def new_job(job_id="job", **changes):
+    return Job(**{"id": job_id, "status": S.QUEUED, "prompt": "fox", "sizes": (64,), "seed": 1} | changes)
+
+
+def create(ledger, job_id="job", **options):
+    return ledger.run(moves.create(new_job(job_id), **{"max_queue": 100} | options))
+
+
+def read(ledger, job_id="job"):
+    return ledger.run(reads.job(job_id)).job
+
+
+def bring_to(ledger, status, job_id="job"):
+    create(ledger, job_id)
+    for name in PATHS[status]:
+        moved = ledger.run(MOVES[name][1](job_id, read(ledger, job_id).attempt))
+        assert moved.outcome is Outcome.MOVED
+    assert read(ledger, job_id).status is status
+
+
+@pytest.mark.parametrize(("source", "name"), list(product(JobStatus, MOVES)))
+def test_every_move_from_every_state(ledger, client, source, name):
+    target, move = MOVES[name]
+    bring_to(ledger, source)
+    before, events = read(ledger), client.xlen(EVENTS)
+    moved = ledger.run(move("job", before.attempt))
+    after = read(ledger)
+    if target in TRANSITIONS[source]:
+        assert moved.outcome is Outcome.MOVED
+        assert after.status is target
+        assert client.xlen(EVENTS) == events + 1
+        assert (client.zscore(QUEUED, "job") is not None) == (target is S.QUEUED)
+        assert (client.zscore(LEASES, "job") is not None) == (target in (S.RUNNING, S.FINISHING))
+        assert (client.ttl("logo:job:job") > 0) == is_terminal(target)
+        assert (after.finished_at > 0) == is_terminal(target)
+    else:
+        assert moved.outcome is (Outcome.ALREADY if source is target and name != "claim" else Outcome.REFUSED)
+        assert after == before
+        assert client.xlen(EVENTS) == events
+
+
+@pytest.mark.parametrize("name", ["finish", "succeed", "fail", "cancel", "expire", "requeue"])
+@pytest.mark.parametrize("source", [S.RUNNING, S.FINISHING])
+def test_a_worker_that_lost_its_lease_can_no_longer_write(ledger, source, name):
+    bring_to(ledger, source)
+    before = read(ledger)
+    assert ledger.run(MOVES[name][1]("job", before.attempt - 1)).outcome is Outcome.REFUSED
+    assert read(ledger) == before
+    assert ledger.run(moves.renew("job", before.attempt - 1)) is Hold.LOST
+
+
+def test_a_repeated_claim_is_the_same_claim_and_another_is_refused(ledger):
+    create(ledger)
+    first = ledger.run(moves.claim("job", worker="w", delivery="d1"))
+    again = ledger.run(moves.claim("job", worker="w", delivery="d1"))
+    assert (first.outcome, again.outcome) == (Outcome.MOVED, Outcome.ALREADY)
+    assert first.job == again.job
+    assert first.job.attempt == 1
+    assert ledger.run(moves.claim("job", worker="v", delivery="d2")).outcome is Outcome.REFUSED
+
+
+def test_attempts_are_bounded(ledger):
+    create(ledger)
+    for attempt in (1, 2, 3):
+        assert ledger.run(moves.claim("job", worker="w", delivery=str(attempt))).job.attempt == attempt
+        assert ledger.run(moves.requeue("job", attempt)).outcome is Outcome.MOVED
+    assert ledger.run(moves.claim("job", worker="w", delivery="4")).outcome is Outcome.EXHAUSTED
+    assert read(ledger).status is S.QUEUED
+
+
+def test_a_caller_cancels_at_once_or_asks_the_worker(ledger):
+    for status, outcome in [
+        (S.QUEUED, Outcome.MOVED),
+        (S.RUNNING, Outcome.FLAGGED),
+        (S.FINISHING, Outcome.MOVED),
+        (S.SUCCEEDED, Outcome.REFUSED),
+        (S.CANCELED, Outcome.ALREADY),
+    ]:
+        bring_to(ledger, status, job_id=status)
+        assert ledger.run(moves.request_cancel(status, ttl_seconds=TTL)).outcome is outcome
+    assert read(ledger, S.RUNNING).status is S.RUNNING
+    assert ledger.run(moves.renew(S.RUNNING, 1)) is Hold.CANCEL
+
+
+def test_progress_and_deadline_come_with_the_lease(ledger, client):
+    create(ledger, deadline_seconds=1000)
+    ledger.run(moves.claim("job", worker="w", delivery="d"))
+    assert ledger.run(moves.renew("job", 1, step=3, steps=28)) is Hold.HELD
+    assert (read(ledger).step, read(ledger).steps) == (3, 28)
+    client.hset("logo:job:job", "deadline_at", 1)
+    client.zadd(DEADLINES, {"job": 1})
+    assert ledger.run(moves.renew("job", 1)) is Hold.EXPIRED
+    assert ledger.run(reads.passed_deadlines()) == ["job"]
+    ledger.run(moves.expire("job", ttl_seconds=TTL))
+    assert ledger.run(reads.passed_deadlines()) == []
+
+
+def test_lost_leases_are_listed(ledger, client):
+    bring_to(ledger, S.RUNNING)
+    assert ledger.run(reads.lost_leases()) == []
+    client.zadd(LEASES, {"job": 1})
+    assert ledger.run(reads.lost_leases()) == ["job"]
+    ledger.run(moves.renew("job", 1))
+    assert ledger.run(reads.lost_leases()) == []
+
+
+def test_leaving_finishing_frees_the_pixels(ledger, client):
+    bring_to(ledger, S.FINISHING)
+    client.set(places.pixels("job", 1).key, b"pixels")
+    ledger.run(moves.refinish("job", 1, tries=1))
+    assert client.exists(places.pixels("job", 1).key)
+    ledger.run(MOVES["succeed"][1]("job", 1))
+    assert not client.exists(places.pixels("job", 1).key)
+
+
+@pytest.mark.parametrize("move", ["requeue", "fail", "cancel", "expire"])
+def test_an_attempt_that_ends_otherwise_leaves_no_pixels(ledger, client, move):
+    """Its worker was killed after it had stored them and before it handed them over."""
+    bring_to(ledger, S.RUNNING)
+    client.set(places.pixels("job", 1).key, b"pixels")
+    assert ledger.run(MOVES[move][1]("job", 1)).outcome == "moved"
+    assert not client.exists(places.pixels("job", 1).key)
+
+
+def test_one_job_for_one_idempotency_key(ledger):
+    key = {"idempotency_key": "k", "fingerprint": "f"}
+    assert create(ledger, "a", **key).outcome == "created"
+    replayed = create(ledger, "b", **key)
+    assert (replayed.outcome, replayed.reading.job.id) == ("replayed", "a")
+    assert create(ledger, "c", idempotency_key="k", fingerprint="other").outcome == "conflict"
+    assert create(ledger, "a", **key).outcome == "created"  # the same create again, after a lost reply
+    assert ledger.run(reads.job("b")) is None
+    assert ledger.run(reads.backlog()).depth == 1
+
+
+def test_the_queue_is_bounded_and_positions_count_from_one(ledger):
+    assert [create(ledger, name, max_queue=2).outcome for name in "ab"] == ["created", "created"]
+    full = create(ledger, "c", max_queue=2)
+    assert (full.outcome, full.depth) == ("full", 2)
+    assert [ledger.run(reads.job(name)).queue_position for name in "ab"] == [1, 2]
+
+
+def test_at_maxmemory_nothing_is_created_and_everything_ends(ledger, client):
+    bring_to(ledger, S.FINISHING, "finishing")
+    bring_to(ledger, S.RUNNING, "running")
+    client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.OutOfMemoryError):
+            create(ledger, "new")
+        assert ledger.run(moves.renew("running", 1, step=1, steps=2)) is Hold.HELD
+        assert ledger.run(MOVES["fail"][1]("running", 1)).outcome is Outcome.MOVED
+        assert ledger.run(MOVES["succeed"][1]("finishing", 1)).outcome is Outcome.MOVED
+    finally:
+        client.config_set("maxmemory", 0)
+
+
+def test_what_was_acknowledged_survives_a_kill(own_valkey):
+    with own_valkey.client() as client:
+        ledger = Ledger(client)
+        bring_to(ledger, S.RUNNING)
+        before = read(ledger)
+    own_valkey.kill()
+    own_valkey.start()
+    with own_valkey.client() as client:
+        assert read(Ledger(client)) == before
+
+
+def test_an_unknown_job(ledger):
+    assert ledger.run(reads.job("none")) is None
+    assert ledger.run(moves.requeue("none", 1)).outcome is Outcome.MISSING
+    assert ledger.run(moves.renew("none", 1)) is Hold.LOST
+
+
+def test_scripts_that_the_server_forgets_again_and_again_are_no_error(ledger, monkeypatch):
+    """It may restart between any two commands, a SCRIPT LOAD and the call after it too."""
+    evalsha = ledger.client.evalsha
+
+    def forgotten(*call):
+        ledger.client.script_flush()
+        return evalsha(*call)
+
+    monkeypatch.setattr(ledger.client, "evalsha", forgotten)
+    create(ledger)
+    assert ledger.run(reads.job("job")).job.status is S.QUEUED

@@ -1,0 +1,126 @@
+"""What a card's plans put into the pipeline, as far as a processor can run it: on the CPU model."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from worker.flux.denoiser import Denoiser
+from worker.flux.extrapolation import Extrapolation, computed
+from worker.flux.install import BACKENDS, Modulated, _lay_bias_out, _to_fp8
+from worker.flux.linears import quantize_layers
+from worker.flux.model import FluxModel
+from worker.flux.modulation import Modulations
+from worker.model import Drawing
+from worker.settings import WorkerSettings
+
+DRAWING = Drawing("orange flame in a dark blue circle", 256, (7,), steps=8, guidance=2.0)
+
+
+@pytest.fixture
+def model():
+    settings = WorkerSettings(_env_file=None, torch_device="cpu", warmup_enabled=False, max_concurrent_jobs=2)
+    model = FluxModel(settings, None)
+    model.setup()
+    return model
+
+
+def draw(model, drawing=DRAWING):
+    pixels = model.generate(drawing, lambda _step, _steps: None)
+    return np.frombuffer(pixels.data, np.uint8).astype(float)
+
+
+def test_modulations_computed_at_once_are_those_of_each_step(model):
+    expected = draw(model)
+    pipeline = model._pipeline
+    modulations = Modulations(pipeline.transformer)
+    pipeline.transformer.forward = Modulated(pipeline.transformer.forward, modulations, pipeline.scheduler)
+    assert np.abs(draw(model) - expected).max() <= 1
+    # Another prompt, other steps: the table is filled anew.
+    other = Drawing("a green leaf", 256, (7,), steps=3)
+    assert np.abs(draw(model, other) - expected).max() > 1
+    assert np.abs(draw(model) - expected).max() <= 1
+
+
+def test_without_the_row_of_the_step_the_image_is_another(model):
+    """The test above would see it."""
+    expected = draw(model)
+    pipeline = model._pipeline
+    modulations = Modulations(pipeline.transformer)
+    modulations.select = lambda _step: None
+    pipeline.transformer.forward = Modulated(pipeline.transformer.forward, modulations, pipeline.scheduler)
+    assert np.abs(draw(model) - expected).max() > 1
+
+
+@pytest.mark.parametrize(("kind", "least"), [(None, 80), ("fp8", 30), ("int8", 36), ("nf4", 26)])
+def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
+    """Two images at once, with all that a card's plans put around it; the products of the 8-bit and 4-bit ones too."""
+    two = Drawing(DRAWING.prompt, 256, (7, 8), steps=2, guidance=2.0)
+    expected = draw(model, two)
+    pipeline = model._pipeline
+    transformer = pipeline.transformer
+    for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
+        block.attn.fuse_projections()
+        if kind:
+            quantize_layers(block, kind)
+    modulations = Modulations(transformer)
+    transformer.forward = Modulated(Denoiser(transformer, BACKENDS), modulations, pipeline.scheduler)
+    found = 10 * np.log10(255**2 / max(1e-9, np.mean((draw(model, two) - expected) ** 2)))
+    print(f"{kind}: {found:.1f} dB")
+    assert found >= least
+
+
+def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
+    expected = draw(model)
+    pipeline, calls = model._pipeline, []
+    forward = pipeline.transformer.forward
+
+    def counted(**inputs):
+        calls.append(1)
+        return forward(**inputs)
+
+    pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, 2)
+    drafted = draw(model)
+    # 4 first ones, then every second of the other 4.
+    assert len(calls) == 6
+    assert 20 < 10 * np.log10(255**2 / np.mean((drafted - expected) ** 2)) < 60
+
+
+@pytest.mark.parametrize(("steps", "interval", "count"), [(28, 1, 28), (28, 2, 16), (28, 3, 12), (4, 3, 4), (1, 2, 1)])
+def test_which_steps_are_computed(steps, interval, count):
+    found = [step for step in range(steps) if computed(step, steps, interval)]
+    assert len(found) == count
+    assert found[0] == 0
+    assert found[-1] == steps - 1
+
+
+def test_a_velocity_that_is_linear_in_sigma_is_extrapolated_exactly():
+    sigmas = torch.linspace(1, 0, 11)
+    scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:10] * 1000, step_index=None)
+    velocity = Extrapolation(lambda **_: (3 * sigmas[scheduler.step_index or 0] + torch.ones(2),), scheduler, 3)
+    for step in range(10):
+        scheduler.step_index = step or None
+        torch.testing.assert_close(velocity()[0], 3 * sigmas[step] + torch.ones(2))
+
+
+def test_fp8_products_are_of_the_blocks_but_not_of_their_modulations(model):
+    transformer = model._pipeline.transformer
+    expected = draw(model)
+    _to_fp8(transformer.transformer_blocks)
+    _to_fp8(transformer.single_transformer_blocks)
+    kinds = {type(module).__name__ for block in transformer.transformer_blocks for module in block.attn.modules()}
+    assert "Fp8Linear" in kinds
+    assert "Linear" not in kinds
+    assert type(transformer.single_transformer_blocks[0].proj_out).__name__ == "Fp8Linear"
+    assert type(transformer.single_transformer_blocks[0].norm.linear).__name__ == "Linear"
+    assert 10 * np.log10(255**2 / np.mean((draw(model) - expected) ** 2)) > 25
+
+
+def test_t5s_bias_is_laid_out_and_changes_nothing(model):
+    before = [tensor.clone() for tensor in model._encode_prompt("a green leaf")]
+    t5 = model._pipeline.text_encoder_2
+    _lay_bias_out(t5)
+    assert t5.encoder.block[0].layer[0].SelfAttention.compute_bias(8, 8).is_contiguous()
+    for tensor, expected in zip(model._encode_prompt("a green leaf"), before, strict=True):
+        torch.testing.assert_close(tensor, expected)

@@ -1,0 +1,63 @@
+"""The real generate worker with a model that hangs: Celery's hard limit ends its child, and the job is drawn again."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from shared.jobs import Job, JobStatus
+from shared.ledger import moves, reads
+from shared.queue import send_generate
+
+HANGS_ONCE = """
+import os, sys, time, types
+import redis
+from shared import queue
+queue.HARD_LIMIT_SECONDS = 1
+from worker.generate import main
+from worker.model import Device, Pixels
+
+class Model:
+    name = "stub"
+    def __init__(self, *_): pass
+    def setup(self): pass
+    def device(self): return Device("cpu", "cpu")
+    def generate(self, drawing, on_step):
+        if redis.Redis.from_url(os.environ["REDIS_URL"]).incr("drawings") == 1:
+            time.sleep(3600)
+        return Pixels(64, 64, bytes(64 * 64 * 3))
+
+sys.modules["worker.flux.model"] = types.SimpleNamespace(FluxModel=Model)
+main.main()
+"""
+
+
+@pytest.fixture
+def log(valkey, tmp_path):
+    """Of the worker."""
+    log = tmp_path / "worker.log"
+    env = {"REDIS_URL": valkey.url, "LOG_FORMAT": "json", "TORCH_DEVICE": "cpu"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HANGS_ONCE], env=os.environ | env, stdout=output, stderr=output
+        )
+        yield log
+        process.terminate()
+        try:
+            process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_a_hung_child_is_replaced_and_its_attempt_counts(log, ledger, celery_app, client):
+    ledger.run(moves.create(Job(id="job", status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=3), max_queue=9))
+    send_generate(celery_app, "job", "r")
+    deadline = time.monotonic() + 50
+    while (job := ledger.run(reads.job("job")).job).status is not JobStatus.FINISHING:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    assert (job.attempt, client.get("drawings")) == (2, b"2")
+    assert '"cause": "TimeLimitExceeded"' in log.read_text()

@@ -1,0 +1,149 @@
+"""Eight real processes contend for faked cards with real locks."""
+
+import fcntl
+import json
+import os
+import random
+import selectors
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from shared.gpus import Gpu
+from worker.generate.pinning import take_gpu
+
+CARDS, CONTENDERS = 4, 8
+# A child that shares the lock, as the model's does; it ends with its parent, as the model's does by its heartbeat.
+CONTENDER = """
+import json, os, sys, time
+from pathlib import Path
+from shared.gpus import Gpu
+from shared.observability import logging
+from worker.generate.pinning import take_gpu
+logging.configure("INFO", "json", "generate")
+gpus = [Gpu(i, f"GPU-{i}", "fake", 1) for i in range(int(sys.argv[2]))]
+taken = take_gpu(Path(sys.argv[1]), sys.argv[3], lambda: gpus)
+parent = os.getpid()
+if os.fork() == 0:
+    while os.getppid() == parent:
+        time.sleep(0.02)
+    os._exit(0)
+print(json.dumps({"event": "holds", "uuid": taken.uuid, "visible": os.environ["CUDA_VISIBLE_DEVICES"]}), flush=True)
+time.sleep(600)
+"""
+
+
+class Contender:
+    def __init__(self, lock_dir, wanted="auto"):
+        command = [sys.executable, "-c", CONTENDER, str(lock_dir), str(CARDS), wanted]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def until(self, *events):
+        """The next of its log lines that is one of these."""
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["event"] in events:
+                return event
+        raise AssertionError("ended without a card")
+
+    def card(self):
+        held = self.until("holds")
+        assert held["uuid"] == held["visible"]
+        return held["uuid"]
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def contend(tmp_path):
+    contenders = []
+
+    def _contend(wanted="auto"):
+        contenders.append(Contender(tmp_path / "locks", wanted))
+        return contenders[-1]
+
+    yield _contend
+    for contender in contenders:
+        contender.close()
+
+
+def locked(lock_dir):
+    """The cards whose lock somebody holds, seen from outside."""
+    held = set()
+    for path in lock_dir.glob("*.lock"):
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.add(path.stem)
+    return held
+
+
+def test_eight_contend_for_four_cards_and_survivors_take_over(contend, tmp_path):
+    contenders = [contend() for _ in range(CONTENDERS)]
+    # Each says one of the two: four hold a card of their own, four wait and say so.
+    said = {contender: contender.until("gpu.taken", "gpu.waiting") for contender in contenders}
+    waiting = [contender for contender, event in said.items() if event["event"] == "gpu.waiting"]
+    holders = {contender: contender.card() for contender in contenders if contender not in waiting}
+    assert len(waiting) == CONTENDERS - CARDS
+    assert sorted(holders.values()) == [f"GPU-{number}" for number in range(CARDS)]
+    chance = random.Random(7)
+    while waiting:
+        victim = chance.choice(list(holders))
+        freed = holders.pop(victim)
+        victim.kill()
+        died = time.monotonic()
+        # The one card that is free goes to one of those that wait: the first whose line comes says which.
+        successor = _first_to_hold(waiting)
+        assert time.monotonic() - died < 5
+        assert successor.card() == freed
+        waiting.remove(successor)
+        holders[successor] = freed
+        assert len(set(holders.values())) == CARDS
+        assert len(locked(tmp_path / "locks")) == CARDS
+
+
+def _first_to_hold(waiting):
+
+    with selectors.DefaultSelector() as selector:
+        for contender in waiting:
+            selector.register(contender.process.stdout, selectors.EVENT_READ, contender)
+        ((key, _), *others) = selector.select(10)
+        assert others == [], "two said that they took one card"
+        return key.data
+
+
+@pytest.mark.parametrize("wanted", ["2", "GPU-2"])
+def test_a_card_named_by_hand_is_waited_for_although_others_are_free(contend, wanted):
+    first, second = contend(wanted), None
+    assert first.card() == "GPU-2"
+    second = contend(wanted)
+    assert second.until("gpu.waiting")["candidates"] == ["GPU-2"]
+    assert contend().card() != "GPU-2"
+    first.kill()
+    assert second.card() == "GPU-2"
+
+
+def test_a_card_may_be_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    gpus = [Gpu(0, "GPU-a", "fake", 1), Gpu(1, "GPU-b", "fake", 1)]
+    assert take_gpu(tmp_path, "1", lambda: gpus) == gpus[1]
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-b"
+    assert take_gpu(tmp_path, "GPU-a", lambda: gpus) == gpus[0]
+    with pytest.raises(SystemExit, match="GPU='7'"):
+        take_gpu(tmp_path, "7", lambda: gpus)
+
+
+def test_no_card_no_lock(tmp_path):
+    assert take_gpu(tmp_path / "locks", "auto", list) is None
+    assert not (tmp_path / "locks").exists()

@@ -1,0 +1,402 @@
+"""Webhooks: a real receiver, the public library's verification, retries, a sender that is killed, forged requests."""
+
+import asyncio
+import functools
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from ipaddress import ip_network
+from types import SimpleNamespace
+
+import pytest
+import standardwebhooks
+
+from shared.addresses import may_be_called
+from shared.jobs import Job, JobStatus
+from shared.ledger import keys, moves, reads, webhooks
+from shared.queue import WEBHOOK, waiting_job_ids
+from shared.results.redis_store import RedisResults
+from worker.settings import WorkerSettings
+from worker.sweeper import Sweeper
+from worker.webhook import sender as sending
+from worker.webhook.sender import Sender
+
+OLD, NEW = "whsec_" + "b2xk" * 8, "whsec_" + "bmV3" * 8
+LOOPBACK = "127.0.0.1/32"
+PUBLIC = "https://logos.example"
+BODY = {"prompt": "a red fox", "sizes": [64]}
+
+
+@pytest.fixture
+def receiver():
+    """A server whose answers are `answers` in turn, then 204; an answer is a status, a (status, headers) or an event
+    that is waited for. `got` has (path, headers, body) of each request.
+    """
+    made = SimpleNamespace(answers=[], got=[])
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = made.answers.pop(0) if made.answers else 204
+            made.got.append((self.path, dict(self.headers), body))
+            if isinstance(answer, threading.Event):
+                answer.wait(30)
+                return
+            status, headers = answer if isinstance(answer, tuple) else (answer, {})
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.url = f"http://127.0.0.1:{server.server_port}/hook?a=1"
+    made.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def settings(valkey):
+    def _settings(**options):
+        known = {"webhook_secrets": NEW, "webhook_allow_http": True, "webhook_allowed_networks": LOOPBACK}
+        return WorkerSettings(_env_file=None, redis_url=valkey.url, **known | options)
+
+    return _settings
+
+
+@pytest.fixture
+def ended(ledger, receiver):
+    """A canceled job with a webhook, which is due."""
+
+    def _ended(url=None, job_id="job"):
+        job = Job(
+            id=job_id, status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=1, webhook_url=url or receiver.url
+        )
+        ledger.run(moves.create(job, max_queue=99))
+        assert ledger.run(webhooks.due()) == []
+        ledger.run(moves.cancel(job_id, ttl_seconds=60))
+        assert ledger.run(webhooks.due()) == [job_id]
+
+    return _ended
+
+
+@pytest.fixture
+def due_in(client):
+    def _seconds(job_id="job"):
+        score = client.zscore(keys.WEBHOOKS, job_id)
+        return None if score is None else score / 1000 - client.time()[0]
+
+    return _seconds
+
+
+def verified(request, secret=NEW):
+    _, headers, body = request
+    return standardwebhooks.Webhook(secret).verify(body, headers)
+
+
+@pytest.fixture
+def public(serve, settings):
+    """The settings of a service that signs URLs, and its API with them."""
+    options = {"webhook_secrets": f"{NEW},{OLD}", "public_url": PUBLIC, "url_signing_keys": "s" * 32}
+    config = settings(**options)
+    known = {name: getattr(config, name) for name in (*options, "webhook_allow_http", "webhook_allowed_networks")}
+    return config, functools.partial(serve, **known)
+
+
+async def test_from_the_submit_to_the_receiver(public, ledger, receiver, succeed, celery_app):
+    config, serve = public
+    async with serve() as http:
+        job = (await http.post("/api/jobs", json=BODY | {"webhook_url": receiver.url})).json()
+        succeed(job["id"])
+        Sweeper(ledger, RedisResults(ledger.client), celery_app, 60).send_webhooks()
+        assert waiting_job_ids(ledger.client, WEBHOOK) == {job["id"]}
+        assert ledger.run(webhooks.due()) == []
+        await asyncio.to_thread(Sender(ledger, config).deliver, job["id"])
+        (request,) = receiver.got
+        path, headers, _ = request
+        assert (path, headers["webhook-id"], headers["content-type"]) == ("/hook?a=1", job["id"], "application/json")
+        event = verified(request)
+        assert event == verified(request, OLD)
+        assert (event["type"], event["data"]["id"], event["data"]["status"]) == (
+            "job.succeeded",
+            job["id"],
+            "succeeded",
+        )
+        assert event["data"]["images"] is None
+        url = event["data"]["urls"]["images"]["64"]
+        assert url.startswith(f"{PUBLIC}/api/jobs/")
+        assert (await http.get(url.removeprefix(PUBLIC))).content.startswith(b"\x89PNG")
+        with pytest.raises(standardwebhooks.WebhookVerificationError):
+            verified(request, "whsec_" + "YmFk" * 8)
+    assert ledger.client.zcard(keys.WEBHOOKS) == 0
+
+
+async def test_variations_are_told_with_signed_urls(public, receiver, succeed, ledger):
+    config, serve = public
+    async with serve(api_keys=("mine",)) as http:
+        body = BODY | {"webhook_url": receiver.url, "num_images": 2, "seed": 5}
+        job = (await http.post("/api/jobs", json=body, headers={"X-API-Key": "mine"})).json()
+        succeed(job["id"])
+        await asyncio.to_thread(Sender(ledger, config).deliver, job["id"])
+        data = verified(receiver.got[0])["data"]
+        told = [(variation["seed"], variation["images"]) for variation in data["variations"]]
+        assert (data["num_images"], data["images"], told) == (2, None, [(5, None), (6, None)])
+        first, second = (variation["urls"]["64"] for variation in data["variations"])
+        assert data["urls"]["images"] == {"64": first}
+        for url, name in ((first, "64.png"), (second, "64-2.png")):
+            assert url.startswith(f"{PUBLIC}/api/jobs/{job['id']}/images/{name}?expires=")
+            # Without the API key.
+            assert (await http.get(url.removeprefix(PUBLIC))).content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", "expired"])
+def test_each_end_has_its_event(ledger, receiver, ended, settings, status, succeed, client):
+    job = Job(id="job", status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=1, webhook_url=receiver.url)
+    ledger.run(moves.create(job, max_queue=9))
+    match status:
+        case "succeeded":
+            succeed("job")
+        case "failed":
+            ledger.run(moves.fail("job", code="poison", message="no", ttl_seconds=60))
+        case "canceled":
+            ledger.run(moves.request_cancel("job", ttl_seconds=60))
+        case "expired":
+            ledger.run(moves.expire("job", ttl_seconds=60))
+    Sender(ledger, settings()).deliver("job")
+    assert verified(receiver.got[0])["type"] == f"job.{status}"
+
+
+def test_a_job_without_a_url_has_no_webhook(ledger, client):
+    ledger.run(moves.create(Job(id="j", status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=1), max_queue=9))
+    ledger.run(moves.cancel("j", ttl_seconds=60))
+    assert client.zcard(keys.WEBHOOKS) == 0
+
+
+def test_retries_after_a_500_then_delivers(ledger, receiver, ended, settings, due_in):
+    receiver.answers = [500, 503]
+    ended()
+    sender = Sender(ledger, settings())
+    for seconds in webhooks.RETRY_SECONDS[:2]:
+        sender.deliver("job")
+        assert due_in() == pytest.approx(seconds, abs=2)
+    sender.deliver("job")
+    assert due_in() is None
+    assert {headers["webhook-id"] for _, headers, _ in receiver.got} == {"job"}
+    assert len(receiver.got) == 3
+    sender.deliver("job")  # a message that came twice
+    assert len(receiver.got) == 3
+
+
+def test_a_receiver_that_does_not_answer_is_tried_again(ledger, receiver, ended, settings, due_in, monkeypatch):
+    monkeypatch.setattr(sending, "TRY_SECONDS", 0.2)
+    receiver.answers = [threading.Event()]
+    silent = receiver.answers[0]
+    ended()
+    Sender(ledger, settings()).deliver("job")
+    silent.set()
+    assert due_in() == pytest.approx(webhooks.RETRY_SECONDS[0], abs=2)
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(ledger, ended, settings, due_in, monkeypatch):
+    answers = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def silent(host, *rest, **options):
+        return answers.wait(20) and [] if host == "silent.example" else look_up(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    monkeypatch.setattr(sending, "TRY_SECONDS", 0.2)
+    ended("https://silent.example/hook")
+    start = time.monotonic()
+    Sender(ledger, settings()).deliver("job")
+    took = time.monotonic() - start
+    answers.set()
+    assert took < 10
+    assert due_in() == pytest.approx(webhooks.RETRY_SECONDS[0], abs=2)
+
+
+@pytest.mark.parametrize(("answers", "tries"), [([410], 1), ([500] * 99, len(webhooks.RETRY_SECONDS) + 1)])
+def test_it_is_given_up_in_the_end(ledger, receiver, ended, settings, due_in, answers, tries):
+    receiver.answers = list(answers)
+    ended()
+    sender = Sender(ledger, settings())
+    while due_in() is not None:
+        sender.deliver("job")
+    assert len(receiver.got) == tries
+
+
+def test_redirects_are_not_followed(ledger, receiver, ended, settings, due_in):
+    receiver.answers = [(307, {"Location": receiver.url.replace("hook", "inside")})]
+    ended()
+    Sender(ledger, settings()).deliver("job")
+    assert [path for path, _, _ in receiver.got] == ["/hook?a=1"]
+    assert due_in() is not None
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/hook", f"http://{'a' * 64}.example/hook", "http://no.invalid/"])
+def test_no_receiver_is_tried_again(ledger, receiver, ended, settings, due_in, url):
+    ended(url)
+    Sender(ledger, settings()).deliver("job")
+    assert due_in() is not None
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "[::ffff:127.0.0.1]"])
+def test_no_way_to_write_it_leads_inside(ledger, receiver, ended, settings, due_in, host):
+    ended(f"http://{host}:{receiver.port}/hook")
+    Sender(ledger, settings(webhook_allowed_networks="")).deliver("job")
+    assert (receiver.got, due_in()) == ([], None)
+
+
+@pytest.mark.parametrize("first", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
+def test_a_name_is_resolved_once_and_all_its_addresses_are_checked(ledger, receiver, ended, settings, first):
+    """127.0.0.1 is allowed here and stands for a public address, 127.0.0.2 is inside."""
+    answers = [first, ["127.0.0.2"]]
+
+    async def rebinding(host, port):
+        assert host == "rebind.test"
+        return answers.pop(0)
+
+    ended(f"http://rebind.test:{receiver.port}/hook")
+    Sender(ledger, settings(), rebinding).deliver("job")
+    assert len(answers) == 1
+    assert [headers["Host"] for _, headers, _ in receiver.got] == [f"rebind.test:{receiver.port}"] * (len(first) == 1)
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:4700:4700::1111", True),
+        ("::ffff:93.184.216.34", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("255.255.255.255", False),
+        ("224.0.0.1", False),
+        ("198.18.0.1", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1", False),
+        ("fe80::1%lo", False),
+        ("fc00::1", False),
+        ("fec0::1", False),
+        ("ff02::1", False),
+        ("ff0e::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:a9fe:a9fe", False),
+        ("::7f00:1", False),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("2002:7f00:1::1", False),
+        ("2001:0:7f00:1::1", False),
+    ],
+)
+def test_the_table_of_addresses(address, public):
+    assert may_be_called(address) is public
+
+
+def test_allowed_networks_are_allowed():
+    assert may_be_called("10.1.2.3", [ip_network("10.1.0.0/16")])
+    assert may_be_called("::ffff:10.1.2.3", [ip_network("10.1.0.0/16")])
+    assert not may_be_called("10.2.2.3", [ip_network("10.1.0.0/16")])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/hook",
+        "ftp://example.com/hook",
+        "https://",
+        "https://user:secret@example.com/",
+        "https://127.0.0.1/hook",
+        "https://[::1]/hook",
+        "https://[fe80::1%25lo]/hook",
+        "https://169.254.169.254/latest/meta-data",
+        "https://example.com:99999/",
+        "https://exam ple.com/",
+        "https://example.com/\r\nX-Evil: 1",
+        "https://[::1",
+    ],
+)
+async def test_the_submit_refuses_what_may_never_be_called(serve, url, ledger):
+    async with serve(webhook_secrets=(NEW,)) as http:
+        answer = await http.post("/api/jobs", json=BODY | {"webhook_url": url})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"].startswith("webhook_url: ")
+    assert ledger.run(reads.queued()) == []
+
+
+async def test_without_a_secret_there_are_no_webhooks(serve):
+    async with serve() as http:
+        answer = await http.post("/api/jobs", json=BODY | {"webhook_url": "https://example.com/"})
+    assert (answer.status_code, "WEBHOOK_SECRETS" in answer.json()["error"]["message"]) == (422, True)
+
+
+def test_a_sender_that_is_killed_is_replaced(valkey, ledger, receiver, ended, settings, celery_app, client, tmp_path):
+    """SIGKILL while the receiver has the request: it is sent again, under the same id."""
+    config = settings()
+    env = os.environ | {"REDIS_URL": valkey.url, "WEBHOOK_SECRETS": NEW, "WEBHOOK_ALLOW_HTTP": "true"}
+    env["WEBHOOK_ALLOWED_NETWORKS"] = LOOPBACK
+    sweeper = Sweeper(ledger, RedisResults(ledger.client), celery_app, config.job_ttl_seconds)
+    silent = threading.Event()
+    receiver.answers = [silent]
+    ended()
+    for tries in (1, 2):
+        with (tmp_path / "log").open("ab") as log:
+            worker = subprocess.Popen([sys.executable, "-m", "worker.webhook.main"], env=env, stdout=log, stderr=log)
+        try:
+            client.zadd(keys.WEBHOOKS, {"job": 1})  # as if its hold had run out
+            sweeper.send_webhooks()
+            wait_for(lambda tries=tries: len(receiver.got) == tries, tmp_path / "log")
+            if tries == 2:
+                wait_for(lambda: client.zcard(keys.WEBHOOKS) == 0, tmp_path / "log")
+        finally:
+            worker.kill()
+            worker.wait()
+            silent.set()
+    assert client.hget("logo:job:job", "webhook_tries") == b"2"
+    assert {headers["webhook-id"] for _, headers, _ in receiver.got} == {"job"}
+
+
+def wait_for(condition, log, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+
+
+def test_the_sweeper_sends_each_once(ledger, ended, celery_app, client):
+    ended()
+    sweeper = Sweeper(ledger, RedisResults(ledger.client), celery_app, 60)
+    sweeper.send_webhooks()
+    client.zadd(keys.WEBHOOKS, {"job": 1})
+    sweeper.send_webhooks()  # its message still waits
+    assert sum(client.llen(key) for key in client.keys(f"{WEBHOOK}*")) == 1
+
+
+def test_one_whose_record_has_gone_is_dropped(ledger, ended, celery_app, client):
+    ended()
+    client.delete("logo:job:job")
+    Sweeper(ledger, RedisResults(ledger.client), celery_app, 60).send_webhooks()
+    assert (client.zcard(keys.WEBHOOKS), waiting_job_ids(client, WEBHOOK)) == (0, set())
+
+
+@pytest.mark.parametrize("value", ["secret", "whsec_c2hvcnQ=", "whsec_" + "*" * 40])
+def test_a_wrong_secret_is_refused(settings, value):
+    with pytest.raises(ValueError, match="webhook_secrets"):
+        settings(webhook_secrets=value)

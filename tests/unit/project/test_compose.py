@@ -1,0 +1,63 @@
+"""The compose file by the Compose specification's schema, and what the services rely on."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shared.settings import VERSION
+
+ROOT = Path(__file__).parents[3]
+COMPOSE = ROOT / "docker-compose.yml"
+SERVICES = yaml.safe_load(COMPOSE.read_text())["services"]
+
+
+def check(path):
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_it_is_valid_for_compose_v2(tmp_path):
+    result = check(COMPOSE)
+    assert result.returncode == 0, result.stdout
+    wrong = yaml.safe_load(COMPOSE.read_text())
+    wrong["services"]["api"]["replicaz"] = 2
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    assert check(tmp_path / "wrong.json").returncode == 1
+
+
+def test_only_the_api_is_reached_from_elsewhere():
+    published = {name: service.get("ports", []) for name, service in SERVICES.items()}
+    outside = {name for name, ports in published.items() for port in ports if not port.startswith("127.0.0.1:")}
+    assert outside == {"api"}
+
+
+@pytest.mark.parametrize("name", ["api", "generate", "finish", "webhook", "sweeper"])
+def test_what_serves_is_watched_and_started_again(name):
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert "test" in SERVICES[name]["healthcheck"]
+    assert SERVICES[name]["init"] is True
+
+
+def test_images_name_their_version_and_their_commit():
+    for name, images in (("api", 1), ("worker", 2)):
+        text = (ROOT / f"Dockerfile.{name}").read_text()
+        assert re.findall(r'image\.version="(.*?)"', text) == [VERSION]
+        for line in (
+            "ARG REVISION=",
+            'LABEL org.opencontainers.image.revision="${REVISION}"',
+            "ENV REVISION=${REVISION}",
+        ):
+            assert text.count(f"{line}\n") == text.count("org.opencontainers.image.title=") == images
+    built = [service["build"]["args"] for service in SERVICES.values() if "build" in service]
+    assert [args["REVISION"] for args in built] == ["${REVISION:-}"] * 2
+
+
+def test_what_it_mounts_from_here_exists():
+    mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume[0] == "."]
+    assert mounted
+    assert [volume for volume in mounted if not (ROOT / volume.partition(":")[0]).exists()] == []

@@ -1,0 +1,93 @@
+"""What the documentation names exists, and what exists is documented: settings, metrics, alerts, make targets."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from api.settings import ApiSettings
+from shared.observability import metrics
+from shared.stack.serve import ServeSettings
+from worker.settings import WorkerSettings
+
+ROOT = Path(__file__).parents[3]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"))
+}
+ALL = "\n".join(PAGES.values())
+MAKEFILE = (ROOT / "Makefile").read_text()
+SETTINGS = {name.upper() for kind in (ApiSettings, WorkerSettings, ServeSettings) for name in kind.model_fields}
+COMPOSE = set(re.findall(r"\$\{([A-Z0-9_]+):-", (ROOT / "docker-compose.yml").read_text()))
+EXAMPLE = set(re.findall(r"^([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+MAKE_VARIABLES = set(re.findall(r"^([A-Z]+)\s*[?:]?=", MAKEFILE, re.MULTILINE)) | {"PROMPT", "SIZES"}
+CODE = "\n".join(path.read_text() for folder in ("api", "worker", "shared") for path in ROOT.glob(f"{folder}/**/*.py"))
+KNOWN = SETTINGS | COMPOSE | EXAMPLE | MAKE_VARIABLES
+# Of the command line client, of `make bench-gpu`; a constant; what the reader fills in; words of HTTP, Redis, Celery.
+OTHERS = {"LOGO_URL", "LOGO_API_KEY", "PARTS", "LOAD_RETRY_SECONDS", "REPOSITORY", "PREVIOUS", "URL", "KEY"}
+OTHERS |= {"GET", "POST", "DELETE", "HINCRBY", "SUCCESS"}
+# Of Vast.ai, Hugging Face, CUDA, OpenTelemetry; and what the reader fills in.
+FOREIGN = ("VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OTEL_", "JOB_ID")
+RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
+ALERTS = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
+TARGETS = set(re.findall(r"^([a-z-]+):.*?##", MAKEFILE, re.MULTILINE))
+
+
+def test_every_setting_in_the_text_is_one():
+    named = set(re.findall(r"[`$ ]([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b", ALL))
+    named |= set(re.findall(r"`([A-Z][A-Z0-9]+)`", ALL)) | set(
+        re.findall(r"(?:^|[\s`])([A-Z][A-Z0-9_]*)=", ALL, re.MULTILINE)
+    )
+    assert {name for name in named - KNOWN - OTHERS if not name.startswith(FOREIGN)} == set()
+    assert OTHERS - named == set()
+
+
+def test_every_setting_is_documented():
+    """In `.env.example`, which counts as a page: the others name those for which there is more to say."""
+    assert EXAMPLE >= SETTINGS
+    assert ".env.example" in PAGES["README.md"]
+
+
+def test_every_metric_in_the_text_is_one_and_every_one_has_its_line():
+    known = {definition.name for definition in metrics.ALL}
+    named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\blogo_[a-z_]+\b", ALL)}
+    assert named - known == set()
+    lines = {
+        (name, kind, labels, text)
+        for name, kind, labels, text in re.findall(
+            r"^\| `(logo_\w+)` \| (\w+) \| (.*?) ?\| (.+) \|$", ALL, re.MULTILINE
+        )
+    }
+    assert lines == {(d.name, d.kind, ", ".join(d.labels), d.help) for d in metrics.ALL}
+
+
+def test_every_alert_has_its_entry_in_the_runbook():
+    assert set(re.findall(r"^### (\w+)$", PAGES["docs/runbook.md"], re.MULTILINE)) == ALERTS
+    named = set(re.findall(r"\bLogo(?:[A-Z][a-z]+)+\b", ALL))
+    assert {name for name in named - ALERTS if name not in CODE} == set()
+
+
+def test_every_make_target_in_the_text_is_one_and_every_one_is_in_the_text():
+    named = set(re.findall(r"(?:`|^|exec |nohup |&& )make\s([a-z][a-z-]*)", ALL, re.MULTILINE))
+    assert named - TARGETS == set()
+    assert TARGETS - named == set()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (folder / path) if path else ROOT / page
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}, target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_named_exist(page):
+    for name in re.findall(r"`((?:api|worker|shared|tests|deploy)/[\w./-]+\.\w+)", PAGES[page]):
+        assert (ROOT / name).exists(), name

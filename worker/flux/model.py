@@ -1,0 +1,272 @@
+"""FLUX through diffusers: FLUX.1-dev, FLUX.1-schnell, or the CPU model in the repository, all by the same code."""
+
+from __future__ import annotations
+
+import gc
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers.utils import logging as diffusers_logging
+from transformers.utils import logging as transformers_logging
+
+from shared.gpus import free_bytes
+from shared.jobs import Failure
+from shared.observability.logging import get_logger
+from worker.flux import checkpoint as checkpoints
+from worker.flux import loading, memory_plan
+from worker.flux.checkpoint import CPU_MODEL_PATH
+from worker.flux.install import SPEED_PLANS, Speed
+from worker.flux.lora import Adapters
+from worker.flux.preview import Previews
+from worker.flux.step_sync import Pace
+from worker.model import Device, DeviceLost, Drawing, GenerationError, Pixels
+
+if TYPE_CHECKING:
+    from shared.gpus import Gpu
+    from worker.flux.checkpoint import Checkpoint
+    from worker.model import OnStep
+    from worker.settings import WorkerSettings
+
+log = get_logger(__name__)
+
+# A request is drawn at the smallest of these that holds its largest size: static shapes, and sizes the model knows.
+FLUX_BUCKETS = (512, 768, 1024, 1536, 2048)
+CPU_MODEL_BUCKETS = (256,)
+DEFAULT_GUIDANCE = 3.5
+# Of FLUX.1-dev, and of FLUX.1-schnell, which is distilled to few steps and short prompts, and has no guidance.
+DEV_STEPS, DEV_TOKENS = 28, 512
+SCHNELL_STEPS, SCHNELL_TOKENS = 4, 256
+# 4 MB each in bf16, on the card.
+KEPT_PROMPTS = 32
+
+
+class FluxModel:
+    def __init__(self, settings: WorkerSettings, gpu: Gpu | None, checkpoint: Checkpoint | None = None) -> None:
+        """`checkpoint`: instead of the one that the settings name."""
+        self._settings = settings
+        self._gpu = gpu
+        self._device = _device_type(settings, gpu)
+        self.name = checkpoints.model_name(settings, self._device)
+        self._checkpoint = checkpoint
+        self._buckets: tuple[int, ...] = FLUX_BUCKETS
+        self._pipeline: Any = None
+        self._speed: Speed | None = None
+        self._previews: Previews | None = None
+        self._encode = lru_cache(KEPT_PROMPTS)(self._encode_prompt)
+
+    def setup(self) -> None:
+        for library in (diffusers_logging, transformers_logging):
+            library.disable_progress_bar()
+            # Into our own lines instead of the library's.
+            library.disable_default_handler()
+            library.enable_propagation()
+        start = time.perf_counter()
+        checkpoint = self._checkpoint or checkpoints.find(self._settings, self._device)
+        if checkpoint.directory == CPU_MODEL_PATH:
+            self._buckets = CPU_MODEL_BUCKETS
+        self._pipeline = pipeline = self._load(checkpoint)
+        pipeline.set_progress_bar_config(disable=True)
+        if self._settings.enable_vae_slicing:
+            pipeline.vae.enable_slicing()
+        if self._settings.enable_attention_slicing:
+            log.warning("setting.no_effect", setting="ENABLE_ATTENTION_SLICING", reason="FLUX does not slice attention")
+        log.info("model.loaded", model=self.name, device=self._device, seconds=round(time.perf_counter() - start, 2))
+        if self._settings.previews:
+            self._previews = Previews(checkpoint.directory, self._device, pipeline.transformer.config.in_channels // 4)
+        if self._settings.warmup_enabled:
+            self._warm_up()
+
+    def generate(self, drawing: Drawing, on_step: OnStep) -> Pixels:
+        try:
+            images = self._draw_all(drawing, on_step)
+        except (GenerationError, DeviceLost):
+            raise
+        except Exception as error:
+            if not self._answers():
+                raise DeviceLost(f"{type(error).__name__}: {error}") from error
+            raise
+        edge = self.bucket(drawing.size)
+        return Pixels(width=edge, height=edge, data=b"".join(images))
+
+    def bucket(self, size: int) -> int:
+        return next((bucket for bucket in self._buckets if bucket >= size), self._buckets[-1])
+
+    def device(self) -> Device:
+        if self._device != "cuda" or self._gpu is None:
+            return Device(type=self._device, name=self._device)
+        return Device(
+            type="cuda",
+            name=self._gpu.name,
+            uuid=self._gpu.uuid,
+            memory_allocated_bytes=torch.cuda.memory_allocated(),
+            memory_reserved_bytes=torch.cuda.memory_reserved(),
+            memory_total_bytes=self._gpu.memory_total_bytes,
+        )
+
+    def _load(self, checkpoint: Checkpoint) -> Any:
+        settings, device = self._settings, torch.device(self._device)
+        adapters = Adapters(settings.lora_paths)
+        if self._device != "cuda":
+            return loading.load_whole(checkpoint, adapters, device, self._dtype())
+        memory = memory_plan.choose(
+            settings.memory_plan,
+            # Before this process has a context of its own on the card.
+            free_bytes(self._gpu.uuid) if self._gpu else torch.cuda.mem_get_info()[0],
+            torch.cuda.get_device_capability(),
+            memory_plan.sizes_of(checkpoint),
+            images=settings.max_concurrent_jobs,
+        )
+        pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
+        edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
+        self._speed = Speed(pipeline, SPEED_PLANS[settings.speed_plan], memory, edges)
+        return pipeline
+
+    def _draw_all(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:
+        """In batches. Where the memory does not suffice, once more in smaller ones, decoded in tiles."""
+        vae, images = self._pipeline.vae, list[bytes]()
+        batch, tiled, spared = self._settings.max_concurrent_jobs, vae.use_tiling, False
+        try:
+            while len(images) < len(drawing.seeds):
+                seeds = drawing.seeds[len(images) : len(images) + batch]
+                done = len(images)
+                try:
+                    images += self._draw(drawing, seeds, done, on_step)
+                    continue
+                except torch.OutOfMemoryError as error:
+                    log.warning("gpu.out_of_memory", images=len(seeds), size=drawing.size, again=not spared)
+                    if spared:
+                        raise GenerationError(
+                            Failure.GPU_OUT_OF_MEMORY, "the card has too little memory for this"
+                        ) from error
+                # Out here the error no longer keeps the tensors of its frames alive.
+                spared, batch = True, max(1, len(seeds) // 2)
+                vae.enable_tiling()
+                self._free()
+        finally:
+            vae.use_tiling = tiled
+        return images
+
+    def _draw(self, drawing: Drawing, seeds: tuple[int, ...], done: int, on_step: OnStep) -> list[bytes]:
+        """`done`: so many of the drawing's images were drawn before."""
+        edge, steps, total = self.bucket(drawing.size), self.steps(drawing), len(drawing.seeds)
+        guidance = drawing.guidance
+        if guidance is None:
+            guidance = self._settings.default_guidance_scale
+        if guidance is None:
+            guidance = DEFAULT_GUIDANCE
+        previews = self._previews
+
+        def report(step: int) -> None:
+            progress = (done * steps + step * len(seeds), total * steps)
+            preview = previews.arrived(step) if previews else None
+            on_step(*progress, preview) if preview else on_step(*progress)
+
+        pace = Pace(self._device, report)
+
+        def after_step(pipeline: Any, index: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
+            if previews:
+                # Before the pace's event, which thus comes after the preview's copy.
+                previews.take(index, tensors["latents"], pipeline.scheduler.sigmas)
+            pace.enqueued(index + 1)
+            return tensors
+
+        on_step(done * steps, total * steps)
+        with torch.inference_mode():
+            embeds, pooled = self._encode(drawing.prompt)
+            images = self._pipeline(
+                prompt_embeds=embeds.expand(len(seeds), -1, -1),
+                pooled_prompt_embeds=pooled.expand(len(seeds), -1),
+                height=edge,
+                width=edge,
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                latents=self._noise(seeds, edge),
+                output_type="pt",
+                callback_on_step_end=after_step,
+            ).images
+            finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
+            pace.finish(steps)
+            if not finite:
+                raise GenerationError(Failure.OUTPUT_NOT_FINITE, "the model's output was not finite")
+            if not pixels.flatten(1).any(1).all():
+                raise GenerationError(Failure.OUTPUT_BLACK, "the model's output was black")
+            return [image.numpy().tobytes() for image in pixels.cpu()]
+
+    def _noise(self, seeds: tuple[int, ...], edge: int) -> torch.Tensor:
+        """(images, tokens, channels): drawn on the CPU in float32, so that a seed is the same noise on every device and
+        in every format (torch draws other numbers in bf16); one generator an image, so that it is in every batch.
+        """
+        pipeline = self._pipeline
+        channels, cells = pipeline.transformer.config.in_channels // 4, edge // pipeline.vae_scale_factor
+        shape = (1, channels, cells, cells)
+        noise = [torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds]
+        packed: torch.Tensor = pipeline._pack_latents(torch.cat(noise), len(seeds), channels, cells, cells)  # noqa: SLF001
+        return packed
+
+    def steps(self, drawing: Drawing) -> int:
+        return drawing.steps or self._settings.default_inference_steps or (DEV_STEPS if self._guided else SCHNELL_STEPS)
+
+    @property
+    def _guided(self) -> bool:
+        """FLUX.1-dev is, FLUX.1-schnell is not."""
+        return bool(self._pipeline.transformer.config.guidance_embeds)
+
+    def _encode_prompt(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """(1, tokens, width) of T5, (1, width) of CLIP."""
+        tokens = DEV_TOKENS if self._guided else SCHNELL_TOKENS
+        embeds, pooled, _ = self._pipeline.encode_prompt(
+            prompt=prompt,
+            device=torch.device(self._device),
+            max_sequence_length=min(tokens, self._pipeline.tokenizer_2.model_max_length),
+        )
+        return embeds, pooled
+
+    def _warm_up(self) -> None:
+        """Draws each size that is served, so that no job waits for what is compiled at first use."""
+        settings = self._settings
+        batches = {1, settings.max_concurrent_jobs} if self._device == "cuda" else {1}
+        for size in settings.warm_sizes(self._device):
+            for images in sorted(batches):
+                start = time.perf_counter()
+                drawing = Drawing(settings.warmup_prompt, size, tuple(range(images)), steps=settings.warmup_steps)
+                self.generate(drawing, lambda *_: None)
+                seconds = round(time.perf_counter() - start, 2)
+                log.info("model.warm", size=self.bucket(size), images=images, seconds=seconds)
+
+    def _free(self) -> None:
+        if self._speed:
+            self._speed.free()
+        gc.collect()
+        if self._device == "cuda":
+            torch.cuda.empty_cache()
+
+    def _answers(self) -> bool:
+        """Whether the card still works for this process: after an illegal access nothing does."""
+        if self._device != "cuda":
+            return True
+        try:
+            torch.cuda.synchronize()
+            torch.ones(1, device="cuda").item()
+        except torch.OutOfMemoryError:
+            return True
+        except RuntimeError:
+            return False
+        return True
+
+    def _dtype(self) -> torch.dtype:
+        if self._device == "cpu" or not self._settings.use_fp16:
+            return torch.float32
+        return torch.bfloat16 if self._device == "mps" or torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _to_pixels(images: torch.Tensor) -> torch.Tensor:
+    """(images, 3, height, width) from 0 to 1, as bytes (images, height, width, 3)."""
+    return images.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _device_type(settings: WorkerSettings, gpu: Gpu | None) -> str:
+    if settings.torch_device != "auto":
+        return settings.torch_device
+    return "cuda" if gpu else "cpu"

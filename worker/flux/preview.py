@@ -1,0 +1,101 @@
+"""What a drawing will look like, while it is drawn: small pictures from its latents, at most two a second. Off unless
+PREVIEWS is set.
+
+After a step the noise that is left is taken off along the step's own velocity, and each latent becomes a colour by one
+matrix product. The card does that behind the step; the host never waits for it: the copy has arrived once the step's
+event has (worker/flux/step_sync.py).
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import time
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+
+from shared.observability.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+log = get_logger(__name__)
+MIN_SECONDS = 0.5
+MAX_PIXELS = 64
+TABLE = "latent_rgb.json"  # beside a model's weights: its own `factors` (channels, 3) and `bias` (3)
+# Of FLUX.1's 16 channels, scaled as the transformer sees them, to RGB from -1 to 1. The numbers are those of InvokeAI
+# (Apache 2.0), FLUX_LATENT_RGB_FACTORS in invokeai/app/util/step_callback.py at 01d6f09; there is no bias.
+FLUX_FACTORS = (
+    (-0.0412, 0.0149, 0.0521),
+    (0.0056, 0.0291, 0.0768),
+    (0.0342, -0.0681, -0.0427),
+    (-0.0258, 0.0092, 0.0463),
+    (0.0863, 0.0784, 0.0547),
+    (-0.0017, 0.0402, 0.0158),
+    (0.0501, 0.1058, 0.1152),
+    (-0.0209, -0.0218, -0.0329),
+    (-0.0314, 0.0083, 0.0896),
+    (0.0851, 0.0665, -0.0472),
+    (-0.0534, 0.0238, -0.0024),
+    (0.0452, -0.0026, 0.0048),
+    (0.0892, 0.0831, 0.0881),
+    (-0.1117, -0.0304, -0.0789),
+    (0.0027, -0.0479, -0.0043),
+    (-0.1146, -0.0827, -0.0598),
+)
+
+
+class Previews:
+    """Of one model, whose drawings come one after another. Of images that are drawn together, the first is shown."""
+
+    def __init__(self, directory: Path, device: str, channels: int) -> None:
+        """:raises ValueError: nothing is known of latents with so many channels."""
+        table = directory / TABLE
+        known = json.loads(table.read_text()) if table.is_file() else {"factors": FLUX_FACTORS, "bias": (0, 0, 0)}
+        factors, bias = torch.tensor(known["factors"]), torch.tensor(known["bias"])
+        if len(factors) != channels:
+            raise ValueError(f"{table}: {len(factors)} channels are known, the model has {channels}")
+        # A token is a patch of 2 x 2 latents, channel by channel, and stays one: (tokens, 4 x channels) @ weight is
+        # (tokens, 4 x 3).
+        self._weight = torch.kron(factors, torch.eye(4)).to(device)
+        self._bias = bias.repeat_interleave(4).to(device)
+        self._on_card = device == "cuda"
+        self._before: torch.Tensor | None = None
+        self._shown_at = float("-inf")
+        # By step; two at the most, because a step is reported when the next one is on its way.
+        self._coming: dict[int, torch.Tensor] = {}
+
+    def take(self, index: int, latents: torch.Tensor, sigmas: torch.Tensor) -> None:
+        """Step `index`, from 0, is on its way and will leave `latents` (images, tokens, 4 x channels)."""
+        before, self._before = self._before, latents
+        if index == 0:
+            self._coming.clear()
+        elif before is not None and time.monotonic() - self._shown_at >= MIN_SECONDS:
+            self._shown_at = time.monotonic()
+            now, then = latents[0].float(), before[0].float()
+            # x - sigma v, where the step went along v: Euler's.
+            clean = now - sigmas[index + 1] / (sigmas[index + 1] - sigmas[index]) * (now - then)
+            colours = (clean @ self._weight).add(self._bias).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+            if self._on_card:
+                colours = torch.empty_like(colours, device="cpu", pin_memory=True).copy_(colours, non_blocking=True)
+            self._coming[index + 1] = colours
+
+    def arrived(self, step: int) -> Callable[[], bytes] | None:
+        """What came with step `step`, which is done: to be called where it costs the drawing nothing. A JPEG."""
+        colours = self._coming.pop(step, None)
+        return None if colours is None else functools.partial(encode, colours)
+
+
+def encode(tokens: torch.Tensor) -> bytes:
+    """`tokens` (cells x cells, 3 x 2 x 2) as bytes; the picture is 2 x cells wide, MAX_PIXELS at most."""
+    cells = int(len(tokens) ** 0.5)
+    pixels = tokens.view(cells, cells, 3, 2, 2).permute(0, 3, 1, 4, 2).reshape(2 * cells, 2 * cells, 3)
+    picture = Image.fromarray(pixels.contiguous().numpy())
+    picture.thumbnail((MAX_PIXELS, MAX_PIXELS), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()

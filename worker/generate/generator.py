@@ -1,0 +1,162 @@
+"""Draws one job: claim, denoise under a lease, hand the raw pixels over, take the next."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from shared import pace
+from shared.connection import UNAVAILABLE
+from shared.jobs import Failure
+from shared.ledger import moves
+from shared.ledger.replies import Hold, Outcome
+from shared.observability import tracing
+from shared.observability.logging import get_logger
+from shared.queue import OUTAGE_BUDGET_SECONDS, send_finish
+from shared.results import places
+from shared.results.places import WHOLE
+from shared.results.redis_store import RedisResults
+from shared.results.store import PIXELS_TTL_SECONDS
+from worker.lease import Lease, Stopped
+from worker.model import DeviceLost, Drawing, GenerationError
+from worker.prompts import enhance
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.jobs import Job
+    from shared.ledger.run import Ledger
+    from shared.results.store import ResultStore
+    from worker.model import LogoModel, Pixels
+    from worker.settings import WorkerSettings
+
+log = get_logger(__name__)
+
+
+class Generator:
+    """`ledger` and `results` outlast an outage of Redis; `fail_fast`, for what is repeated anyway, does not wait."""
+
+    def __init__(  # noqa: PLR0913 - all that one job needs
+        self,
+        name: str,
+        model: LogoModel,
+        ledger: Ledger,
+        fail_fast: Ledger,
+        results: ResultStore,
+        celery: Celery,
+        settings: WorkerSettings,
+    ) -> None:
+        self._name = name
+        self._model = model
+        self._ledger = ledger
+        self._fail_fast = fail_fast
+        self._results = results
+        self._previews = RedisResults(fail_fast.client)  # a preview lives for seconds, beside the lease
+        self._celery = celery
+        self._settings = settings
+        self.job_id = ""  # the job in hand, for the heartbeat
+
+    def generate(self, job_id: str) -> None:
+        moved = self._ledger.run(moves.claim(job_id, worker=self._name, delivery=str(uuid.uuid4())))
+        if moved.outcome is Outcome.EXHAUSTED:
+            self._fail(job_id, None, Failure.POISON, f"the job was given up after {moves.MAX_ATTEMPTS} attempts")
+            return
+        if not moved.outcome.holds or moved.job is None:
+            # A duplicate delivery, or canceled while it waited: the ledger knows, there is nothing to do.
+            log.info("job.skipped", outcome=moved.outcome, status=moved.job and moved.job.status)
+            return
+        job = moved.job
+        queued = (job.started_at - job.created_at) / 1000
+        log.info("job.claimed", attempt=job.attempt, queue_seconds=round(queued, 3), worker=self._name)
+        if job.cancel_requested or 0 < job.deadline_at <= job.started_at:
+            self._stop(job, Hold.CANCEL if job.cancel_requested else Hold.EXPIRED)
+            return
+        self.job_id = job_id
+        try:
+            if job.attempt == 1:
+                tracing.past("job.queued", job.traceparent, job.created_at, job.started_at)
+            with (
+                tracing.span("job.generate", job.traceparent, job_id=job_id, attempt=job.attempt),
+                Lease(self._fail_fast, job, self._settings.stall_seconds, self._previews) as lease,
+            ):
+                self._hand_over(job, self._pixels(job, lease), lease)
+        except Stopped as stopped:
+            self._stop(job, stopped.hold)
+        except GenerationError as error:
+            self._fail(job_id, job.attempt, error.code, str(error))
+        finally:
+            self.job_id = ""
+
+    def _pixels(self, job: Job, lease: Lease) -> Pixels:
+        drawing = Drawing(
+            prompt=enhance(job.prompt) if job.enhance else job.prompt,
+            size=max(job.sizes),
+            seeds=job.seeds,
+            steps=job.requested_steps or None,
+            guidance=None if job.requested_guidance < 0 else job.requested_guidance,
+        )
+        start = time.perf_counter()
+        try:
+            with tracing.span("job.denoise", size=drawing.size):
+                pixels = self._model.generate(drawing, lease.step)
+        except (Stopped, GenerationError):
+            raise
+        except DeviceLost:
+            # The parent gives the job back, as its next attempt, and replaces this process (worker/child_death.py).
+            log.exception("device.lost", attempt=job.attempt)
+            os.kill(os.getpid(), signal.SIGKILL)
+            raise
+        except Exception as error:
+            log.exception("job.generation_failed")
+            raise GenerationError(Failure.GENERATION_FAILED, f"the model failed ({type(error).__name__})") from error
+        log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=pixels.width)
+        return pixels
+
+    def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
+        place = places.pixels(job.id, job.attempt)
+        self._results.put(place, {WHOLE: pixels.data}, PIXELS_TTL_SECONDS)
+        moved = self._ledger.run(
+            moves.finish(
+                job.id,
+                job.attempt,
+                width=pixels.width,
+                height=pixels.height,
+                model=self._model.name,
+                steps=lease.steps,
+            )
+        )
+        if not moved.outcome.holds or moved.job is None:
+            log.warning("job.lost", outcome=moved.outcome, attempt=job.attempt)
+            self._results.drop(place)
+            return
+        if moved.job.cancel_requested:
+            # After the last step had asked. From here on a request cancels at once, so that none falls in between.
+            self._stop(job, Hold.CANCEL)
+            return
+        send_finish(self._celery, job.id, job.request_id, outage_seconds=OUTAGE_BUDGET_SECONDS)
+        log.info("job.drawn", attempt=job.attempt, steps=lease.steps, step_seconds=lease.step_seconds)
+        if lease.step_seconds is not None:
+            # Only the estimates need it.
+            with contextlib.suppress(*UNAVAILABLE):
+                self._fail_fast.run(pace.learn_drawing(moved.job, lease.step_seconds))
+
+    def _stop(self, job: Job, hold: Hold) -> None:
+        ttl = self._settings.job_ttl_seconds
+        match hold:
+            case Hold.CANCEL:
+                self._ledger.run(moves.cancel(job.id, ttl_seconds=ttl, attempt=job.attempt))
+                log.info("job.canceled", attempt=job.attempt)
+            case Hold.EXPIRED:
+                self._ledger.run(moves.expire(job.id, ttl_seconds=ttl, attempt=job.attempt))
+                log.info("job.expired", attempt=job.attempt)
+            case _:
+                log.warning("job.lost", hold=hold, attempt=job.attempt)
+
+    def _fail(self, job_id: str, attempt: int | None, code: Failure, message: str) -> None:
+        ttl = self._settings.job_ttl_seconds
+        self._ledger.run(moves.fail(job_id, code=code, message=message, ttl_seconds=ttl, attempt=attempt))
+        log.error("job.failed", code=code, message=message, attempt=attempt)

@@ -1,0 +1,76 @@
+"""One generate worker: a Celery parent that takes a GPU and never touches CUDA, and one child that holds the model."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import socket
+from typing import TYPE_CHECKING
+
+from celery import signals
+
+from shared import workers
+from shared.connection import UNAVAILABLE, patient_client
+from shared.ledger.run import Ledger
+from shared.observability import exporter, metrics
+from shared.queue import GENERATE, LOADING, make_celery
+from shared.results.redis_store import RedisResults
+from worker import boot, child_death
+from worker.generate import child, readiness
+from worker.generate.pinning import take_gpu
+from worker.recovery import Recovery
+from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric
+
+    from shared.gpus import Gpu
+
+# Celery takes a child that is not up in time for one that does not start; 34 GB from a slow disk take minutes.
+LOAD_TIMEOUT_SECONDS = 1800.0
+
+
+def main() -> None:
+    # Idle OpenMP threads sleep instead of spinning: on shared cores a spin costs the CPU model up to 17 times its time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    config = boot.configure(WorkerSettings, "generate")
+    figures = OwnFigures(config.redis_url)
+    # Before the wait for a card, so that a worker that waits counts as healthy.
+    exporter.serve(config, "generate", readiness.trouble, figures.collect)
+    gpu = None if config.torch_device in ("cpu", "mps") else take_gpu(config.gpu_lock_dir, config.gpu)
+    figures.name = name = worker_name(gpu)
+    app = make_celery(config.redis_url)
+    app.conf.worker_proc_alive_timeout = LOAD_TIMEOUT_SECONDS
+    app.steps["consumer"].add(readiness.Gate)
+    signals.worker_shutting_down.connect(lambda **_: readiness.shut_down(), weak=False)
+    # The parent's loop must not wait for Redis longer than a moment.
+    fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
+    recovery = Recovery(fail_fast, RedisResults(fail_fast.client), app, config.job_ttl_seconds)
+    child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost)
+    plan = boot.WorkerPlan(queue=GENERATE, consumes=LOADING, hostname=name, concurrency=1)
+    set_up = functools.partial(child.set_up, app, config, gpu, name)
+    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.warm)
+
+
+def worker_name(gpu: Gpu | None) -> str:
+    """Shown by Flower, /health and the metrics: which card, and where; stays the same for a card on a host."""
+    card = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower().removeprefix("nvidia ")).strip("-") if gpu else "cpu"
+    return f"generate-{card}-{gpu.uuid[4:12] if gpu else os.getpid()}@{socket.gethostname()}"
+
+
+class OwnFigures:
+    """The child's figures, which reach the parent's exporter by the heartbeat that the child sends to Redis anyway."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.name = ""  # until there is a card
+        self._client = patient_client(redis_url, outage_seconds=0)
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            info = workers.find(self._client, self.name) if self.name else None
+        except UNAVAILABLE:
+            info = None
+        yield from metrics.of_workers([info] if info else [])
