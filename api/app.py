@@ -29,8 +29,7 @@ from shared.ledger.run import AsyncLedger
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.queue import make_celery
-from shared.results.redis_store import AsyncRedisResults
-from shared.results.signing import UrlSigner
+from shared.results.opening import open_reader
 from shared.settings import VERSION
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
         forecasts=forecasts,
-        results=AsyncRedisResults(client, UrlSigner(settings.url_signing_keys)),
+        results=open_reader(client, settings),
     )
     errors.install(app)
     openapi.complete(app)

@@ -23,7 +23,7 @@ from shared.ledger.moves import LEASE_SECONDS
 from shared.ledger.run import Ledger
 from shared.observability import exporter, logging, metrics, tracing
 from shared.queue import FINISH, GENERATE, WEBHOOK, make_celery, send_webhook, waiting_job_ids
-from shared.results.redis_store import RedisResults
+from shared.results.opening import open_results
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 
@@ -136,7 +136,7 @@ def run(config: WorkerSettings) -> None:
     exporter.serve(config, "sweeper", watch.trouble, watch.collect)
     # No retries: an outage must be seen, because leases ran out in it that their holders could not renew.
     ledger = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
-    results = RedisResults(ledger.client)
+    results = open_results(ledger.client)
     sweeper = Sweeper(ledger, results, make_celery(config.redis_url), config.job_ttl_seconds)
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS

@@ -13,7 +13,7 @@ from shared.connection import patient_client
 from shared.ledger.run import Ledger
 from shared.observability import exporter, tracing
 from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
-from shared.results.redis_store import RedisResults
+from shared.results.opening import open_results
 from worker import boot, child_death
 from worker.finish.finisher import Finisher
 from worker.recovery import Recovery
@@ -45,12 +45,12 @@ def _set_up_child(app: Celery, config: WorkerSettings) -> boot.Handle:
     signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
     patient = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    results = RedisResults(patient.client)
+    results = open_results(patient.client)
     return Finisher(patient, fail_fast, results, _recovery(patient, app, config), config).finish
 
 
 def _recovery(ledger: Ledger, app: Celery, config: WorkerSettings) -> Recovery:
-    return Recovery(ledger, RedisResults(ledger.client), app, config.job_ttl_seconds)
+    return Recovery(ledger, open_results(ledger.client), app, config.job_ttl_seconds)
 
 
 if __name__ == "__main__":

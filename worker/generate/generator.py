@@ -18,8 +18,8 @@ from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.queue import OUTAGE_BUDGET_SECONDS, send_finish
 from shared.results import places
+from shared.results.opening import open_results
 from shared.results.places import WHOLE
-from shared.results.redis_store import RedisResults
 from shared.results.store import PIXELS_TTL_SECONDS
 from worker.lease import Lease, Stopped
 from worker.model import DeviceLost, Drawing, GenerationError
@@ -55,7 +55,7 @@ class Generator:
         self._ledger = ledger
         self._fail_fast = fail_fast
         self._results = results
-        self._previews = RedisResults(fail_fast.client)  # a preview lives for seconds, beside the lease
+        self._previews = open_results(fail_fast.client)  # a preview lives for seconds, beside the lease
         self._celery = celery
         self._settings = settings
         self.job_id = ""  # the job in hand, for the heartbeat

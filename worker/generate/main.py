@@ -15,7 +15,7 @@ from shared.connection import UNAVAILABLE, patient_client
 from shared.ledger.run import Ledger
 from shared.observability import exporter, metrics
 from shared.queue import GENERATE, LOADING, make_celery
-from shared.results.redis_store import RedisResults
+from shared.results.opening import open_results
 from worker import boot, child_death
 from worker.generate import child, readiness
 from worker.generate.pinning import take_gpu
@@ -48,7 +48,7 @@ def main() -> None:
     signals.worker_shutting_down.connect(lambda **_: readiness.shut_down(), weak=False)
     # The parent's loop must not wait for Redis longer than a moment.
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    recovery = Recovery(fail_fast, RedisResults(fail_fast.client), app, config.job_ttl_seconds)
+    recovery = Recovery(fail_fast, open_results(fail_fast.client), app, config.job_ttl_seconds)
     child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost)
     plan = boot.WorkerPlan(queue=GENERATE, consumes=LOADING, hostname=name, concurrency=1)
     set_up = functools.partial(child.set_up, app, config, gpu, name)

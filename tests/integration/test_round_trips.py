@@ -1,0 +1,92 @@
+"""How often each step of a job's way asks Redis: each time costs the delay of a network."""
+
+import threading
+
+import pytest
+import redis.asyncio.connection
+import redis.connection
+
+from shared.ledger.run import Ledger
+from shared.results.redis_store import RedisResults
+from worker.finish.finisher import Finisher
+from worker.generate.generator import Generator
+from worker.model import Pixels
+from worker.recovery import Recovery
+from worker.settings import WorkerSettings
+
+# Sent when a connection opens, and by the one reader of the events stream.
+NOT_OF_A_STEP = (b"HELLO", b"CLIENT", b"AUTH", b"SELECT", b"PING", b"XREAD", b"XREVRANGE")
+BODY = {"prompt": "a red fox", "sizes": [64], "seed": 3}
+
+
+class Model:
+    name = "fake"
+
+    def generate(self, _drawing, on_step):
+        for step in (1, 2, 3):
+            on_step(step, 3)
+        return Pixels(64, 64, bytes([128]) * 64 * 64 * 3)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The list that each command or pipeline which this thread sends is added to; publishing is left out."""
+    found, thread = [], threading.get_ident()
+
+    def note(packed):
+        sent = packed if isinstance(packed, bytes) else b"".join(packed)
+        if threading.get_ident() == thread and sent.split(b"\r\n")[2] not in NOT_OF_A_STEP:
+            found.append(sent)
+
+    for kind in (redis.connection.AbstractConnection, redis.asyncio.connection.AbstractConnection):
+        send = kind.send_packed_command
+
+        def noted(self, command, *args, send=send, **kwargs):
+            note(command)
+            return send(self, command, *args, **kwargs)
+
+        monkeypatch.setattr(kind, "send_packed_command", noted)
+    monkeypatch.setattr("api.submission.send_generate", lambda *_, **__: None)
+    monkeypatch.setattr("worker.generate.generator.send_finish", lambda *_, **__: None)
+    return found
+
+
+@pytest.fixture
+def count(asked):
+    """How many round trips there were since the last time."""
+
+    def _count():
+        number = len(asked)
+        asked.clear()
+        return number
+
+    return _count
+
+
+async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery_app, client, count):
+    settings, results = WorkerSettings(_env_file=None), RedisResults(client)
+    fail_fast = Ledger(client)
+    generator = Generator("w", Model(), ledger, fail_fast, results, celery_app, settings)
+    finisher = Finisher(ledger, fail_fast, results, Recovery(ledger, results, celery_app, 60), settings)
+    async with serve() as http:
+        first = (await http.post("/api/jobs", json=BODY)).json()["id"]
+        generator.generate(first)
+        finisher.finish(first)
+        # The scripts are known to the server and the connections are open from here on.
+        http._transport.app.state.services.forecasts._looked_at = 0
+        count()
+
+        job_id = (await http.post("/api/jobs", json=BODY)).json()["id"]
+        assert count() == 2  # create, and the look for the estimate
+        await http.get(f"/api/jobs/{job_id}")
+        assert count() == 1  # read
+        generator.generate(job_id)
+        assert count() == 4  # claim; pixels, finish, pace
+        finisher.finish(job_id)
+        assert count() == 5  # read, pixels; images, succeed, pace
+        await http.get(f"/api/jobs/{job_id}?wait=5")
+        assert count() == 2  # read, images
+        await http.get(f"/api/jobs/{job_id}?include=none")
+        assert count() == 1  # read
+        await http.delete(f"/api/jobs/{job_id}")
+        assert count() == 1  # the move reads the job, checks its owner and answers with it
