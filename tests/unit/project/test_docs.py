@@ -13,7 +13,8 @@ from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[3]
 PAGES = {
-    path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "README.md", *ROOT.glob("docs/**/*.md"))
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"))
 }
 ALL = "\n".join(PAGES.values())
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -23,9 +24,9 @@ EXAMPLE = set(re.findall(r"^([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_te
 MAKE_VARIABLES = set(re.findall(r"^([A-Z]+)\s*[?:]?=", MAKEFILE, re.MULTILINE)) | {"PROMPT", "SIZES"}
 CODE = "\n".join(path.read_text() for folder in ("api", "worker", "shared") for path in ROOT.glob(f"{folder}/**/*.py"))
 KNOWN = SETTINGS | COMPOSE | EXAMPLE | MAKE_VARIABLES
-# Of the command line client, of `make bench-gpu`; a constant; what the reader fills in; words of HTTP, Redis, Celery.
+# Of the command line client, of `make bench-gpu`; constants; what the reader fills in; words of HTTP, Redis, Celery.
 OTHERS = {"LOGO_URL", "LOGO_API_KEY", "PARTS", "LOAD_RETRY_SECONDS", "REPOSITORY", "PREVIOUS", "URL", "KEY"}
-OTHERS |= {"GET", "POST", "DELETE", "HINCRBY", "SUCCESS"}
+OTHERS |= {"GET", "POST", "DELETE", "HINCRBY", "SUCCESS", "FORMATS"}
 # Of Vast.ai, Hugging Face, CUDA, OpenTelemetry; and what the reader fills in.
 FOREIGN = ("VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OTEL_", "JOB_ID")
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
@@ -91,3 +92,24 @@ def test_links_lead_somewhere(page):
 def test_files_that_are_named_exist(page):
     for name in re.findall(r"`((?:api|worker|shared|tests|deploy)/[\w./-]+\.\w+)", PAGES[page]):
         assert (ROOT / name).exists(), name
+
+
+def test_files_in_the_notice_exist():
+    for name in re.findall(r"\b(?:worker|tests)/[\w./-]+\.\w+", (ROOT / "NOTICE").read_text()):
+        assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_tests_that_are_named_exist(page):
+    files = {path.name: path.read_text() for path in (ROOT / "tests").glob("**/test_*.py")}
+    for file, parts in re.findall(r"`(?:[\w/]+/)?(test_\w+\.py)((?:::\w+)*)", PAGES[page]):
+        assert file in files, file
+        for part in parts.split("::")[1:]:
+            assert re.search(rf"^\s*(?:async )?(?:def|class) {part}\b", files[file], re.MULTILINE), f"{file}::{part}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_that_are_named_exist(page):
+    for module in re.findall(r"\bpython -m ((?:api|worker|shared)[\w.]*\w)", PAGES[page]):
+        path = ROOT / module.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
