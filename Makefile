@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
+.PHONY: help demo serve worker test test-unit test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,10 @@ worker: $(VENV)/.ready  ## on another machine: generate workers only, for the st
 # installs them.
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
+test-unit: $(VENV)/.ready  ## unit tests alone: no server and no worker is started, under a minute
+	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
+	$(BIN)/python -m pytest tests/unit $(if $(PROMTOOL),,-m "not promtool")
+
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")

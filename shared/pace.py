@@ -1,6 +1,6 @@
-"""How long drawing takes, as measured for each model, width drawn and number of images; kept in Redis.
+"""How long drawing takes, as measured for each model, width drawn and number of images (shared/ledger/measuring.py).
 
-A hash for each model, with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
+A model's record is a mapping with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
 `WIDTHxIMAGES:fixed` (seconds of the whole drawing beside its steps), `WIDTHxIMAGES:finish` (seconds from the pixels to
 the images), `WIDTH:asked` (the largest size that was ever drawn at this width) and `steps` (of an image, where a job
 names none).
@@ -8,49 +8,13 @@ names none).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from shared.ledger.run import Command
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.jobs import Job
-
-# A new measurement's part of the mean: the last ten or so decide, and a slower card is known after a few jobs.
-WEIGHT = 0.2
-
-
-def key(model: str) -> str:
-    return f"logo:pace:{model}"
-
-
-def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
-    """Of a job that has just become `finishing`. `step_seconds`: the mean of its steps after the first."""
-    fixed = max(0.0, (job.drawn_at - job.started_at) / 1000 - job.steps * step_seconds)
-    kind, steps = f"{job.width}x{job.num_images}", job.steps // job.num_images
-    measured: dict[str, Any] = {f"{kind}:step": step_seconds, f"{kind}:fixed": fixed}
-    return _learn(
-        job.model,
-        # The first step has the encoding of the prompt in it: a drawing of one step teaches only who knows nothing.
-        {
-            "mean" if steps > 1 else "first": measured,
-            "largest": {f"{job.width}:asked": max(job.sizes)},
-            "last": {} if job.requested_steps else {"steps": steps},
-        },
-    )
-
-
-def learn_finishing(job: Job) -> Command[None]:
-    """Of a job that has just succeeded."""
-    seconds = (job.finished_at - job.drawn_at) / 1000
-    return _learn(job.model, {"mean": {f"{job.width}x{job.num_images}:finish": seconds}})
-
-
-def _learn(model: str, measured: dict[str, Any]) -> Command[None]:
-    return Command("learn", (key(model),), (str(WEIGHT), json.dumps(measured)), lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         raise errors.ImageNotFound(
             f"name: this job has {job.num_images} image(s) in the sizes {sorted(set(job.sizes))}, not {name}"
         )
-    encoded = await services.results.part(places.images(job_id, job.attempt), stem)
+    encoded = await services.results.part(places.images(job_id, job.attempt), form.part_name(stem))
     if encoded is None:
         raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
     etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'

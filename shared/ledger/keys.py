@@ -30,3 +30,8 @@ def job(job_id: str) -> str:
 def idempotency(owner: str, key: str) -> str:
     """String: the id of the job that this key created, and the fingerprint of its request."""
     return f"logo:idempotency:{owner}:{key}"
+
+
+def pace(model: str) -> str:
+    """Hash: how long drawing with this model takes (shared/pace.py)."""
+    return f"logo:pace:{model}"

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared import pace, workers
+from shared import workers
 from shared.ledger import keys
 from shared.ledger.run import Command
 from shared.pace import Pace, Shape
@@ -44,7 +44,7 @@ def outlook() -> Command[Outlook]:
     return Command(
         "outlook",
         (keys.QUEUED, keys.LEASES, workers.WORKERS),
-        (keys.job(""), LOOKED_AT, workers.key(""), pace.key("")),
+        (keys.job(""), LOOKED_AT, workers.key(""), keys.pace("")),
         _outlook,
     )
 

@@ -16,6 +16,10 @@ class Format:
     def file_name(self, image_name: str) -> str:
         return f"{image_name}.{self.name}"
 
+    def part_name(self, image_name: str) -> str:
+        """The name under which the store keeps the image; a PNG has its bare name, as the API's `images` has it."""
+        return image_name if self is PNG else self.file_name(image_name)
+
 
 PNG = Format("png", "image/png", "PNG")
 JPEG_PREVIEW = Format("jpg", "image/jpeg", "JPEG", {"quality": 80})

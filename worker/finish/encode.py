@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from shared.results.formats import Format
 
 
-def encode_images(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]) -> dict[str, str]:
-    """A base64 PNG for each distinct size of each image, by `image_name`, resampled with LANCZOS from what was drawn.
+def encode_images(
+    pixels: bytes, width: int, height: int, sizes: tuple[int, ...], formats: tuple[Format, ...] = (PNG,)
+) -> dict[str, str]:
+    """A base64 image for each distinct size and format of each image, by `Format.part_name`, resampled with LANCZOS.
 
     :raises ValueError: `pixels` are not whole images of RGB.
     """
@@ -26,12 +28,13 @@ def encode_images(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]
     encoded: dict[str, str] = {}
     for index in range(len(pixels) // length):
         drawn = Image.frombytes("RGB", (width, height), pixels[index * length : (index + 1) * length])
-        encoded |= {image_name(size, index): _encode(drawn, size, PNG) for size in sorted(set(sizes))}
+        for size in sorted(set(sizes)):
+            image = drawn if drawn.size == (size, size) else drawn.resize((size, size), Image.Resampling.LANCZOS)
+            encoded |= {form.part_name(image_name(size, index)): _encode(image, form) for form in formats}
     return encoded
 
 
-def _encode(drawn: Image.Image, size: int, form: Format) -> str:
-    image = drawn if drawn.size == (size, size) else drawn.resize((size, size), Image.Resampling.LANCZOS)
+def _encode(image: Image.Image, form: Format) -> str:
     buffer = io.BytesIO()
     image.save(buffer, form.encoder, **form.options)
     return base64.b64encode(buffer.getvalue()).decode()

@@ -6,10 +6,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from shared import pace
 from shared.connection import UNAVAILABLE
 from shared.jobs import Failure, JobStatus
-from shared.ledger import moves, reads
+from shared.ledger import measuring, moves, reads
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.results import places
@@ -106,4 +105,4 @@ class Finisher:
         )
         # Only the estimates need it.
         with contextlib.suppress(*UNAVAILABLE):
-            self._fail_fast.run(pace.learn_finishing(ended))
+            self._fail_fast.run(measuring.learn_finishing(ended))

@@ -9,10 +9,9 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from shared import pace
 from shared.connection import UNAVAILABLE
 from shared.jobs import Failure
-from shared.ledger import moves
+from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
@@ -142,7 +141,7 @@ class Generator:
         if lease.step_seconds is not None:
             # Only the estimates need it.
             with contextlib.suppress(*UNAVAILABLE):
-                self._fail_fast.run(pace.learn_drawing(moved.job, lease.step_seconds))
+                self._fail_fast.run(measuring.learn_drawing(moved.job, lease.step_seconds))
 
     def _stop(self, job: Job, hold: Hold) -> None:
         ttl = self._settings.job_ttl_seconds

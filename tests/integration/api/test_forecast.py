@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from api.forecast import Forecast, retry_after
-from shared import pace, workers
+from shared import workers
 from shared.jobs import Job, JobStatus
-from shared.ledger import keys, moves, reads
+from shared.ledger import keys, measuring, moves, reads
 from shared.ledger.outlook import Outlook, Queued, Running, outlook
 from shared.ledger.replies import Reading
 from shared.pace import Pace, Shape
@@ -125,13 +125,13 @@ def test_retry_after_is_bounded(seconds, value):
 
 def test_measurements_are_folded_in(ledger, client):
     done = job(JobStatus.FINISHING, width=256, model="m", steps=10, started_at=1000, drawn_at=3000, size=200)
-    ledger.run(pace.learn_drawing(dataclasses.replace(done, steps=1), 1.5))
-    ledger.run(pace.learn_drawing(dataclasses.replace(done, steps=1), 9))
-    assert float(client.hget(pace.key("m"), "256x1:step")) == 1.5
-    client.delete(pace.key("m"))
-    ledger.run(pace.learn_drawing(done, 0.1))
-    ledger.run(pace.learn_drawing(dataclasses.replace(done, requested_steps=50, steps=50, sizes=(100,)), 0.2))
-    found = {name.decode(): float(value) for name, value in client.hgetall(pace.key("m")).items()}
+    ledger.run(measuring.learn_drawing(dataclasses.replace(done, steps=1), 1.5))
+    ledger.run(measuring.learn_drawing(dataclasses.replace(done, steps=1), 9))
+    assert float(client.hget(keys.pace("m"), "256x1:step")) == 1.5
+    client.delete(keys.pace("m"))
+    ledger.run(measuring.learn_drawing(done, 0.1))
+    ledger.run(measuring.learn_drawing(dataclasses.replace(done, requested_steps=50, steps=50, sizes=(100,)), 0.2))
+    found = {name.decode(): float(value) for name, value in client.hgetall(keys.pace("m")).items()}
     assert found == pytest.approx({"256x1:step": 0.12, "256x1:fixed": 0.8, "256:asked": 200, "steps": 10})
 
 
@@ -139,9 +139,9 @@ def test_several_images_teach_nothing_of_one(ledger, client):
     done = job(JobStatus.FINISHING, width=256, model="m", steps=10, started_at=1000, drawn_at=3000, finished_at=3500)
     four = dataclasses.replace(done, num_images=4, steps=40, drawn_at=11_000, finished_at=13_000)
     for measured, step_seconds in ((done, 0.1), (four, 0.2)):
-        ledger.run(pace.learn_drawing(measured, step_seconds))
-        ledger.run(pace.learn_finishing(measured))
-    found = {name.decode(): float(value) for name, value in client.hgetall(pace.key("m")).items()}
+        ledger.run(measuring.learn_drawing(measured, step_seconds))
+        ledger.run(measuring.learn_finishing(measured))
+    found = {name.decode(): float(value) for name, value in client.hgetall(keys.pace("m")).items()}
     one = {"256x1:step": 0.1, "256x1:fixed": 1, "256x1:finish": 0.5}
     assert found == pytest.approx(
         one | {"256x4:step": 0.2, "256x4:fixed": 2, "256x4:finish": 2, "256:asked": 256, "steps": 10}
@@ -152,7 +152,7 @@ def test_several_images_teach_nothing_of_one(ledger, client):
 def measured(client):
     """A worker that is ready, and what it is known to need."""
     workers.publish(client, WorkerInfo("w", ready=True, model="m", device_type="cpu", device_name="cpu"))
-    client.hset(pace.key("m"), mapping=KNOWN)
+    client.hset(keys.pace("m"), mapping=KNOWN)
 
 
 async def test_the_api_tells(serve, measured, ledger):

@@ -7,9 +7,8 @@ from types import SimpleNamespace
 import pytest
 import redis
 
-from shared import pace
 from shared.jobs import Failure, Job, JobStatus
-from shared.ledger import moves, reads
+from shared.ledger import keys, moves, reads
 from shared.ledger.keys import DEADLINES, LEASES
 from shared.ledger.replies import Outcome
 from shared.queue import FINISH, GENERATE, send_generate, waiting_job_ids
@@ -111,8 +110,8 @@ def test_drawn_handed_over_finished(job, draw, finisher, client):
     assert job().status is S.SUCCEEDED
     assert set(client.hkeys("logo:images:job:1")) == {b"64", b"128"}
     assert 0 < client.ttl("logo:images:job:1") <= 3600
-    assert client.hget(pace.key("fake"), "64:asked") == b"128"
-    assert set(client.hkeys(pace.key("fake"))) == {b"steps", b"64:asked", b"64x1:step", b"64x1:fixed", b"64x1:finish"}
+    assert client.hget(keys.pace("fake"), "64:asked") == b"128"
+    assert set(client.hkeys(keys.pace("fake"))) == {b"steps", b"64:asked", b"64x1:step", b"64x1:fixed", b"64x1:finish"}
     assert not client.exists(places.pixels("job", 1).key)
 
 

@@ -1,0 +1,41 @@
+"""What the workers measure of each drawing, folded into means for the estimates (shared/pace.py has the fields)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from shared.ledger import keys
+from shared.ledger.run import Command
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
+
+# A new measurement's part of the mean: the last ten or so decide, and a slower card is known after a few jobs.
+WEIGHT = 0.2
+
+
+def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
+    """Of a job that has just become `finishing`. `step_seconds`: the mean of its steps after the first."""
+    fixed = max(0.0, (job.drawn_at - job.started_at) / 1000 - job.steps * step_seconds)
+    kind, steps = f"{job.width}x{job.num_images}", job.steps // job.num_images
+    measured: dict[str, Any] = {f"{kind}:step": step_seconds, f"{kind}:fixed": fixed}
+    return _learn(
+        job.model,
+        # The first step has the encoding of the prompt in it: a drawing of one step teaches only who knows nothing.
+        {
+            "mean" if steps > 1 else "first": measured,
+            "largest": {f"{job.width}:asked": max(job.sizes)},
+            "last": {} if job.requested_steps else {"steps": steps},
+        },
+    )
+
+
+def learn_finishing(job: Job) -> Command[None]:
+    """Of a job that has just succeeded."""
+    seconds = (job.finished_at - job.drawn_at) / 1000
+    return _learn(job.model, {"mean": {f"{job.width}x{job.num_images}:finish": seconds}})
+
+
+def _learn(model: str, measured: dict[str, Any]) -> Command[None]:
+    return Command("learn", (keys.pace(model),), (str(WEIGHT), json.dumps(measured)), lambda _: None)
