@@ -172,7 +172,7 @@ def test_a_child_that_is_stuck_or_gone_is_trouble(monkeypatch):
         child.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, child.pid, os.WSTOPPED)
         assert_comes_about(lambda: "sent no heartbeat" in readiness.trouble())
-        readiness.beat()
+        readiness.heartbeat()
         assert readiness.trouble() == ""
         child.kill()
         child.wait()
