@@ -1,4 +1,4 @@
-"""Raw pixels to finished images: resampled, and encoded in the formats of shared/results/formats.py."""
+"""Turns raw pixels into finished images: resamples them and encodes them as shared/results/formats.py says."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def encode_images(pixels: bytes, width: int, height: int, sizes: tuple[int, ...]) -> dict[str, str]:
-    """A base64 PNG for each distinct size of each image, by `image_name`, resampled with LANCZOS from what was drawn.
+    """A base64 PNG for each distinct size of each image, by `image_name`, resampled with LANCZOS from the drawn size.
 
-    :raises ValueError: `pixels` are not whole images of RGB.
+    :raises ValueError: `pixels` does not hold whole RGB images.
     """
     length = width * height * 3
     if not pixels or len(pixels) % length:
-        raise ValueError(f"{len(pixels)} bytes are no images of {width} x {height}")
+        raise ValueError(f"{len(pixels)} bytes are not whole RGB images of {width} x {height}")
     encoded: dict[str, str] = {}
     for index in range(len(pixels) // length):
         drawn = Image.frombytes("RGB", (width, height), pixels[index * length : (index + 1) * length])
