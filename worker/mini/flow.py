@@ -42,7 +42,7 @@ class Denoiser(nn.Module):
         self.text_encoder_2 = pipeline.text_encoder_2
 
     def forward(self, noisy: Tensor, sigma: Tensor, guidance: Tensor, t5: Tensor, clip: Tensor) -> Tensor:
-        """`noisy` (n, tokens, channels), `sigma` and `guidance` (n,), the token ids (n, length). Returns the velocity."""
+        """`noisy` (n, tokens, channels), `sigma` and `guidance` (n,), token ids (n, length). Returns the velocity."""
         side = math.isqrt(noisy.shape[1])
         places = FluxPipeline._prepare_latent_image_ids(1, side, side, noisy.device, torch.float32)  # noqa: SLF001
         text = self.text_encoder_2(t5)[0]
