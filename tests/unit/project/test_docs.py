@@ -1,4 +1,4 @@
-"""What the documentation names exists, and what exists is documented: settings, metrics, alerts, make targets."""
+"""The documentation names what exists, and all of it: settings, metrics, alerts, make targets."""
 
 import re
 from pathlib import Path
@@ -23,10 +23,10 @@ EXAMPLE = set(re.findall(r"^([A-Z][A-Z0-9_]*)=", (ROOT / ".env.example").read_te
 MAKE_VARIABLES = set(re.findall(r"^([A-Z]+)\s*[?:]?=", MAKEFILE, re.MULTILINE)) | {"PROMPT", "SIZES"}
 CODE = "\n".join(path.read_text() for folder in ("api", "worker", "shared") for path in ROOT.glob(f"{folder}/**/*.py"))
 KNOWN = SETTINGS | COMPOSE | EXAMPLE | MAKE_VARIABLES
-# Of the command line client, of `make bench-gpu`; a constant; what the reader fills in; words of HTTP, Redis, Celery.
+# Names of the command line client and of `make bench-gpu`, a constant, placeholders, words of HTTP, Redis and Celery.
 OTHERS = {"LOGO_URL", "LOGO_API_KEY", "PARTS", "LOAD_RETRY_SECONDS", "REPOSITORY", "PREVIOUS", "URL", "KEY"}
 OTHERS |= {"GET", "POST", "DELETE", "HINCRBY", "SUCCESS"}
-# Of Vast.ai, Hugging Face, CUDA, OpenTelemetry; and what the reader fills in.
+# Names of Vast.ai, Hugging Face, CUDA and OpenTelemetry, and a placeholder.
 FOREIGN = ("VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OTEL_", "JOB_ID")
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
 ALERTS = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
@@ -43,7 +43,7 @@ def test_every_setting_in_the_text_is_one():
 
 
 def test_every_setting_is_documented():
-    """In `.env.example`, which counts as a page: the others name those for which there is more to say."""
+    """`.env.example` documents every setting; pages name only those that need more words."""
     assert EXAMPLE >= SETTINGS
     assert ".env.example" in PAGES["README.md"]
 
