@@ -68,7 +68,7 @@ def watch(
 
 
 def drawn_by(name: str) -> Callable[[Job], bool]:
-    """For the parent of a generate worker: its child claimed the job, or died before it claimed the job it was sent."""
+    """For the parent of a generate worker `name`: its child claimed the job, or died before it could claim it."""
     return lambda job: job.status is JobStatus.QUEUED or job.worker == name
 
 

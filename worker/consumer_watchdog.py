@@ -48,8 +48,8 @@ class ConsumerWatchdog(threading.Thread):
         self._failed_checks = 0  # in a row
 
     def start_with_the_worker(self) -> None:
-        """Starts the thread once the pool has forked its children: a lock that it held at a fork would stay locked in
-        the child.
+        """Starts the thread once the pool has forked its children: a lock that the thread held at a fork would stay
+        locked in the child.
         """
         signals.worker_ready.connect(lambda **_: self.start(), weak=False)
 

@@ -98,7 +98,7 @@ def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Gen
 
 
 def make_model(config: WorkerSettings, gpu: Gpu | None) -> LogoModel:
-    """The engine that the settings ask for, before its `setup`. A further model family is to be chosen here."""
+    """The engine that the settings ask for, before its `setup`. A further model family would be chosen here."""
     # At import, transformers warns of missing optional packages that FLUX does not need.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from worker.flux import compile_cache  # noqa: PLC0415 - the engine is imported in the child only

@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def worker_name(gpu: Gpu | None) -> str:
-    """Names the card and the host, for Flower, /health and the metrics. It stays the same for a card on a host."""
+    """Names the card and the host, for Flower, /health and the metrics. With a GPU, restarts keep the name."""
     card = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower().removeprefix("nvidia ")).strip("-") if gpu else "cpu"
     return f"generate-{card}-{gpu.uuid[4:12] if gpu else os.getpid()}@{socket.gethostname()}"
 

@@ -34,7 +34,7 @@ _consumers: list[Any] = []  # the parent's consumer, once it runs
 def announce(pid: int) -> None:
     """Called by the child with its process id, which is negative while the child loads."""
     if _ending.value:
-        os._exit(0)  # `shut_down` killed this child's predecessor, and the pool replaced it before it stopped
+        os._exit(0)  # the pool forked this child in place of one that `shut_down` killed
     heartbeat()
     _warm_pid.value = pid
 
