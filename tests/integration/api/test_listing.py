@@ -100,7 +100,7 @@ def test_the_index_is_no_longer_than_the_records(ledger, client):
     assert client.zcard(keys.FORGET) == 0
 
 
-def test_a_record_of_the_version_before_ends_without_an_owner(ledger, client):
+def test_a_record_of_an_older_version_ends_without_an_owner(ledger, client):
     create(ledger, "job")
     client.hdel("logo:job:job", "owner")
     assert ledger.run(moves.cancel("job", ttl_seconds=60)).outcome is replies.Outcome.MOVED

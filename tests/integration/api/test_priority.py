@@ -59,7 +59,7 @@ def test_the_oldest_age_is_found_in_each_priority(ledger, client, priority):
     assert 60 <= found.oldest_age_seconds < 90
 
 
-def test_what_the_version_before_queued_is_normal(ledger, client):
+def test_what_an_older_version_queued_has_normal_priority(ledger, client):
     create(ledger, "old")
     client.hdel("logo:job:old", "priority", "queue_score")
     client.delete(f"{keys.OWN_QUEUED}:")

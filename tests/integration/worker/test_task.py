@@ -6,7 +6,7 @@ from worker.task import JobTask
 
 
 @pytest.mark.parametrize("version", [None, 1, 99])
-def test_messages_of_the_version_before_and_of_the_next_are_worked_on(job, celery_app, version):
+def test_messages_of_older_and_newer_versions_are_worked_on(job, celery_app, version):
     """The ledger's record decides; a message only names it."""
     done = []
 

@@ -149,14 +149,14 @@ def test_the_fourth_attempt_is_refused_as_poison(job, draw, ledger):
     assert (job().status, job().error_code, model.drawings) == (S.FAILED, "poison", [])
 
 
-def test_a_record_of_the_next_version_is_drawn_and_keeps_what_is_unknown_here(job, draw, client):
+def test_a_record_of_a_newer_version_is_drawn_and_keeps_its_unknown_fields(job, draw, client):
     client.hset("logo:job:job", mapping={"version": 99, "of_the_next_version": "kept"})
     draw(FakeModel())
     assert job().status is S.FINISHING
     assert client.hget("logo:job:job", "of_the_next_version") == b"kept"
 
 
-def test_a_record_of_the_version_before_is_drawn(job, draw, client):
+def test_a_record_of_an_older_version_is_drawn(job, draw, client):
     client.hdel("logo:job:job", "version", "priority", "queue_score", "enhance", "finish_tries")
     draw(FakeModel())
     assert job().status is S.FINISHING
