@@ -1,4 +1,4 @@
-"""What every Celery worker does alike: settings, logging, one task on one queue, and the watch over its consumer."""
+"""The start that all Celery workers share: settings, logging, one task on one queue, and the consumer watchdog."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from worker.settings import WorkerSettings
 
 S = TypeVar("S", bound=settings.Settings)
-Handle = Callable[[str], None]  # does the work of one message, which is a job's id
+Handle = Callable[[str], None]  # handles one message, which is a job's id
 
 
 def configure(kind: type[S], process: str) -> S:
-    """The settings of this process, by which its logging is set up. `process` names it in each log line."""
+    """Loads the settings of this process and configures its logging. `process` is its name on each log line."""
     config = settings.load(kind)
     logging.configure(config.log_level, config.log_format, process)
     # Celery configures logging itself unless this signal has a receiver.
@@ -35,13 +35,13 @@ def configure(kind: type[S], process: str) -> S:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerPlan:
-    """One Celery worker: which queue it works off, in what kind of pool, under which name."""
+    """One Celery worker: its queue, its name, and the kind and size of its pool."""
 
     queue: str
     hostname: str
     concurrency: int
     pool: str = "prefork"
-    consumes: str | None = None  # the queue that it starts on, where it opens `queue` by itself later
+    consumes: str | None = None  # the queue to start on, for a worker that opens `queue` itself later
 
     def make(self, app: Celery, log_level: str) -> Any:
         return app.Worker(
@@ -56,7 +56,7 @@ class WorkerPlan:
         )
 
 
-def run_worker(  # noqa: PLR0913 - what the workers differ in
+def run_worker(  # noqa: PLR0913 - the workers differ in each of these
     config: WorkerSettings,
     app: Celery,
     plan: WorkerPlan,
@@ -65,13 +65,13 @@ def run_worker(  # noqa: PLR0913 - what the workers differ in
     before_start: Callable[[Any], None] = lambda _: None,
     means_to_consume: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Runs until it is told to stop, then ends the process with Celery's exit code.
+    """Runs the worker until it is told to stop, then ends the process with Celery's exit code.
 
-    :param set_up: makes what handles a message: in each child of a prefork pool, else once in this process.
-    :param before_start: gets the Celery worker, whose pool has not forked yet.
-    :param means_to_consume: False while the worker takes no messages on purpose.
+    :param set_up: returns the handler of messages; called in each child of a prefork pool, else once in this process.
+    :param before_start: called with the Celery worker before its pool forks.
+    :param means_to_consume: returns False while the worker takes no messages on purpose.
     """
-    handlers: list[Handle] = []  # one, once this process is set up
+    handlers: list[Handle] = []  # holds the handler once this process is set up
 
     def set_up_process(**_: Any) -> None:
         handlers[:] = [set_up()]
@@ -94,7 +94,7 @@ def run_worker(  # noqa: PLR0913 - what the workers differ in
 
 
 def process_exists(pid: int) -> bool:
-    """Of a child of this process; without collecting its exit status, which is its pool's business."""
+    """Whether a child of this process exists. Leaves its exit status to its pool."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -103,6 +103,6 @@ def process_exists(pid: int) -> bool:
 
 
 def childless(worker: Any) -> str:
-    """What is wrong with a prefork worker, in a few words; empty while any of its children lives."""
+    """Why a prefork worker is unhealthy, in a few words; empty while any of its children lives."""
     children = [process.pid for process in worker.pool._pool._pool] if worker.pool else []  # noqa: SLF001 - no public list
     return "" if any(map(process_exists, children)) else "there is no child"

@@ -1,7 +1,7 @@
-"""In a worker's parent: what to do when its child died or overran the hard limit in mid-job.
+"""Runs in a worker's parent: recovers the job of a child that died or overran the hard limit.
 
-The message is acknowledged and the job goes back through the ledger at once, instead of Celery's redelivery: that would
-hand the message to this same worker while its next child still loads, although another may be idle.
+The message is acknowledged and the job goes back through the ledger at once. Celery's redelivery would hand the message
+to this same worker while its next child still loads, although another worker may be idle.
 """
 
 from __future__ import annotations
@@ -27,16 +27,23 @@ log = get_logger(__name__)
 
 
 def watch(
-    ledger: Ledger, recovery: Recovery, held: Callable[[Job], bool], child_lost: Callable[[], None] = lambda: None
+    ledger: Ledger,
+    recovery: Recovery,
+    may_have_held: Callable[[Job], bool],
+    child_lost: Callable[[], None] = lambda: None,
 ) -> None:
-    """`jobs` must fail fast: this runs in the parent's event loop. The sweeper does what it could not. `held` says
-    whether the dead child could have had the job: one that hung past its lease has a successor, whose it is now.
+    """Recovers jobs from now on, each time that a child dies.
+
+    :param ledger: must fail fast, because it is used in the parent's event loop; the sweeper recovers what fails here.
+    :param may_have_held: whether the dead child may have held the job. After a child hung past its lease, another
+        worker holds the job, and it must stay there.
+    :param child_lost: called first.
     """
 
     @signals.task_failure.connect(weak=False)
     def on_failure(exception: BaseException, kwargs: dict[str, Any] | None = None, **_: Any) -> None:
         job_id = str((kwargs or {}).get("job_id", ""))
-        # Only the parent sees these two; what a task raises itself is signalled in the child.
+        # Only the parent sees these two; an exception that a task raises is signalled in the child.
         if not isinstance(exception, (WorkerLostError, TimeLimitExceeded)) or not job_id:
             return
         with structlog.contextvars.bound_contextvars(job_id=job_id):
@@ -52,7 +59,7 @@ def watch(
                     status=reading.job.status,
                     holder=reading.job.worker,
                 )
-                if held(reading.job):
+                if may_have_held(reading.job):
                     recovery.recover(reading.job, type(exception).__name__)
             except Exception:
                 log.exception("worker.recovery_failed")
@@ -61,10 +68,12 @@ def watch(
 
 
 def drawn_by(name: str) -> Callable[[Job], bool]:
-    """For the parent of a generate worker: what its child drew, or had not claimed yet when it took the message."""
+    """For the parent of a generate worker `name`: its child claimed the job, or died before it could claim it."""
     return lambda job: job.status is JobStatus.QUEUED or job.worker == name
 
 
 def is_finishing(job: Job) -> bool:
-    """For the parent of finishers. Who finishes is not recorded: at the worst two do, and the ledger takes one."""
+    """For the parent of finishers. The ledger does not record which finisher holds a job: at worst two finish it, and
+    the ledger takes the first result.
+    """
     return job.status is JobStatus.FINISHING

@@ -1,4 +1,4 @@
-"""A job's lease while it is drawn or finished: a thread renews it, writes progress and learns whether to go on, so
+"""The lease of a job that is drawn or finished: a thread renews it, writes progress and learns whether to go on, so
 that the work never waits for Redis.
 """
 
@@ -34,6 +34,8 @@ MIN_INTERVAL_SECONDS = 0.05
 
 
 class Stopped(Exception):
+    """The work must stop; `hold` says why."""
+
     def __init__(self, hold: Hold) -> None:
         super().__init__(hold)
         self.hold = hold
@@ -41,7 +43,10 @@ class Stopped(Exception):
 
 class Lease:
     def __init__(self, ledger: Ledger, job: Job, stall_seconds: float, previews: ResultStore | None = None) -> None:
-        """`ledger` must fail fast. `previews`: where a preview of the drawing is shown, if any is made."""
+        """:param ledger: must fail fast.
+        :param stall_seconds: a step that takes longer ends the process.
+        :param previews: where previews of the drawing are stored, if the model makes any.
+        """
         self._ledger = ledger
         self._previews = previews
         self._job = job
@@ -50,7 +55,7 @@ class Lease:
         self._progress: tuple[int, int | None] = (0, None)
         self._preview: Callable[[], bytes] | None = None
         self._last_step = time.monotonic()
-        self._first_step = (0, self._last_step)  # where the mean of the steps begins: its number, and when it ended
+        self._first_step = (0, self._last_step)  # (number, end) of the step after which the mean begins
         self._wake = threading.Event()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
@@ -67,12 +72,12 @@ class Lease:
 
     @property
     def steps(self) -> int:
-        """How many steps the drawing has, as far as it is known."""
+        """The number of steps of the drawing; 0 before the first report."""
         return self._progress[1] or 0
 
     @property
     def step_seconds(self) -> float | None:
-        """The mean of the steps after the first, of the first if it is the only one; None before any."""
+        """Mean seconds of the steps after the first, or of the first if it is the only one; None before any."""
         (first, since), (last, _) = self._first_step, self._progress
         return (self._last_step - since) / (last - first) if last > first else None
 
@@ -84,7 +89,7 @@ class Lease:
         before, self._progress = self._progress[0], (step, steps)
         self._preview = preview or self._preview
         self._last_step = time.monotonic()
-        # Images that are drawn together have several steps end at once.
+        # The first report may be of several steps: those of images that are drawn together end at once.
         if step == 0 or (before == 0 and step < steps):
             self._first_step = (step, self._last_step)
         self._wake.set()
@@ -98,7 +103,7 @@ class Lease:
             try:
                 self._hold = self._ledger.run(moves.renew(self._job.id, self._job.attempt, step=step, steps=steps))
             except UNAVAILABLE as error:
-                # The drawing goes on: should the lease be given away meanwhile, the hand-over is refused.
+                # The drawing goes on: if the lease is given away meanwhile, the ledger refuses the hand-over.
                 log.warning("lease.not_renewed", error=repr(error))
             self._show_preview()
             self._end_if_stalled()
@@ -113,11 +118,11 @@ class Lease:
         try:
             place = places.preview(self._job.id, self._job.attempt)
             self._previews.put(place, {WHOLE: preview()}, PREVIEW_TTL_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the lease is more than a picture
+        except Exception as error:  # noqa: BLE001 - the lease must be renewed even if a preview fails
             log.warning("preview.failed", error=repr(error))
 
     def _end_if_stalled(self) -> None:
-        """A hung kernel cannot be interrupted from Python: the process ends, and its parent gives the job back."""
+        """A hung kernel cannot be interrupted from Python: the process ends, and its parent recovers the job."""
         stalled = time.monotonic() - self._last_step
         if stalled > self._stall_seconds:
             log.error("job.stalled", seconds=round(stalled, 1), step=self._progress[0])

@@ -1,4 +1,4 @@
-"""What the worker asks of a model. Torch is imported behind this protocol only."""
+"""The protocol between the worker and a model. Torch is imported behind it only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
 
 class OnStep(Protocol):
-    """Called after each denoising step with (steps done, steps of all images); what it raises stops the drawing and is
-    passed on. `preview`, only where PREVIEWS is set: makes a small JPEG of what is drawn, on whichever thread calls it.
+    """Called at the start and after each denoising step with the steps done and their total, over all images of the
+    drawing. An exception that it raises stops the drawing and is passed on. `preview` is given only where PREVIEWS is
+    set; it makes a small JPEG of the drawing so far, on the thread that calls it.
     """
 
     def __call__(self, step: int, steps: int, preview: Callable[[], bytes] | None = None, /) -> None: ...
@@ -23,14 +24,14 @@ class OnStep(Protocol):
 class Drawing:
     prompt: str
     size: int  # the largest edge asked for, in pixels
-    seeds: tuple[int, ...]  # an image for each
+    seeds: tuple[int, ...]  # one for each image
     steps: int | None = None  # None: the model's default
     guidance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """RGB, 8 bits, row by row, an image for each seed: `len(data) == len(seeds) * width * height * 3`."""
+    """RGB, 8 bits, row by row, one image for each seed: `len(data) == len(seeds) * width * height * 3`."""
 
     width: int
     height: int
@@ -48,7 +49,7 @@ class Device:
 
 
 class GenerationError(Exception):
-    """The model could not draw this. `code` is the job's error code, the message is for its owner."""
+    """The model cannot draw this. `code` is the job's error code, the message is for the job's owner."""
 
     def __init__(self, code: Failure, message: str) -> None:
         super().__init__(message)
@@ -56,7 +57,7 @@ class GenerationError(Exception):
 
 
 class DeviceLost(Exception):
-    """The device answers this process no more (a poisoned CUDA context): only another process can use it."""
+    """The device fails every call of this process (a poisoned CUDA context): only another process can use it."""
 
 
 class LogoModel(Protocol):
@@ -66,7 +67,9 @@ class LogoModel(Protocol):
         """Load and warm up. Called once, before anything else."""
 
     def generate(self, drawing: Drawing, on_step: OnStep) -> Pixels:
-        """:raises GenerationError: with a code and a message for the job's owner.
+        """Draws an image for each seed.
+
+        :raises GenerationError: with a code and a message for the job's owner.
         :raises DeviceLost: the process must end.
         """
 

@@ -1,4 +1,4 @@
-"""What becomes of a job whose worker, message or pixels are gone. Used by the sweeper and by a dead child's parent."""
+"""Recovers a job whose worker, message or pixels are gone. Used by the sweeper and by a dead child's parent."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ class Recovery:
         self._ttl = job_ttl_seconds
 
     def recover(self, job: Job, reason: str, *, unless_leased: bool = False) -> None:
-        """Sends a job on from the state that it is in, or ends it if its caller has asked for that. `unless_leased`:
-        the caller only believes that its lease ran out.
+        """Sends a job on from its status: publishes it, finishes it again or draws it again. Cancels it if its client
+        has asked for that, and fails it after MAX_ATTEMPTS.
+
+        :param reason: for logs, events and the counter.
+        :param unless_leased: changes nothing if the lease was renewed meanwhile, for a caller that saw it run out.
         """
         if job.is_terminal:
             return

@@ -1,4 +1,4 @@
-"""Settings of the workers. The names are those of the first version, so that an existing `.env` works."""
+"""Settings of the workers. Their names are stable, so that an existing `.env` works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from shared.settings import Settings
 
 class WorkerSettings(Settings):
     model_name: str | None = Field(None, description="Hub id; unset: FLUX.1-dev on a GPU, else the CPU model.")
-    model_path: Path | None = Field(None, description="A local directory in diffusers format; goes before MODEL_NAME.")
+    model_path: Path | None = Field(
+        None, description="A local directory in diffusers format; used instead of MODEL_NAME."
+    )
     hf_token: SecretStr | None = None
     torch_device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     gpu: str = Field("auto", description="auto: any free card; or an index or UUID.")
@@ -27,18 +29,18 @@ class WorkerSettings(Settings):
     )
     speed_plan: Literal["exact", "fast", "draft"] = Field(
         "exact",
-        description="On a GPU: exact bf16, fp8 products, or these at some of the steps (worker/flux/install.py).",
+        description="On a GPU: bf16, fp8 products, or fp8 at every other step (worker/flux/install.py).",
     )
     lora_paths: str = Field("", description="Adapters, `file[:scale]`, separated by commas.")
     served_sizes: str | None = Field(
-        None, pattern=r"^\d+(,\d+)*$", description="Drawn before the worker is ready; unset: 512,1024 on a GPU."
+        None,
+        pattern=r"^\d+(,\d+)*$",
+        description="Pixels, warmed up before the worker is ready; unset: 512,1024 on a GPU.",
     )
     compile_cache_dir: Path = Field(
-        Path.home() / ".cache" / "logo-generator", description="What was compiled for a card, by versions."
+        Path.home() / ".cache" / "logo-generator", description="Compiled kernels, by card and versions."
     )
-    max_concurrent_jobs: int = Field(
-        1, ge=1, le=8, description="Images of one job's variations that are denoised together."
-    )
+    max_concurrent_jobs: int = Field(1, ge=1, le=8, description="How many of a job's variations are denoised together.")
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
     warmup_enabled: bool = True
@@ -50,7 +52,7 @@ class WorkerSettings(Settings):
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
 
     def warm_sizes(self, device: str) -> list[int]:
-        """Pixels. Off a card nothing is compiled, so that one size does."""
+        """The sizes to warm up, in pixels. Without a GPU nothing is compiled, so one size is enough."""
         if self.served_sizes:
             return [int(size) for size in self.served_sizes.split(",")]
         return [512, 1024] if device == "cuda" else [self.warmup_size]

@@ -1,5 +1,5 @@
-"""`python -m worker.sweeper`: every two seconds, what nobody else would notice: leases that ran out, jobs without a
-message, deadlines that passed, webhooks that are due. Any number may run; the holder of a lock in Redis works.
+"""`python -m worker.sweeper`: every two seconds, looks after what nobody else would notice: lost leases, jobs without a
+message, passed deadlines and due webhooks. Any number may run; only the holder of a lock in Redis sweeps.
 """
 
 from __future__ import annotations
@@ -11,111 +11,37 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-import structlog
 from kombu.exceptions import OperationalError
 
 from shared import settings
 from shared.connection import UNAVAILABLE, patient_client
-from shared.jobs import JobStatus
-from shared.ledger import moves, reads, webhooks
 from shared.ledger.leadership import lead
 from shared.ledger.moves import LEASE_SECONDS
 from shared.ledger.run import Ledger
 from shared.observability import exporter, logging, metrics, tracing
-from shared.queue import FINISH, GENERATE, WEBHOOK, make_celery, send_webhook, waiting_job_ids
+from shared.queue import make_celery
 from shared.results.opening import open_results
-from worker.recovery import Recovery
 from worker.settings import WorkerSettings
+from worker.sweeping import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from celery import Celery
     from prometheus_client.core import Metric
-
-    from shared.jobs import Job
-    from shared.results.store import ResultStore
 
 log = logging.get_logger(__name__)
 SWEEP_SECONDS = 2.0
 LOCK_SECONDS = 10.0
-# Leases ran out while Redis did not answer for longer, whether or not it answered in the end: it is an outage.
+# A longer wait counts as an outage even if Redis answers in the end: meanwhile holders could not renew their leases.
 ANSWER_SECONDS = 3.0
-# Celery has its own error where it could not publish.
+# Celery raises an error of its own when it cannot publish.
 OUTAGE = (*UNAVAILABLE, OperationalError)
-# A turn in which Redis does not answer takes up to a minute.
+# Without an answer from Redis a turn of the loop takes up to a minute.
 STUCK_SECONDS = 120.0
-# A message is neither in a list nor claimed for a moment while it is delivered; twice missing is missing.
-MESSAGE_CHECK_SECONDS = 5.0
-
-
-class Sweeper:
-    def __init__(self, ledger: Ledger, results: ResultStore, celery: Celery, job_ttl_seconds: int) -> None:
-        self._ledger = ledger
-        self._celery = celery
-        self._ttl = job_ttl_seconds
-        self._recovery = Recovery(ledger, results, celery, job_ttl_seconds)
-        self._without_message: set[str] = set()
-        self._checked_messages = 0.0
-
-    def sweep(self, *, leases: bool = True) -> None:
-        """`leases` False: just after an outage, holders get the time to renew them."""
-        for job in self._jobs_of(self._ledger.run(reads.passed_deadlines())):
-            moved = self._ledger.run(moves.expire(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
-            if moved.outcome.holds:
-                log.info("job.expired", job_id=job.id, request_id=job.request_id)
-        if leases:
-            self.recover_lost()
-        self.send_webhooks()
-        if time.monotonic() - self._checked_messages >= MESSAGE_CHECK_SECONDS:
-            self._checked_messages = time.monotonic()
-            self.publish_missing()
-
-    def send_webhooks(self) -> None:
-        due = self._ledger.run(webhooks.due())
-        sent = waiting_job_ids(self._ledger.client, WEBHOOK) if due else set()
-        for job in self._jobs_of([job_id for job_id in due if self._ledger.run(webhooks.hold(job_id))]):
-            # One that was sent waits for a sender that is free: it is held, not sent twice.
-            if job.id not in sent:
-                send_webhook(self._celery, job.id, job.request_id)
-
-    def recover_lost(self) -> None:
-        lost = self._jobs_of(self._ledger.run(reads.lost_leases()))
-        to_finish = waiting_job_ids(self._ledger.client, FINISH) if lost else set()
-        for job in lost:
-            if job.status is JobStatus.FINISHING and job.id in to_finish:
-                # Nobody holds it yet: it waits for a finisher.
-                self._ledger.run(moves.renew(job.id, job.attempt))
-                continue
-            with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
-                self._recovery.recover(job, "lease_lost", unless_leased=True)
-
-    def publish_missing(self) -> None:
-        """Publishes queued jobs that had no message at this check and at the one before."""
-        queued = self._ledger.run(reads.queued())
-        missing = set(queued) - waiting_job_ids(self._ledger.client, GENERATE) if queued else set()
-        for job in self._jobs_of(sorted(missing & self._without_message)):
-            if job.status is JobStatus.QUEUED:
-                with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
-                    self._recovery.publish(job, "no_message")
-        self._without_message = missing - self._without_message
-
-    def _jobs_of(self, job_ids: list[str]) -> list[Job]:
-        return [job for job_id in job_ids if (job := self._job(job_id))]
-
-    def _job(self, job_id: str) -> Job | None:
-        """None for one that is gone, and for one that cannot be read: the others must not wait for it."""
-        try:
-            reading = self._ledger.run(reads.job(job_id))
-        except (ValueError, TypeError) as error:
-            # The next version may write what this one does not know.
-            log.error("job.unreadable", job_id=job_id, error=repr(error))  # noqa: TRY400 - its traceback says no more
-            return None
-        return reading.job if reading else None
 
 
 class Watch:
-    """When the loop last came round, and when it last swept; for /metrics and /health."""
+    """When the loop last began a turn, and when it last swept; for /health and /metrics."""
 
     def __init__(self) -> None:
         self.turned_at = time.monotonic()
@@ -134,7 +60,7 @@ class Watch:
 def run(config: WorkerSettings) -> None:
     watch = Watch()
     exporter.serve(config, "sweeper", watch.trouble, watch.collect)
-    # No retries: an outage must be seen, because leases ran out in it that their holders could not renew.
+    # No retries, so that the loop sees each outage: in it, leases run out because holders cannot renew them.
     ledger = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
     results = open_results(ledger.client)
     sweeper = Sweeper(ledger, results, make_celery(config.redis_url), config.job_ttl_seconds)
@@ -157,7 +83,7 @@ def run(config: WorkerSettings) -> None:
                 log.exception("sweeper.failed")
             time.sleep(SWEEP_SECONDS)
     finally:
-        # The next one need not wait for the lock to run out.
+        # Give the lead up, so that the next sweeper need not wait for the lock to expire.
         with contextlib.suppress(*UNAVAILABLE):
             ledger.run(lead(name, 0))
 

@@ -1,4 +1,4 @@
-"""The base of our Celery tasks: ids on every log line. Tasks are thin; what they do is in plain classes."""
+"""The base of the Celery tasks, which puts the ids on every log line. Tasks are thin; plain classes do the work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class JobTask(Task):  # type: ignore[misc] # Celery has no types
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with structlog.contextvars.bound_contextvars(**ids(self.request, kwargs)):
             if kwargs.get("version", RECORD_VERSION) > RECORD_VERSION:
-                # A newer API is out before this worker: the message's task may mean something else there.
+                # The API is newer than this worker, and may mean something else by this message.
                 log.warning("message.newer", version=kwargs["version"], known=RECORD_VERSION)
             return super().__call__(*args, **kwargs)
 

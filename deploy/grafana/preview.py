@@ -1,5 +1,5 @@
-"""`python deploy/grafana/preview.py http://localhost:9090 out.html [MINUTES]`: asks a Prometheus each query of the
-dashboard and draws the answers plainly, without Grafana. Ends with an error at a query that Prometheus refuses.
+"""`python deploy/grafana/preview.py http://localhost:9090 out.html [MINUTES]`: sends each query of the
+dashboard to a Prometheus and draws the answers, without Grafana. Ends with an error if Prometheus refuses a query.
 """
 
 from __future__ import annotations

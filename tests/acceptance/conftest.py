@@ -37,7 +37,7 @@ class Stack:
         self.wait_until(self.ready if until == "ready" else self.alive)
 
     def stop(self):
-        """Ctrl-C. Returns the seconds it took and the processes that were left."""
+        """Presses Ctrl-C. Returns the seconds until the stack ended and the processes that were left."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         start = time.monotonic()
         self.process.send_signal(signal.SIGINT)
@@ -69,13 +69,13 @@ class Stack:
             return False
 
     def processes(self, part):
-        """Of one part, parents before children: 'worker.generate', 'api.main', 'valkey-server'."""
+        """The processes of a part such as 'worker.generate', 'api.main' or 'valkey-server', parents before children."""
         family = psutil.Process(self.process.pid).children(recursive=True)
         found = [p for p in family if p.is_running() and any(part in word for word in _command(p))]
         return sorted(found, key=lambda p: p.create_time())
 
     def everything(self):
-        """All that runs with this stack's data, orphans too; a few seconds are theirs to end in."""
+        """All processes with this stack's data, orphans too, that do not end within 10 s."""
         deadline = time.monotonic() + 10
         while found := [p for p in psutil.process_iter() if self._owns(p)]:
             if time.monotonic() > deadline:
@@ -103,7 +103,7 @@ class Stack:
         return parent, parent.children()[0]
 
     def holder(self, job_id):
-        """Of the generate worker that claimed the job last: its name, its parent and its child."""
+        """The name, the parent and the child of the generate worker that claimed the job last."""
         name = self.events(event="job.claimed", job_id=job_id)[-1]["worker"]
         parent = psutil.Process(int(name.partition("@")[0].rpartition("-")[2]))
         return name, parent, parent.children()[0]
@@ -114,7 +114,7 @@ class Stack:
         return response.json()
 
     def get(self, job_id, **params):
-        """Like a client on a bad network: asks again until it is answered."""
+        """Asks again until it is answered, like a client on a bad network."""
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -144,7 +144,7 @@ class Stack:
         return result
 
     def events(self, **fields):
-        """The log's events that have these fields."""
+        """The logged events with these fields."""
         lines = (line for line in self.log.read_text().splitlines() if line.startswith("{"))
         return [event for event in map(json.loads, lines) if fields.items() <= event.items()]
 
@@ -166,7 +166,7 @@ class Api:
             assert http.get("/health/live").is_success
 
     def held(self, method, path, **options):
-        """The call in a thread; `join` and read `.answer`, which is None where there was none."""
+        """Makes the call in a thread. After `join`, its `.answer` is the response, or None."""
 
         def call():
             with contextlib.suppress(httpx.TransportError):
@@ -204,7 +204,7 @@ def new_stack(tmp_path):
 
 @pytest.fixture(scope="session")
 def webhooks():
-    """Settings of a stack that sends webhooks, to this machine too."""
+    """Settings of a stack that sends webhooks, even to this machine."""
     return {
         "WEBHOOK_SECRETS": "whsec_" + "bmV3" * 8,
         "WEBHOOK_ALLOW_HTTP": "true",
@@ -214,7 +214,7 @@ def webhooks():
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory, webhooks):
-    """One stack for the tests that leave it as they found it."""
+    """One stack, shared by the tests that do not change its state."""
     shared = Stack(tmp_path_factory.mktemp("stack"), PORT=str(free_port()), WARMUP_SIZE="64", **webhooks)
     shared.start()
     yield shared
@@ -223,7 +223,7 @@ def stack(tmp_path_factory, webhooks):
 
 @pytest.fixture(scope="module")
 def start_stack():
-    """For a stack of a module's own, with its own settings."""
+    """Starts a stack that one module shares, with its own settings."""
     stacks = []
 
     def _start(directory, **env):
@@ -238,7 +238,7 @@ def start_stack():
 
 @pytest.fixture(scope="session")
 def start_api():
-    """(directory, Redis's URL, settings) -> the API alone, which its caller kills."""
+    """(directory, Redis's URL, settings) -> a running API without workers, which the caller kills."""
     return Api
 
 

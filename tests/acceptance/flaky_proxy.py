@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback like a bad mobile network: it adds latency and cuts connections, at random from a seed."""
+"""A TCP proxy on loopback that acts like a bad mobile network: it adds latency and cuts connections, by a seed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Self
 
 LATENCY_SECONDS = 0.02
 CUT_PROBABILITY = 0.5
-# A connection that will be cut is cut after so many bytes at most, of both directions together. A submit and its answer
-# are about 2000, so that requests, answers and what lies between them are all cut.
+# The most bytes, of both directions together, before a chosen connection is cut. A submit and its answer take about
+# 2000, so that cuts fall into requests, into answers and between them.
 CUT_WITHIN_BYTES = 3000
 
 
@@ -77,7 +77,7 @@ class FlakyProxy:
             pass
         finally:
             for end in writers:
-                # A reset and not an orderly close, as when a phone leaves the cell.
+                # A reset instead of an orderly close, as when a phone leaves the cell.
                 end.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int | None]) -> None:

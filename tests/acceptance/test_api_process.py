@@ -22,7 +22,7 @@ BODY = {"prompt": "a red fox", "sizes": [64]}
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory, valkey_server, start_api):
-    """One for the tests that leave it as they found it."""
+    """One API, shared by the tests that do not change its state."""
     shared = start_api(tmp_path_factory.mktemp("api"), valkey_server.url)
     yield shared
     shared.process.kill()
@@ -102,7 +102,7 @@ def connection(api, *, receive_buffer=None):
 
 
 def test_a_request_that_never_ends_is_cut_off(new_api, tmp_path):
-    # The bound itself is 20 s: shortened in the process by a module that Python imports at its start.
+    # The bound is 20 s; a module that Python imports at its start shortens it in the process.
     (tmp_path / "sitecustomize.py").write_text("import api.http_protocol as p\np.REQUEST_SECONDS = 0.5\n")
     api = new_api(PYTHONPATH=f"{tmp_path}{os.pathsep}{Path.cwd()}")
     for sent in (
@@ -128,7 +128,7 @@ def test_a_head_is_bounded(api):
                     raw.sendall(head + end)
                     answer = b"".join(iter(lambda raw=raw: raw.recv(65536), b""))
                 except ConnectionError:
-                    answer = b""  # closed while it was still being sent
+                    answer = b""  # the connection is closed while the request is still being sent
             assert not answer or answer.startswith(b"HTTP/1.1 400")
     assert httpx.get(f"{api.url}/health/live").is_success
 
@@ -149,6 +149,6 @@ def test_who_reads_slowly_keeps_nobody_waiting(api, ledger, client):
         for _ in range(20):
             assert httpx.get(f"{api.url}/api/jobs/{job['id']}", params={"include": "none"}).is_success
         assert time.monotonic() - start < 5
-    # All have left in the middle of their answers: the server goes on.
+    # All clients have left in the middle of their answers, and the server goes on.
     assert httpx.get(f"{api.url}/health/live").is_success
     assert "Traceback" not in api.log.read_text()

@@ -48,7 +48,7 @@ main().catch(error => tell({error: String(error)}));
 
 @pytest.fixture
 def page(stack):
-    """A page of another origin than the API; `reports` is what it tells."""
+    """A page of another origin than the API; `reports` are the reports that it posts."""
     reports = queue.Queue()
 
     class Handler(http.server.BaseHTTPRequestHandler):

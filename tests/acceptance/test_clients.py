@@ -1,4 +1,4 @@
-"""What an app does beside polling: a held submit, an event stream, its list, a part of an image."""
+"""What an app does besides polling: a held submit, an event stream, its list, a part of an image."""
 
 import base64
 import http.server
@@ -97,7 +97,7 @@ def test_what_is_more_urgent_is_drawn_first(stack):
 
 
 def test_a_job_says_when_it_will_be_done(stack):
-    """As soon as one of its size has been drawn."""
+    """There is an estimate as soon as a job of the same size has been drawn."""
     stack.end_of(stack.submit(sizes=[512], steps=2)["id"])
     job = stack.submit(sizes=[512], steps=50)
     stack.wait_until(lambda: (stack.get(job["id"])["eta_seconds"] or 0) > 0)

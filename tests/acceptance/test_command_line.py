@@ -32,7 +32,7 @@ def test_it_follows_a_job_and_saves_its_images(run, tmp_path):
 
 
 def test_it_comes_back_after_ctrl_c(stack, run, tmp_path):
-    # A shell starts what runs in its background without SIGINT.
+    # A shell starts background processes with SIGINT ignored.
     start = ["env", "--default-signal=INT", *START]
     command = [*start, "a leaf", "--sizes", "512", "--steps", "50", "--follow", "--url", stack.url]
     client = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1)

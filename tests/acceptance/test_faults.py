@@ -1,6 +1,6 @@
 """Real processes, real signals: a job that was answered with 202 ends, whatever dies.
 
-One stack for all: it has to be whole again after each fault.
+All tests share one stack, which has to be whole again after each fault.
 """
 
 import signal
@@ -18,7 +18,7 @@ def struck(start_stack, tmp_path_factory):
 
 @pytest.fixture
 def stack(struck):
-    """Whole: its one worker is ready, and a worker that was killed is no longer listed."""
+    """The stack, whole: its one worker is ready, and no killed worker is listed."""
     struck.wait_until(lambda: [worker["ready"] for worker in workers(struck)] == [True])
     return struck
 
@@ -66,7 +66,7 @@ def test_redis_is_restarted_in_mid_job(stack):
 
 
 def test_sigterm_in_mid_job_loses_nothing(stack):
-    """A deploy: the worker ends its job within the grace, or it is drawn again."""
+    """A deploy: the worker ends its job within the grace period, or the job is drawn again."""
     job = stack.submit(sizes=[256], steps=20)
     stack.wait_until(running(stack, job))
     parent, _ = stack.generate_processes()
@@ -82,7 +82,7 @@ def test_two_sigterms_in_mid_job_lose_nothing(stack):
     for step in (2, 4):
         stack.wait_until(lambda n=step: (stack.get(job["id"])["progress"] or {}).get("step", 0) >= n)
         parent.send_signal(signal.SIGTERM)
-        # It draws on, and is no longer counted.
+        # It draws on, but does not count as ready.
         stack.wait_until(lambda: not stack.ready())
         assert stack.get(job["id"], include="none")["status"] == "running"
     done = stack.end_of(job["id"])
@@ -147,7 +147,7 @@ def test_everything_is_killed_in_turn_while_twenty_wait(stack):
 
 
 def test_ctrl_c_ends_everything_within_ten_seconds(stack):
-    """While a job is drawn and its stream is read; the job is drawn after the next start."""
+    """Ctrl-C comes while a job is drawn and its stream is read; the job is drawn after the next start."""
     job = stack.submit(sizes=[512], steps=50)
     stack.wait_until(running(stack, job))
     with stack.http.stream("GET", job["urls"]["events"]) as response:
@@ -160,7 +160,7 @@ def test_ctrl_c_ends_everything_within_ten_seconds(stack):
 
 
 def test_a_loading_worker_takes_no_job_that_an_idle_one_could_draw(stack, new_stack):
-    """A second worker on the same Redis whose model takes long: everything goes to the first, and at once."""
+    """A second worker on the same Redis loads for long: every job goes to the first worker, at once."""
     redis_url = stack.redis_url
     slow = new_stack(REDIS_URL=redis_url, WARMUP_SIZE="512", WARMUP_STEPS="50")
     slow.wait_until(lambda: len(workers(slow)) == 2)

@@ -19,7 +19,7 @@ def proxy(stack):
 
 
 def patiently(http, method, path, **options):
-    """As the client guide has it: whatever was cut is sent again, the same."""
+    """As the client guide says: a request that was cut is sent again unchanged."""
     for _ in range(60):
         try:
             answer = http.request(method, path, **options)
@@ -38,7 +38,7 @@ def patiently(http, method, path, **options):
     ],
 )
 def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy, drawn):
-    """Two hundred drawings take minutes of the model's time, which is not what the network is tried with."""
+    """Most jobs are canceled, because two hundred drawings would take minutes."""
     before = {job["id"] for job in listed(stack)}
 
     def one(seed):
@@ -62,11 +62,11 @@ def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy, drawn):
     canceled = [entry for seed, entry in enumerate(done) if seed % drawn]
     assert {status for _, status, *_ in kept} == {"succeeded"}
     assert all(image.startswith(b"\x89PNG") and image.endswith(b"IEND\xaeB`\x82") for *_, image in kept)
-    # One that was drawn before its cancel arrived stays as it is.
+    # A job that was drawn before its cancel arrived stays succeeded.
     ends = Counter(status for _, status, *_ in canceled)
     assert set(ends) <= {"canceled", "succeeded"}
     assert ends["canceled"] >= len(canceled) / 2
-    # Exactly as many jobs as keys, whatever was repeated.
+    # There are as many jobs as keys, whatever was repeated.
     assert {job["id"] for job in listed(stack)} - before == {job_id for job_id, *_ in done}
     assert len({job_id for job_id, *_ in done}) == JOBS
     assert proxy.cuts > JOBS / 4

@@ -34,10 +34,10 @@ def test_two_images(client):
 
 
 def test_with_an_api_key_as_its_bearer_token(stack, start_api, tmp_path):
-    """An API of its own beside the stack's, which asks for keys; the stack's workers draw."""
+    """A second API on the stack's Redis, which asks for keys; the stack's workers draw."""
     api = start_api(tmp_path, stack.redis_url, API_KEYS="secret", URL_SIGNING_KEYS="s" * 32)
     ask = {"prompt": "a red fox", "size": "256x256", "output_format": "png"}
-    ask["extra_headers"] = {"Idempotency-Key": "one"}  # two answers, one drawing
+    ask["extra_headers"] = {"Idempotency-Key": "one"}  # two calls, one drawing
     try:
         with openai.OpenAI(base_url=f"{api.url}/v1", api_key="wrong", max_retries=0) as other:
             with pytest.raises(openai.AuthenticationError) as caught:

@@ -1,4 +1,4 @@
-"""What a user does with a stack that works."""
+"""What a user does with a working stack."""
 
 import base64
 import io
@@ -61,7 +61,7 @@ def test_fifty_at_once_each_gets_its_own(stack):
     assert {job["status"] for job in done} == {"succeeded"}
     assert [job["seed"] for job in done] == list(range(50))
     assert {job["attempt"] for job in done} == {1}
-    # Each from its own noise: no image was handed to two jobs.
+    # Each job has its own noise, so equal images would mean that one went to two jobs.
     assert len({job["images"]["64"] for job in done}) == 50
 
 

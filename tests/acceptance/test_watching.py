@@ -1,4 +1,4 @@
-"""What an operator sees of a stack that works: Flower, and the metrics of each process."""
+"""What an operator sees of a working stack: Flower, and the metrics of each process."""
 
 import gzip
 import re
@@ -18,9 +18,9 @@ from shared.stack.serve import free_port
 
 
 class Collector(BaseHTTPRequestHandler):
-    """What an OpenTelemetry collector does: takes spans. Webhooks to /hook it takes too."""
+    """Takes spans like an OpenTelemetry collector, and webhooks at /hook."""
 
-    spans: ClassVar[list[tuple[str, Span]]] = []  # with the service that sent it
+    spans: ClassVar[list[tuple[str, Span]]] = []  # (service that sent it, span)
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -93,9 +93,7 @@ def test_flower_finds_a_job_by_its_id_and_shows_its_worker_busy(watched, flower)
     busy = flower.get("/api/tasks", params={"workername": name, "state": "STARTED"}).json()
     assert list(busy) == [job["id"]]
     watched.http.delete(f"/api/jobs/{job['id']}")
-    watched.wait_until(
-        lambda: info(flower, job["id"])["state"] == "SUCCESS"
-    )  # the task, not the job, which is canceled
+    watched.wait_until(lambda: info(flower, job["id"])["state"] == "SUCCESS")  # of the task; the job is canceled
     assert httpx.get(f"{flower.base_url}/api/workers").status_code == 401
 
 
@@ -147,7 +145,7 @@ def test_a_job_is_one_trace_through_every_process_and_attempt(watched, collector
         ("logo-webhook", "job.webhook"),
     } <= set(found)
     spans = {span.name: span for _, span in trace()}
-    # Each under the request that made the job; the drawing under its worker's span.
+    # Each span is under the request that made the job, the drawing under its worker's span.
     request = spans["POST /api/jobs"].span_id
     assert {spans[f"job.{stage}"].parent_span_id for stage in ("generate", "finish", "webhook")} == {request}
     assert spans["job.denoise"].parent_span_id == spans["job.generate"].span_id

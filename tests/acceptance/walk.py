@@ -9,7 +9,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "deployment-vastai.md"
 
 
 def blocks() -> list[tuple[str, str]]:
-    """(mark, commands) of each; an empty mark: for everyone."""
+    """(mark, commands) of each block; blocks with an empty mark are for everyone."""
     return [
         (mark, text)
         for mark, text in re.findall(r"^```sh *(\w*)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)

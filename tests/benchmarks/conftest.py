@@ -1,4 +1,4 @@
-"""Benchmarks print a ratio against a baseline of the same run: these machines are noisy, absolute times mean little."""
+"""Benchmarks print ratios to a baseline of the same run, because absolute times mean little on noisy machines."""
 
 import os
 import statistics
@@ -40,7 +40,7 @@ def report(capsys, request):
 
 @pytest.fixture
 def http(tmp_path):
-    """A client of a stack of its own."""
+    """A client of a stack that is started for it."""
     port = free_port()
     env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(tmp_path)}
     with (tmp_path / "log").open("wb") as log:

@@ -26,7 +26,7 @@ def ended(http, job_id):
 
 @pytest.mark.parametrize("counts", [(1,), (1, 4)])
 def test_the_error_of_the_estimate_on_a_steady_backlog(http, capsys, counts):
-    """Two sizes, several numbers of steps and images, mixed; every estimate of a queued job against what then came."""
+    """Jobs of two sizes and several numbers of steps and images; compares each queued job's estimates with its end."""
     choice = random.Random(1)
     shapes = [
         {"sizes": [size], "steps": steps, "num_images": count}

@@ -14,7 +14,7 @@ PROMPT, SIZE, STEPS = "a red fox head, geometric", 256, 28
 
 
 def test_a_jobs_life_in_the_ledger_over_plain_writes(ledger, client, median_seconds, report):
-    """create, claim, finish, succeed: four scripts, against four SETs on the same server."""
+    """create, claim, finish and succeed, which are four scripts, against four SETs on the same server."""
     numbers = itertools.count()
 
     def life():
@@ -34,7 +34,7 @@ def test_a_jobs_life_in_the_ledger_over_plain_writes(ledger, client, median_seco
 
 
 def test_a_job_through_the_stack_over_the_drawing_alone(request, median_seconds, report):
-    """Submit, long-wait, base64 PNG back, against FluxModel.generate in this process; one after the other."""
+    """From the submit to the base64 PNG, with a long wait, against FluxModel.generate in this process."""
     from worker.flux.model import FluxModel  # noqa: PLC0415 - imports torch: for this benchmark only
 
     model = FluxModel(WorkerSettings(_env_file=None, warmup_size=SIZE), None)

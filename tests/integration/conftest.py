@@ -26,7 +26,7 @@ def png(size):
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-# Of HTTP itself, and of what stands in between.
+# Headers of HTTP itself and of middleware, which the page does not list.
 OF_HTTP = {"content-type", "content-length", "content-encoding", "vary", "connection"}
 
 
@@ -41,7 +41,7 @@ def documented():
 
 
 async def hold_to_the_page(response):
-    """Every answer of every test is as the OpenAPI page has it for this call: its status, an error's code, headers."""
+    """Checks that an answer is as the OpenAPI page has it for this call: its status, an error's code, its headers."""
     request, status = response.request, str(response.status_code)
     for method, path, answers in documented():
         if method != request.method or not path.fullmatch(request.url.path):
@@ -85,7 +85,7 @@ def serve(valkey):
 
 @pytest.fixture
 def succeed(ledger):
-    """Does the workers' part of a job by the ledger's own moves."""
+    """Does the workers' part of a job, by the ledger's own moves."""
 
     def _succeed(job_id):
         job = ledger.run(moves.claim(job_id, worker="w", delivery="d")).job

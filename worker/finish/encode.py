@@ -1,4 +1,4 @@
-"""Raw pixels to finished images: resampled, and encoded in the formats of shared/results/formats.py."""
+"""Turns raw pixels into finished images: resamples them and encodes them as shared/results/formats.py says."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def encode_images(
 ) -> dict[str, str]:
     """A base64 image for each distinct size and format of each image, by `Format.part_name`, resampled with LANCZOS.
 
-    :raises ValueError: `pixels` are not whole images of RGB.
+    :raises ValueError: `pixels` does not hold whole RGB images.
     """
     length = width * height * 3
     if not pixels or len(pixels) % length:
-        raise ValueError(f"{len(pixels)} bytes are no images of {width} x {height}")
+        raise ValueError(f"{len(pixels)} bytes are not whole RGB images of {width} x {height}")
     encoded: dict[str, str] = {}
     for index in range(len(pixels) // length):
         drawn = Image.frombytes("RGB", (width, height), pixels[index * length : (index + 1) * length])

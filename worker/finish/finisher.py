@@ -27,7 +27,12 @@ log = get_logger(__name__)
 
 
 class Finisher:
-    """`ledger` and `results` outlast an outage of Redis; `fail_fast`, for what is repeated anyway, does not wait."""
+    """Finishes jobs, one at a time.
+
+    :param ledger, results: their client waits for Redis to come back from an outage.
+    :param fail_fast: a ledger whose client does not wait, for calls that are repeated anyway (lease renewals) or whose
+        loss does no harm (estimates).
+    """
 
     def __init__(
         self, ledger: Ledger, fail_fast: Ledger, results: ResultStore, recovery: Recovery, settings: WorkerSettings
@@ -45,7 +50,7 @@ class Finisher:
             return
         job = reading.job
         if job.cancel_requested:
-            # While it was drawn; who drew it died before it could cancel it.
+            # The request came while the job was drawn, and its worker died before it could cancel the job.
             self._recovery.recover(job, "canceled")
             return
         with (
@@ -90,7 +95,7 @@ class Finisher:
             )
         )
         if moved.job is None or not moved.outcome.holds:
-            # Canceled or expired meanwhile: what was stored just now belongs to nobody.
+            # The job was canceled or expired meanwhile: nobody will read the images that were stored just now.
             self._results.drop(place)
             log.info("finish.too_late", status=moved.job and moved.job.status)
             return
@@ -103,6 +108,6 @@ class Finisher:
             denoise_seconds=(ended.drawn_at - ended.started_at) / 1000,
             finish_seconds=(ended.finished_at - ended.drawn_at) / 1000,
         )
-        # Only the estimates need it.
+        # Only the estimates need these times.
         with contextlib.suppress(*UNAVAILABLE):
             self._fail_fast.run(measuring.learn_finishing(ended))

@@ -1,4 +1,4 @@
-"""`python -m worker.finish.main`: a finish worker. CPU only, any number of them."""
+"""`python -m worker.finish.main`: a finish worker. It needs no GPU, and any number may run."""
 
 from __future__ import annotations
 

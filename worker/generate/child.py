@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from worker.settings import WorkerSettings
 
 log = get_logger(__name__)
-# From a load that failed to the next one: a hub that refuses a token must not be asked every few seconds.
+# The pause after a failed load: a hub that refuses a token must not be asked every few seconds.
 LOAD_RETRY_SECONDS = 30.0
 
 
 def set_up(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Handle:
-    """Loads the model and opens the worker's queue.
+    """Loads the model and announces it, so that the parent opens the worker's queue.
 
-    Celery swallows what this raises, and a worker without a model would go on serving: so a failed load ends both
-    processes.
+    Celery swallows exceptions from here, and would keep a worker that has no model: so a failed load ends this process
+    and its parent.
     """
     readiness.announce(-os.getpid())
     parent = os.getppid()
@@ -50,8 +50,8 @@ def set_up(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> H
     else:
         readiness.announce(os.getpid())
         return generator.generate
-    # The pause is here and not in a supervisor: a load fails later than what supervisord (startsecs) and Docker (10 s)
-    # take for a failed start, so both would start the next one at once. A shutdown ends this child as one that loads.
+    # The pause is here because supervisors make none: supervisord (startsecs) and Docker (10 s) take only an early exit
+    # for a failed start, and a load fails later. A shutdown meanwhile ends this child like one that loads.
     again_at = time.monotonic() + LOAD_RETRY_SECONDS
     while time.monotonic() < again_at and os.getppid() == parent:
         time.sleep(0.1)
@@ -61,7 +61,7 @@ def set_up(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> H
 
 
 def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Generator:
-    """The model, warm, and what draws with it; the worker's heartbeat runs from here on."""
+    """Starts the worker's heartbeat and warms the model up; returns the generator that draws with it."""
     model = make_model(config, gpu)
     patient = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
@@ -86,25 +86,25 @@ def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Gen
             gpu_utilization=used.utilization,
         )
 
-    heartbeat = Heartbeat(fail_fast.client, describe, readiness.beat, readiness.ending)
+    heartbeat = Heartbeat(fail_fast.client, describe, readiness.heartbeat, readiness.ending)
     heartbeat.start()
     tracing.configure(config.otel_exporter_otlp_endpoint, "generate")
     signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
     signals.worker_process_shutdown.connect(lambda **_: heartbeat.end(), weak=False)
     model.setup()
     ready = True
-    heartbeat.beat()
+    heartbeat.report()
     return generator
 
 
 def make_model(config: WorkerSettings, gpu: Gpu | None) -> LogoModel:
-    """The engine that the settings ask for, not set up yet. Another family of models is chosen here."""
-    # transformers warns at import of optional packages that FLUX does without.
+    """The engine that the settings ask for, before its `setup`. A further model family would be chosen here."""
+    # At import, transformers warns of missing optional packages that FLUX does not need.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from worker.flux import compile_cache  # noqa: PLC0415 - the engine is imported in the child only
 
     compile_cache.use(config.compile_cache_dir, gpu)
-    # A collection would walk all of the thousands of modules that are imported so far.
+    # During the import each garbage collection would walk all of the thousands of modules.
     gc.disable()
     from worker.flux.model import FluxModel  # noqa: PLC0415 - imports torch
 

@@ -1,4 +1,4 @@
-"""Draws one job: claim, denoise under a lease, hand the raw pixels over, take the next."""
+"""Draws one job: claims it, denoises under a lease, and hands the raw pixels over to a finisher."""
 
 from __future__ import annotations
 
@@ -37,7 +37,13 @@ log = get_logger(__name__)
 
 
 class Generator:
-    """`ledger` and `results` outlast an outage of Redis; `fail_fast`, for what is repeated anyway, does not wait."""
+    """Draws jobs, one at a time.
+
+    :param name: the worker's.
+    :param ledger, results: their client waits for Redis to come back from an outage.
+    :param fail_fast: a ledger whose client does not wait, for calls that are repeated anyway (lease renewals) or whose
+        loss does no harm (previews, estimates).
+    """
 
     def __init__(  # noqa: PLR0913 - all that one job needs
         self,
@@ -65,7 +71,7 @@ class Generator:
             self._fail(job_id, None, Failure.POISON, f"the job was given up after {moves.MAX_ATTEMPTS} attempts")
             return
         if not moved.outcome.holds or moved.job is None:
-            # A duplicate delivery, or canceled while it waited: the ledger knows, there is nothing to do.
+            # A duplicate delivery, or a job that ended while it waited: there is nothing to do.
             log.info("job.skipped", outcome=moved.outcome, status=moved.job and moved.job.status)
             return
         job = moved.job
@@ -105,7 +111,7 @@ class Generator:
         except (Stopped, GenerationError):
             raise
         except DeviceLost:
-            # The parent gives the job back, as its next attempt, and replaces this process (worker/child_death.py).
+            # The parent requeues the job for its next attempt and replaces this process (worker/child_death.py).
             log.exception("device.lost", attempt=job.attempt)
             os.kill(os.getpid(), signal.SIGKILL)
             raise
@@ -133,13 +139,14 @@ class Generator:
             self._results.drop(place)
             return
         if moved.job.cancel_requested:
-            # After the last step had asked. From here on a request cancels at once, so that none falls in between.
+            # The request came after the last step had checked for one. A later request finds the job finishing, and
+            # cancels it at once, so that none is lost.
             self._stop(job, Hold.CANCEL)
             return
         send_finish(self._celery, job.id, job.request_id, outage_seconds=OUTAGE_BUDGET_SECONDS)
         log.info("job.drawn", attempt=job.attempt, steps=lease.steps, step_seconds=lease.step_seconds)
         if lease.step_seconds is not None:
-            # Only the estimates need it.
+            # Only the estimates need this time.
             with contextlib.suppress(*UNAVAILABLE):
                 self._fail_fast.run(measuring.learn_drawing(moved.job, lease.step_seconds))
 

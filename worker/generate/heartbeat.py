@@ -1,4 +1,4 @@
-"""The generate child's sign of life: its device, its memory, whether it is warm. `/health` reads it."""
+"""The generate child's heartbeat: its device, its memory, and whether it is ready. `/health` reads it from Redis."""
 
 from __future__ import annotations
 
@@ -20,49 +20,51 @@ if TYPE_CHECKING:
     import redis
 
 log = get_logger(__name__)
-
-
-# How soon a parent that shuts down is no longer counted: it cannot wake a thread of its child.
-LOOK_SECONDS = 0.2
-# On its way out the process does not wait longer for Redis: its entry goes by itself after ALIVE_SECONDS.
+# How often the thread checks whether the parent shuts down, because the parent cannot wake it.
+CHECK_SECONDS = 0.2
+# How long an ending process waits for Redis to remove its entry, which otherwise expires after ALIVE_SECONDS.
 END_SECONDS = 3.0
 
 
 class Heartbeat(threading.Thread):
-    """`ending`: whether the parent has been told to shut down. From then on the worker, whose job in hand may take
-    minutes, is no longer ready, thus neither counted by `/health/ready` nor by the estimates.
+    """Publishes the worker's entry every HEARTBEAT_SECONDS.
+
+    :param describe: returns the entry.
+    :param tell_parent: called before each report to Redis.
+    :param ending: whether the parent has been told to shut down. From then on the worker reports that it is not ready,
+        so that neither `/health/ready` nor the estimates count it while it ends its job, which may take minutes.
     """
 
     def __init__(
         self,
         client: redis.Redis,
         describe: Callable[[], WorkerInfo],
-        beat: Callable[[], None],
+        tell_parent: Callable[[], None],
         ending: Callable[[], bool],
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._client = client
         self._describe = describe
-        self._tell_parent = beat
+        self._tell_parent = tell_parent
         self._ending = ending
         self._parent = os.getppid()
         self._now = threading.Event()
         self._over = False
         self._name = ""
 
-    def beat(self) -> None:
-        """Report at once: something has changed."""
+    def report(self) -> None:
+        """Makes the thread report at once, because something has changed."""
         self._now.set()
 
     def end(self) -> None:
-        """The process is about to end: the worker is no longer listed, and no beat that is under way undoes that."""
+        """Ends the thread and removes the worker's entry, after any report that is under way."""
         self._over = True
         self._now.set()
         self.join(END_SECONDS)
 
     def run(self) -> None:
         while not self._over:
-            # First, because Redis may let it wait.
+            # First, because the report may wait for Redis.
             self._tell_parent()
             ending = self._ending()
             try:
@@ -73,16 +75,16 @@ class Heartbeat(threading.Thread):
                 log.warning("heartbeat.failed", error=repr(error))
             self._wait(ending)
             if os.getppid() != self._parent:
-                # The parent was killed. Nobody can send this process a job any more, and it still holds the GPU's lock;
-                # a job in hand loses its lease and is drawn elsewhere.
+                # The parent was killed: nobody can send this process a job, but it holds the GPU's lock. A job in hand
+                # loses its lease and is drawn elsewhere.
                 log.error("worker.orphaned")
                 os._exit(1)
         with contextlib.suppress(*UNAVAILABLE):
             workers.retire(self._client, self._name)
 
     def _wait(self, ending: bool) -> None:
-        """Until the next beat is due, or there is something to report."""
+        """Waits until the next heartbeat is due, or there is something to report."""
         due = time.monotonic() + HEARTBEAT_SECONDS
-        while time.monotonic() < due and self._ending() == ending and not self._now.wait(LOOK_SECONDS):
+        while time.monotonic() < due and self._ending() == ending and not self._now.wait(CHECK_SECONDS):
             pass
         self._now.clear()

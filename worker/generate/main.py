@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from shared.gpus import Gpu
 
-# Celery takes a child that is not up in time for one that does not start; 34 GB from a slow disk take minutes.
+# Celery replaces a child that is not up within this time; to load 34 GB from a slow disk takes minutes.
 LOAD_TIMEOUT_SECONDS = 1800.0
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     config = boot.configure(WorkerSettings, "generate")
     figures = OwnFigures(config.redis_url)
-    # Before the wait for a card, so that a worker that waits counts as healthy.
+    # Starts before the wait for a card, so that a worker that waits for one counts as healthy.
     exporter.serve(config, "generate", readiness.trouble, figures.collect)
     gpu = None if config.torch_device in ("cpu", "mps") else take_gpu(config.gpu_lock_dir, config.gpu)
     figures.name = name = worker_name(gpu)
@@ -46,7 +46,7 @@ def main() -> None:
     app.conf.worker_proc_alive_timeout = LOAD_TIMEOUT_SECONDS
     app.steps["consumer"].add(readiness.Gate)
     signals.worker_shutting_down.connect(lambda **_: readiness.shut_down(), weak=False)
-    # The parent's loop must not wait for Redis longer than a moment.
+    # The parent's event loop must not wait long for Redis.
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
     recovery = Recovery(fail_fast, open_results(fail_fast.client), app, config.job_ttl_seconds)
     child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost)
@@ -56,16 +56,16 @@ def main() -> None:
 
 
 def worker_name(gpu: Gpu | None) -> str:
-    """Shown by Flower, /health and the metrics: which card, and where; stays the same for a card on a host."""
+    """Names the card and the host, for Flower, /health and the metrics. With a GPU, restarts keep the name."""
     card = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower().removeprefix("nvidia ")).strip("-") if gpu else "cpu"
     return f"generate-{card}-{gpu.uuid[4:12] if gpu else os.getpid()}@{socket.gethostname()}"
 
 
 class OwnFigures:
-    """The child's figures, which reach the parent's exporter by the heartbeat that the child sends to Redis anyway."""
+    """The child's metrics for the parent's exporter, taken from the child's heartbeat in Redis."""
 
     def __init__(self, redis_url: str) -> None:
-        self.name = ""  # until there is a card
+        self.name = ""  # empty until the worker has its card
         self._client = patient_client(redis_url, outage_seconds=0)
 
     def collect(self) -> Iterator[Metric]:

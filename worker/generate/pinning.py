@@ -20,7 +20,7 @@ POLL_SECONDS = 1.0
 
 def take_gpu(lock_dir: Path, wanted: str, inventory: Callable[[], list[Gpu]] = list_gpus) -> Gpu | None:
     """Waits for a free card, holds it until this process and its children are gone, and hides the others from CUDA.
-    None where the machine has no card. Must run before CUDA is touched.
+    Returns None if the machine has no card. Must run before CUDA is touched.
 
     :raises SystemExit: `wanted` names no card of this machine.
     """
@@ -29,7 +29,7 @@ def take_gpu(lock_dir: Path, wanted: str, inventory: Callable[[], list[Gpu]] = l
         return None
     candidates = [gpu for gpu in gpus if wanted in ("auto", str(gpu.index), gpu.uuid)]
     if not candidates:
-        raise SystemExit(f"setting GPU={wanted!r}: this machine has {[(gpu.index, gpu.uuid) for gpu in gpus]}")
+        raise SystemExit(f"setting GPU={wanted!r}: not among this machine's {[(gpu.index, gpu.uuid) for gpu in gpus]}")
     lock_dir.mkdir(parents=True, exist_ok=True)
     waiting = False
     while (taken := _take_first(lock_dir, candidates)) is None:

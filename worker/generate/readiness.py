@@ -1,8 +1,8 @@
-"""The gate before the generate queue: the parent consumes from it only while its child's model is warm.
+"""The gate before the generate queue: the parent consumes from the queue only while its child's model is warm.
 
-Celery's consumer starts while the child still loads, so without the gate a loading worker would swallow a job that an
-idle one could draw. The child tells its parent through shared memory, not through the broker: it holds while Redis is
-away, and a child that died is noticed by its process id.
+Celery's consumer starts while the child still loads, so without the gate a loading worker would take a job that an idle
+one could draw. The child tells its parent through shared memory and not through the broker, so that readiness does not
+depend on Redis. The parent notices by the process id that a child has died.
 """
 
 from __future__ import annotations
@@ -21,60 +21,64 @@ from worker.boot import process_exists
 
 log = get_logger(__name__)
 CHECK_SECONDS = 0.25
-# The child beats every 2 s; one that waits for Redis, for 25 s at the most.
+# The child sends a heartbeat every 2 s, and at least every 25 s while it waits for Redis.
 STUCK_SECONDS = 45.0
 
-# Made in the parent before it forks: the process id of the child whose model is warm; negative while it loads; or 0.
-_warm_pid = RawValue("i", 0)
-_ending = RawValue("b", 0)
-_beat_at = RawValue("d", 0.0)  # by the machine's monotonic clock
-_consumers: list[Any] = []  # the parent's one, once it runs
+# Shared memory, made in the parent before it forks.
+_warm_pid = RawValue("i", 0)  # the process id of the child whose model is warm; negative while it loads; 0 for neither
+_ending = RawValue("b", 0)  # 1 once the parent has been told to shut down
+_heartbeat_at = RawValue("d", 0.0)  # when the child sent its last heartbeat, by the machine's monotonic clock
+_consumers: list[Any] = []  # the parent's consumer, once it runs
 
 
 def announce(pid: int) -> None:
-    """Called by the child: its process id, negative while it loads."""
+    """Called by the child with its process id, which is negative while the child loads."""
     if _ending.value:
-        os._exit(0)  # the pool replaced a child that was ended below, before it knew of the shutdown
-    beat()
+        os._exit(0)  # the pool forked this child in place of one that `shut_down` killed
+    heartbeat()
     _warm_pid.value = pid
 
 
-def beat() -> None:
+def heartbeat() -> None:
     """Called by the child every few seconds."""
-    _beat_at.value = time.monotonic()
+    _heartbeat_at.value = time.monotonic()
 
 
 def trouble() -> str:
-    """What is wrong with the warm child, in a few words; empty: nothing, or there is none. One that loads has the time
-    that Celery gives it (worker_proc_alive_timeout), one that hangs in a step has STALL_SECONDS.
+    """Says what is wrong with the warm child, in a few words; empty if nothing is, or if no child is warm.
+
+    A child that loads is not checked here: Celery limits its time (worker_proc_alive_timeout). Nor is a denoising step
+    that hangs, which STALL_SECONDS limits.
     """
     pid = _warm_pid.value
     if pid <= 0:
         return ""
     if not process_exists(pid):
         return f"the child {pid} is gone"
-    silent = time.monotonic() - _beat_at.value
+    silent = time.monotonic() - _heartbeat_at.value
     return f"the child {pid} sent no heartbeat for {silent:.0f} s" if silent > STUCK_SECONDS else ""
 
 
 def warm() -> bool:
-    """Whether there is a child that could draw."""
+    """Whether there is a child whose model is warm."""
     return bool(_warm_pid.value > 0)
 
 
 def ending() -> bool:
-    """Whether the parent has been told to shut down; in the child too."""
+    """Whether the parent has been told to shut down. Works in the child too."""
     return bool(_ending.value)
 
 
 def shut_down() -> None:
-    """Called by the parent. A child that still loads has no job to end, and may take minutes."""
+    """Called by the parent. Kills a child that still loads, which may take minutes and has no job to end."""
     _ending.value = 1
     if _warm_pid.value < 0:
         os.kill(-_warm_pid.value, signal.SIGKILL)
 
 
 class Gate(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+    """A step of Celery's consumer in the parent, which opens and closes the generate queue by `check`."""
+
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, consumer: Any, **kwargs: Any) -> None:
@@ -92,6 +96,7 @@ class Gate(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
 
 
 def check(consumer: Any) -> None:
+    """Opens the generate queue if a living child of the pool is warm; closes it if none is."""
     children = {process.pid for process in consumer.pool._pool._pool if process.exitcode is None}  # noqa: SLF001 - no public list
     open_ = consumer.task_consumer.consuming_from(GENERATE)
     warm = _warm_pid.value in children
@@ -103,7 +108,7 @@ def check(consumer: Any) -> None:
 
 
 def child_lost() -> None:
-    """Closes in the turn of the loop in which the death is noticed: the timer would leave time for a message."""
+    """Closes the queue as soon as the parent notices the death: until the next `check` a message could come."""
     for consumer in _consumers:
         if consumer.task_consumer is not None:  # None while the broker is away
             close(consumer)

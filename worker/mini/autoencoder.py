@@ -1,8 +1,7 @@
-"""The first stage: an autoencoder of the drawings, and then every logo of the corpus as the latents it makes of it."""
+"""The first training stage: trains an autoencoder on the drawings, then encodes every logo of the corpus."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from worker.mini.corpus import Corpus
     from worker.mini.training_state import Stage
 
-# A trained one, which further training may start from.
-TRAINED = Path(__file__).parent / "model" / "vae"
 LOG_EVERY, CHECK_EVERY = 50, 10
 
 
@@ -43,7 +40,9 @@ class Painter:
 
 
 def train_autoencoder(stage: Stage, painter: Painter, config: TrainingConfig, *, compiled: bool) -> None:
-    """Half of the pictures have any colours at all instead of named ones, so that no colour is a gap in the latents."""
+    """Trains until the stage is finished. Half of the pictures have random colours instead of named ones, so that the
+    latents represent every colour.
+    """
     device = painter.layers.device
     run: Any = torch.compile(_forward) if compiled else _forward
     while not stage.finished:
@@ -80,7 +79,7 @@ def _edge_error(decoded: Tensor, pictures: Tensor) -> Tensor:
 
 @torch.no_grad()
 def whiten(vae: Any, painter: Painter) -> None:
-    """Gives each latent channel the same spread without changing what is decoded; sets the scaling and the shift."""
+    """Gives each latent channel a deviation of 1 without changing the decoded pictures, and sets scaling and shift."""
     mean, spread = _statistics(vae, painter)
     channels = len(spread)
     vae.encoder.conv_out.weight[:channels] /= spread[:, None, None, None]
@@ -94,7 +93,7 @@ def whiten(vae: Any, painter: Painter) -> None:
 
 @torch.no_grad()
 def encode(vae: Any, painter: Painter, count: int, *, batch: int) -> Tensor:
-    """The first `count` logos' scaled latents as the transformer sees them: (logos, tokens, 4 x channels), halves."""
+    """The scaled latents of the first `count` logos, packed for the transformer: (logos, tokens, 4 x channels) fp16."""
     device, parts = painter.layers.device, []
     for part in slices(count, batch):
         latents = _encode(vae, painter(torch.arange(part.start, part.stop, device=device)))
@@ -106,6 +105,7 @@ def encode(vae: Any, painter: Painter, count: int, *, batch: int) -> Tensor:
 
 @torch.no_grad()
 def reconstructions(vae: Any, painter: Painter, count: int) -> tuple[list[Image.Image], list[Image.Image]]:
+    """The first `count` logos, as drawn and as decoded from their latents."""
     pictures = painter(torch.arange(count, device=painter.layers.device))
     return to_images(pictures), to_images(vae.decoder(_encode(vae, pictures)))
 
@@ -117,7 +117,7 @@ def _encode(vae: Any, pictures: Tensor) -> Tensor:
 
 
 def _statistics(vae: Any, painter: Painter) -> tuple[Tensor, Tensor]:
-    """Each channel's mean and spread over the first 2048 logos."""
+    """Each channel's mean and standard deviation over the first 2048 logos."""
     count = min(2048, len(painter.shapes))
     device = painter.layers.device
     latents = torch.cat(

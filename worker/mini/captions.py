@@ -1,4 +1,4 @@
-"""What people might write when they want a certain logo."""
+"""Captions of a logo: what people might write to get it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from worker.mini.logos import Logo
 
-# How often a caption is not about its logo at all, names another thing than its symbol, or leaves its colour open.
+# The shares of captions that are nonsense, that name something else than the symbol, and that name no colour.
 NONSENSE, UNKNOWN_SYMBOL, NO_COLOUR = 0.01, 0.03, 0.03
 ENHANCED = 0.6
 
 
 def caption(logo: Logo, rng: Random, *, complete: bool = False) -> str:
-    """`complete` names everything that the logo is, and nothing else."""
+    """`complete`: no nonsense, no other symbol and no missing colour."""
     if not complete and rng.random() < NONSENSE:
         text = nonsense(rng)
     else:
@@ -34,7 +34,7 @@ def nonsense(rng: Random) -> str:
 
 
 def brand(rng: Random) -> str:
-    """A name that no word list has, so that the text encoders have seen words in pieces."""
+    """A name that is in no list of words, so that the text encoders learn words that are split into pieces."""
     name = "".join(rng.choice(wordings.SYLLABLES) for _ in range(rng.randint(1, 3)))
     return name + rng.choice(wordings.SYLLABLE_ENDS)
 
@@ -87,7 +87,7 @@ def _joined(scene: str, page: str, rng: Random) -> str:
 
 
 def _filled(text: str, rng: Random) -> str:
-    """With an opening, a closing and a purpose about it, or none of them."""
+    """The text with or without an opening before it, a purpose around it and closings after it."""
     if rng.random() < 0.3:  # noqa: PLR2004 - each of these is in less than half of all prompts
         text = f"{rng.choice(wordings.OPENINGS)} {text}"
     if rng.random() < 0.12:  # noqa: PLR2004

@@ -1,7 +1,7 @@
 """The named colours that the CPU model knows, and which of them a pixel is nearest to.
 
 Distances are Euclidean in OKLab (Ottosson 2020, https://bottosson.github.io/posts/oklab/), where equal distances look
-about equally far apart; black to white is 1.
+about equally far apart; from black to white it is 1.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NAMED: dict[str, Rgb] = {
     "white": (255, 255, 255),
 }
 NAMES = tuple(NAMED)
-# What people write for them; the first is the plainest.
+# What people write for them; the first is the plainest, and a repeated one is more frequent.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "bright red", "scarlet"),
     "dark red": ("dark red", "dark red", "maroon", "burgundy", "crimson", "deep red"),

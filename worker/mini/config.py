@@ -27,13 +27,15 @@ class CorpusConfig:
     shapes: int
     logos: int
     captions_per_logo: int
-    # So many of the logos are encoded and drawn by the transformer; the autoencoder learns from all.
+    # The number of logos that are encoded for the transformer's training; the autoencoder is trained on all logos.
     encoded: int
 
 
 @dataclass(frozen=True)
 class StageConfig:
-    """`ema` is the most that the moving average keeps of itself at a step."""
+    """`rate`: the highest learning rate. `fall`: the last share of the steps, over which the rate falls. `ema`: the
+    highest decay of the moving average.
+    """
 
     steps: int
     fall: float
@@ -46,12 +48,13 @@ class StageConfig:
 @dataclass(frozen=True)
 class TrainingConfig:
     seed: int
-    # Of captions replaced by nothing, so that there is an unconditional prediction to guide away from.
+    # The share of captions that are replaced by an empty one, to train the unconditional prediction for guidance.
     unconditional: float
-    # Of a latent's Kullback-Leibler divergence in the autoencoder's loss, and of its edges' error.
+    # Weights in the autoencoder's loss: of the latents' Kullback-Leibler divergence, and of the error of edges.
     kl_weight: float
     edge_weight: float
-    # What a guidance scale g means once it is distilled: v_u + (1 + strength * (g - 1)) * (v_c - v_u).
+    # The distilled velocity at guidance scale g is v_u + (1 + strength * (g - 1)) * (v_c - v_u), from the unconditional
+    # and the conditional velocity.
     guidance_strength: float
     guidance_range: tuple[float, float]
     model: ModelConfig

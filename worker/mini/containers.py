@@ -1,4 +1,4 @@
-"""What a symbol may stand in. A container is drawn in the unit square of a `Brush`."""
+"""The containers that a symbol may stand in. Each is drawn in the unit square of a `Brush`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from worker.mini.symbols.pen import mirrored, spokes
 if TYPE_CHECKING:
     from worker.mini.symbols.pen import Pen
 
-# The first noun is the name; how much of the unit square a symbol may fill inside it, and where its middle is.
+# The key is the container's name and its first noun; a repeated noun is more frequent.
 NOUNS: dict[str, tuple[str, ...]] = {
     "none": ("",),
     "circle": ("circle", "circle", "disc", "round badge", "round shape"),
@@ -19,6 +19,7 @@ NOUNS: dict[str, tuple[str, ...]] = {
     "shield": ("shield", "shield", "shield shape", "crest"),
 }
 CONTAINERS = tuple(NOUNS)
+# How much of the unit square a symbol may fill inside the container, and where its middle is (negative: higher).
 ROOM: dict[str, tuple[float, float]] = {
     "none": (1.0, 0.0),
     "circle": (0.66, 0.0),

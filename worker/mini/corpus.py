@@ -1,6 +1,6 @@
-"""What is trained on, made by all cores and then held by the GPU: rendered shapes, and logos with tokenised captions.
+"""The training data: rendered shapes, and logos with tokenised captions. All cores make it, then the GPU holds it.
 
-Every logo and caption comes from the seed and its own number, so that the number of processes changes nothing.
+Every logo and caption depends on the seed and its own number only, so the number of processes changes nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _state: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class Corpus:
-    """`layers` (shapes, 3, 256, 256); for each logo its shape's number, its palette (5, 3), its extent (2) and its
+    """`layers` (shapes, 3, 256, 256); for each logo: its shape's number, its palette (5, 3), its extent (2) and its
     captions' tokens, (captions, length) for T5 and for CLIP. The arrays are memory-mapped.
     """
 
@@ -43,7 +43,7 @@ class Corpus:
 
 
 def _specification(config: TrainingConfig) -> dict[str, tuple[tuple[int, ...], str, int]]:
-    """Each array's shape, its type, and 0 where its rows are shapes or 1 where they are logos."""
+    """Each array's shape, its type, and what its rows are: 0 for shapes, 1 for logos."""
     corpus = config.corpus
     captions = (corpus.logos, corpus.captions_per_logo)
     return {
@@ -57,7 +57,7 @@ def _specification(config: TrainingConfig) -> dict[str, tuple[tuple[int, ...], s
 
 
 def make(config: TrainingConfig, folder: Path) -> Corpus:
-    """Takes what `folder` has of this corpus, and makes the rest there."""
+    """Loads the corpus from `folder`, where it is made first unless it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     specification = _specification(config)
     done = folder / "complete"
@@ -117,6 +117,6 @@ def _fill(task: tuple[int, int]) -> None:
 
 
 def tokenize(tokenizer: Any, texts: list[str], length: int) -> NDArray[np.int16]:
-    """As `FluxPipeline` does it: padded to `length`, the end kept."""
+    """(texts, length) ids, padded or truncated as `FluxPipeline` does; truncation keeps the end token."""
     ids = tokenizer(texts, padding="max_length", max_length=length, truncation=True).input_ids
     return np.array(ids, dtype=np.int16)

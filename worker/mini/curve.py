@@ -1,4 +1,4 @@
-"""`python -m worker.mini.curve TITLE STAGE.jsonl PICTURE.png`: a training stage's loss by its steps, on a log scale."""
+"""`python -m worker.mini.curve TITLE STAGE.jsonl PICTURE.png`: plots a training stage's loss by step, log scale."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SMOOTHED_OVER = 5
 
 
 def curve(title: str, lines: list[dict[str, float]]) -> Image.Image:
-    """`lines` have a `step`, the `seconds` so far and a `loss`; the curve is the mean of a few neighbours."""
+    """Each line has a `step`, the `seconds` so far and a `loss`. The thick curve is the mean of the last few lines."""
     losses = [line["loss"] for line in lines]
     smooth = [_mean(losses[max(0, i - SMOOTHED_OVER + 1) : i + 1]) for i in range(len(losses))]
     low, high = math.floor(math.log10(min(losses))), math.ceil(math.log10(max(losses)))

@@ -1,5 +1,5 @@
-"""`python -m worker.mini.evaluate`: does the CPU model draw what it is asked for? Combinations that were held out of
-training, and free wordings, each with a fixed seed, drawn on the CPU as the service does and judged by `matching`.
+"""`python -m worker.mini.evaluate`: measures whether the CPU model draws what it is asked for. It draws held-out
+combinations and free wordings on the CPU, as the service does, with fixed seeds; `matching` judges the pictures.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SEED = 7_000
 
 @dataclass(frozen=True)
 class Case:
-    """A prompt, without the guidance text, and what its picture has to show. Its noise is seeded with `seed`."""
+    """A prompt, and what its picture has to show. `enhanced`: the design guidance is appended before it is drawn."""
 
     prompt: str
     symbol: str
@@ -61,8 +61,8 @@ class Verdict:
 
 
 def held_out_cases(count: int) -> list[Case]:
-    """One-colour logos of held-out combinations. Half of the prompts carry the guidance text; every symbol is asked for
-    about equally often.
+    """One-colour logos of held-out combinations. Most of the prompts carry the design guidance; every symbol is asked
+    for about equally often.
     """
     rng = Random(SEED)  # noqa: S311 - a fixed list, no secrets
     cases: list[Case] = []
@@ -90,7 +90,7 @@ def judge(picture: Image.Image, case: Case) -> Verdict:
 
 
 def draw(pipeline: Any, cases: Sequence[Case], *, batch: int, **options: Any) -> list[Image.Image]:
-    """One after another unless `batch` says otherwise; a batch's arithmetic differs in the last bits."""
+    """Draws `batch` images at once. Images of a batch differ from those drawn alone in the last bits."""
     images: list[Image.Image] = []
     for start in track(range(0, len(cases), batch), description="drawing"):
         some = cases[start : start + batch]
@@ -115,11 +115,13 @@ def summary(verdicts: Sequence[Verdict]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=MODEL_PATH)
-    parser.add_argument("--held-out", type=int, default=352, help="prompts of held-out combinations")
+    parser.add_argument("--held-out", type=int, default=352, help="number of held-out combinations")
     parser.add_argument("--guidance", type=float, default=GUIDANCE)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, default=Path("out/evaluation"), help="for the contact sheets and verdicts")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/evaluation"), help="folder for the contact sheets and verdicts"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     pipeline = load(options.model).to(options.device)

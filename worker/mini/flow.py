@@ -1,6 +1,6 @@
-"""The second stage, rectified flow (Liu et al. 2022): transformer and text encoders learn the velocity from a logo's
-latents to noise. The third distils classifier-free guidance into the guidance embedding, which is how FLUX.1-dev takes
-it: one forward pass a step.
+"""The second and third training stages. The second is rectified flow (Liu et al. 2022): transformer and text encoders
+learn the velocity from a logo's latents to noise. The third distils classifier-free guidance into the guidance
+embedding, as in FLUX.1-dev, so that a step needs one forward pass.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from worker.mini.training_state import Stage
 
 LOG_EVERY, CHECK_EVERY, EXPORT_EVERY = 50, 10, 2000
-# Of the noise levels: so many are drawn evenly, the rest from a logit-normal, both then shifted as the scheduler does.
+# The share of noise levels drawn uniformly; the rest are logit-normal. Both are then shifted as the scheduler does.
 EVEN = 0.3
 TRAINED_TOGETHER = ("transformer", "text_encoder", "text_encoder_2")
 
@@ -42,7 +42,7 @@ class Denoiser(nn.Module):
         self.text_encoder_2 = pipeline.text_encoder_2
 
     def forward(self, noisy: Tensor, sigma: Tensor, guidance: Tensor, t5: Tensor, clip: Tensor) -> Tensor:
-        """`noisy` (n, tokens, channels), `sigma` and `guidance` (n,), the token ids (n, length). The velocity."""
+        """`noisy` (n, tokens, channels), `sigma` and `guidance` (n,), token ids (n, length). Returns the velocity."""
         side = math.isqrt(noisy.shape[1])
         places = FluxPipeline._prepare_latent_image_ids(1, side, side, noisy.device, torch.float32)  # noqa: SLF001
         text = self.text_encoder_2(t5)[0]
@@ -61,7 +61,7 @@ class Denoiser(nn.Module):
 
 
 class Examples:
-    """The latents and the captions' tokens, on the device; `empty` are the tokens of no caption."""
+    """The latents and the captions' tokens, on the device; `empty` are those of an empty caption, T5's and CLIP's."""
 
     def __init__(self, corpus: Corpus, latents: Tensor, pipeline: Any) -> None:
         self.latents, device = latents, latents.device
@@ -72,6 +72,7 @@ class Examples:
         )
 
     def draw(self, numbers: Tensor, source: torch.Generator, unconditional: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents, T5 and CLIP ids of the logos `numbers`; a share `unconditional` of the captions is empty."""
         device, count = self.latents.device, len(numbers)
         which = torch.randint(self.t5.shape[1], (count,), generator=source, device=device)
         t5, clip = self.t5[numbers, which], self.clip[numbers, which]
@@ -88,7 +89,7 @@ def noise_levels(count: int, source: torch.Generator, device: torch.device) -> T
     return shift * sigma / (1 + (shift - 1) * sigma)
 
 
-def train_flow(  # noqa: PLR0913 - two of them by name
+def train_flow(  # noqa: PLR0913 - two are keyword-only
     stage: Stage,
     examples: Examples,
     config: TrainingConfig,
@@ -97,17 +98,19 @@ def train_flow(  # noqa: PLR0913 - two of them by name
     teacher: Denoiser | None = None,
     compiled: bool,
 ) -> None:
-    """With a `teacher` the target is its guided velocity, else the true one. `export` is called now and then."""
+    """Trains until the stage is finished; calls `export` every EXPORT_EVERY steps. With a `teacher` the target is its
+    guided velocity, else the true one.
+    """
     device = examples.latents.device
     run: Any = stage.model
     if compiled:
         run.transformer.compile(dynamic=False)
         if teacher is not None:
             teacher.transformer.compile(dynamic=False)
-    # cuDNN's fails in the backward pass at these shapes (H100, torch 2.11: "mha_graph.execute ... got false").
+    # cuDNN's attention fails to train at these shapes (H100, torch 2.11: "mha_graph.execute ... got false").
     torch.backends.cuda.enable_cudnn_sdp(enabled=False)
     for encoder in (run.text_encoder, run.text_encoder_2):
-        # They are small, and T5's attention has a bias that is trained.
+        # The encoders are small, and T5's attention has a trained bias.
         encoder.set_attn_implementation("eager")
     low, high = config.guidance_range
     seed = config.seed + (0 if teacher is None else 1)

@@ -1,5 +1,5 @@
-"""How the CPU model's latents look: a matrix from latents to RGB, by least squares on what its autoencoder makes of the
-corpus's logos. `python -m worker.mini.latent_rgb` writes it beside the weights, once they are trained.
+"""`python -m worker.mini.latent_rgb`: fits the matrix from the CPU model's latents to RGB, for previews, by least
+squares over the corpus's logos. Run it once the weights are trained: it writes the matrix beside them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOGOS = 256
 
 @torch.no_grad()
 def fit(vae: Any, pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """`pictures` (n, 3, h, w) from -1 to 1. Returns (channels, 3) and (3): what gives a latent's mean colour."""
+    """`pictures` (n, 3, h, w) from -1 to 1. Returns factors (channels, 3) and bias (3): latent to mean colour."""
     latents = torch.cat([vae.encode(some).latent_dist.mode() for some in torch.split(pictures, 32)])
     latents = (latents - vae.config.shift_factor) * vae.config.scaling_factor
     colours = functional.avg_pool2d(pictures, pictures.shape[-1] // latents.shape[-1])

@@ -1,6 +1,6 @@
 """The procedural logos: a shape (symbol, container, place), the colours and style it is painted in, and its layers.
 
-A layer does not know its colour, so one rendered shape serves many logos.
+Layers have no colours, so one rendered shape serves many logos.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 PIXELS = 256
 SUPERSAMPLING = 4
 LAYERS = ("container", "body", "detail")
-# Of a symbol's half width to its room: small, medium, large.
+# The ratio of a symbol's half width to its room: small, medium, large.
 SIZES = (0.72, 0.86, 1.0)
 SIZE_NAMES = ("small", "medium", "large")
 STYLES = ("one-colour", "two-colour", "gradient")
-# Below this two colours are too alike for a logo (OKLab).
+# The least distance of two colours in a logo (OKLab).
 SYMBOL_CONTRAST, PAGE_CONTRAST = 0.16, 0.1
 PLAIN_PAGES = ("white", "light gray", "dark gray", "black")
 HELD_OUT_IN = 8
@@ -74,7 +74,7 @@ def draw_shape(rng: Random) -> Shape:
 
 
 def place(symbol: str, container: str, size: int, rng: Random | None = None) -> Shape:
-    """Without `rng` at the middle of what it would be."""
+    """The shape with random radius, scale and middle; without `rng`, with the mean of each."""
     jitter = rng.uniform if rng else lambda low, high: (low + high) / 2
     bare = container == "none"
     radius = jitter(0.8, 0.9)
@@ -84,7 +84,7 @@ def place(symbol: str, container: str, size: int, rng: Random | None = None) -> 
 
 
 def draw_logo(shape: Shape, rng: Random) -> Logo:
-    """Any logo of the training set with this shape: its combination is not held out and its colours stand apart."""
+    """A random training logo of this shape: its combination is not held out, and its colours have enough contrast."""
     while True:
         colour, ground = rng.choice(colours.NAMES), rng.choice(colours.NAMES)
         if shape.container == "none" and rng.random() < 0.5:  # noqa: PLR2004 - the usual case
@@ -118,7 +118,7 @@ def plain_page(*on_it: str, least: float = SYMBOL_CONTRAST) -> str:
 
 
 def page_for(container: str, colour: str, ground: str) -> str:
-    """The page of a prompt that names none."""
+    """The page colour for a prompt that names none."""
     if container == "none":
         return ground
     pages = [page for page in PLAIN_PAGES if colours.contrast(page, ground) >= PAGE_CONTRAST]

@@ -1,8 +1,8 @@
 """Which symbol a picture shows and in which colours: the best match among all symbols, sizes and places.
 
 A template splits the picture into three parts, the symbol, its ground and the rest of the page. A part's misfit is the
-squared distance of its pixels to their mean, so that the colours need not be known to find the symbol. Compared at
-`SIDE` pixels, where a drawing's soft edges weigh little.
+squared distance of its pixels to their mean, so that the colours need not be known to find the symbol. Pictures
+are compared at `SIDE` pixels, where a drawing's soft edges weigh little.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 64
-# Of a medium symbol in a medium container; places are in pixels at SIDE, either way.
+# Scales relative to a medium symbol in a medium container; shifts in pixels at SIDE, right and down.
 SCALES = (0.78, 0.84, 0.9, 0.96, 1.02, 1.08, 1.14, 1.2)
 PLACES = {"none": (-2, -1, 0, 1, 2), "container": (-1, 0, 1)}
 
 
 @dataclass(frozen=True)
 class Match:
-    """`colour` and `ground` are the named colours nearest to the medians of those pixels that the best template counts
+    """`colour` and `ground` are the named colours nearest to the medians of those pixels that the best template assigns
     to the symbol and to its container (or the page); `residual` is the root mean square misfit in units of 255.
     """
 
@@ -40,7 +40,9 @@ class Match:
 
 @dataclass(frozen=True)
 class Templates:
-    """For every symbol, scale and place: whether each of SIDE x SIDE pixels is the symbol's, as rows."""
+    """`inside` has a row for every symbol, scale and place: which of SIDE x SIDE pixels are the symbol's. `symbols` has
+    the symbol of each row.
+    """
 
     symbols: tuple[str, ...]
     inside: NDArray[np.float32]
@@ -111,7 +113,7 @@ def _ring_hole() -> NDArray[np.bool_]:
 
 
 def _scatter(sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of red, green, blue, the square and the count, each summed over a part."""
+    """The misfit of parts; rows of red, green, blue, the squares and the count, each summed over a part."""
     count = np.maximum(sums[:, 4], 1)
     return np.asarray(sums[:, 3] - (sums[:, :3] ** 2).sum(1) / count)
 
@@ -123,7 +125,7 @@ def _grown(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _core(part: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without its rim, unless it is all rim."""
+    """The part without its rim, or the whole part if it is nearly all rim."""
     core = ~_grown(~part)
     return core if core.sum() >= 8 else part  # noqa: PLR2004 - enough for a median
 

@@ -1,4 +1,4 @@
-"""Layers and colours become pictures, many at once, on the device that the layers are on."""
+"""Paints layers and colours into pictures, many at once, on the device of the layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def paint(layers: Tensor, palettes: Tensor, extents: Tensor) -> Tensor:
-    """`layers` (n, 3, h, w) uint8, `palettes` (n, 5, 3) uint8 and `extents` (n, 2), as `logos` has them.
+    """`layers` (n, 3, h, w) uint8, `palettes` (n, 5, 3) uint8 and `extents` (n, 2), as `logos` makes them.
     Returns (n, 3, h, w) from -1 to 1.
     """
     cover = layers.float().div(255)[:, :, None]

@@ -1,4 +1,4 @@
-"""The CPU model before training: the real FLUX classes in small, with random weights."""
+"""Builds the CPU model before training: the real FLUX classes, small, with random weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from worker.mini.config import ModelConfig
 
 COMPONENTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
-# The scheduler's shift for 256 tokens, which is what 256 pixels are: exp(0.5). Training draws its noise levels by it.
+# The scheduler's shift is exp(0.5) for the 256 tokens of an image of 256 pixels. Training shifts its noise levels too.
 BASE_SHIFT = 0.5
 
 
@@ -81,7 +81,7 @@ def build(config: ModelConfig, seed: int) -> Any:
 
 
 def autoencoder(config: ModelConfig) -> AutoencoderKL:
-    """Eight times smaller. Its scaling and shift are set once it is trained."""
+    """Latents have an eighth of a picture's width and height. Scaling and shift are set after training."""
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
@@ -100,7 +100,7 @@ def autoencoder(config: ModelConfig) -> AutoencoderKL:
 
 
 def quiet_start(transformer: nn.Module) -> None:
-    """Every block begins as the identity and the output as zero (adaLN-Zero, Peebles and Xie 2023)."""
+    """Initialises every block to the identity and the output to zero (adaLN-Zero, Peebles and Xie 2023)."""
     for name, module in transformer.named_modules():
         modulates = name.endswith((".norm1.linear", ".norm1_context.linear", ".norm.linear", "norm_out.linear"))
         if isinstance(module, nn.Linear) and (modulates or name == "proj_out"):

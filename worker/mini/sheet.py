@@ -1,5 +1,5 @@
-"""Drawing with the CPU model outside the service, and its contact sheet:
-`python -m worker.mini.sheet docs/images/contact-sheet.png`.
+"""Draws with the CPU model outside the service. `python -m worker.mini.sheet docs/images/contact-sheet.png` makes the
+contact sheet.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ SAMPLE_PROMPTS = (
 
 
 def load(path: Path = MODEL_PATH) -> Any:
-    """As the service loads it, in full precision."""
+    """Loads the pipeline as the service does, in full precision."""
     pipeline = FluxPipeline.from_pretrained(path, dtype=torch.float32, use_safetensors=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -57,7 +57,7 @@ def load(path: Path = MODEL_PATH) -> Any:
 def draw_prompts(
     pipeline: Any, prompts: Sequence[str], *, seed: int = 0, batch: int = 1, enhanced: bool = True, **options: Any
 ) -> list[Image.Image]:
-    """One image a prompt, of 256 pixels; the seeds count up from `seed`. `options` go to the pipeline."""
+    """Draws one image of 256 pixels for each prompt; the seeds count up from `seed`. `options` go to the pipeline."""
     images = []
     with torch.inference_mode():
         for start in range(0, len(prompts), batch):

@@ -1,7 +1,7 @@
-"""`python -m worker.mini.train --work DIR`: trains the CPU model from nothing and writes it to `--out`.
+"""`python -m worker.mini.train --work DIR`: trains the CPU model from scratch and writes it to `--out`.
 
 Stages: the corpus, the autoencoder (vae), the transformer with the text encoders (flow), the guidance (distil). After
-`--minutes` it writes a checkpoint to DIR and ends; the same command goes on from there.
+`--minutes` it writes a checkpoint to DIR and ends; the same command resumes from there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STAGES = ("vae", "flow", "distil")
 
 
 class Training:
-    """`autoencoder` is the folder of one that is trained already, or None."""
+    """`autoencoder` is the folder of a trained autoencoder to use, or None to train one."""
 
     def __init__(self, config: configuration.TrainingConfig, options: argparse.Namespace) -> None:
         self.config, self.work, self.autoencoder = config, options.work, options.autoencoder
@@ -58,7 +58,7 @@ class Training:
         self._train_flow(distil, examples, flow.average)
 
     def _latents(self, made: corpus.Corpus) -> torch.Tensor:
-        """Of every logo; the autoencoder is trained for them, or taken with them from an earlier piece."""
+        """The latents of every logo. Trains the autoencoder first, or loads both from an earlier run."""
         path, vae = self.work / "latents.pt", self.pipeline.vae
         if not path.exists():
             painter = Painter(made, self.device)
@@ -79,7 +79,7 @@ class Training:
         saved = torch.load(path, weights_only=True, map_location=self.device)
         vae.load_state_dict(saved["vae"])
         vae.register_to_config(**saved["config"])
-        self._note("latents of an earlier piece")
+        self._note("latents of an earlier run")
         return cast("torch.Tensor", saved["latents"])
 
     def _train_autoencoder(self, painter: Painter) -> None:
@@ -130,8 +130,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where the corpus, checkpoints and logs are")
     parser.add_argument("--out", type=Path, help="where the model is written (default: WORK/model)")
     parser.add_argument("--config", type=Path, default=configuration.DEFAULT)
-    parser.add_argument("--autoencoder", type=Path, help="a trained one to start from, such as worker/mini/trained/vae")
-    parser.add_argument("--minutes", type=float, default=24 * 60, help="of this piece")
+    parser.add_argument("--autoencoder", type=Path, help="a trained one to use, such as worker/mini/model/vae")
+    parser.add_argument("--minutes", type=float, default=24 * 60, help="time limit of this run")
     parser.add_argument("--last", choices=STAGES, default=STAGES[-1], help="the last stage to train")
     options = parser.parse_args()
     torch.set_float32_matmul_precision("high")
@@ -139,7 +139,7 @@ def main() -> None:
     try:
         training.run(options.last)
     except OutOfTime:
-        log.info("out of time: the same command goes on")
+        log.info("out of time: the same command resumes the training")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every training stage shares: the moving average, the learning rate's course, checkpoints and the log."""
+"""What every training stage shares: the moving average, the learning rate schedule, checkpoints and the log."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 class OutOfTime(Exception):
-    """The piece's time is over; a checkpoint has been written and the same command goes on from it."""
+    """The time of this run is over. A checkpoint has been written, from which the same command resumes."""
 
 
 class Stage:
     """A stage's model, its moving average and its optimizer, which are saved and resumed together.
 
-    `deadline` is a `time.monotonic()`. After a step, `advance` moves the average and the rate.
+    `deadline` is a `time.monotonic()`. `descend` trains one step and moves the average.
     """
 
     def __init__(self, name: str, model: nn.Module, config: StageConfig, folder: Path, deadline: float) -> None:
@@ -45,8 +45,8 @@ class Stage:
         return self.step >= self.config.steps
 
     def rate(self) -> float:
-        """A linear rise, a level, and over the last quarter a linear fall. So the number of steps may still be changed
-        in the first three quarters without changing what has been trained.
+        """The learning rate of the next step: a linear rise, a level, and a linear fall over the last `fall` of the
+        steps. Before the fall begins, the number of steps may be changed without affecting the steps already trained.
         """
         config = self.config
         rise = min(1.0, (self.step + 1) / config.warmup_steps)
@@ -54,7 +54,7 @@ class Stage:
         return config.rate * rise * fall
 
     def descend(self, loss: torch.Tensor) -> None:
-        """One step down `loss`."""
+        """Trains one step on `loss`: updates the model, then the moving average."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The two tokenizers, made from the captions' words: each of those is one token, any other word falls apart."""
+"""The two tokenizers, made from the captions' words: each of these is one token, any other word is split up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WORD_SCORE, PIECE_SCORE, LETTER_SCORE = -5.0, -9.0, -12.0
 
 
 def words() -> list[str]:
-    """Lower case, sorted."""
+    """The words of all captions, in lower case and sorted."""
     texts = [DESIGN_GUIDANCE, wordings.EXTRA]
     for value in vars(wordings).values():
         if isinstance(value, tuple) and value is not wordings.SYLLABLES:
@@ -44,7 +44,7 @@ def clip_tokenizer() -> CLIPTokenizer:
     parts = sorted({part for word in words() for part in word.split("-")})
     tokenizer.train_from_iterator(parts, trainer)
     trained = json.loads(tokenizer.to_str())["model"]
-    # Every byte may also end a word, and the two special tokens come last, as in the original.
+    # Every byte may also end a word, and the two special tokens come last, as in CLIP's own vocabulary.
     tokens = [*alphabet, *(byte + "</w>" for byte in alphabet)]
     tokens += [token for token in sorted(trained["vocab"], key=trained["vocab"].get) if token not in set(tokens)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
@@ -56,7 +56,7 @@ def clip_tokenizer() -> CLIPTokenizer:
 
 
 def t5_tokenizer() -> PreTrainedTokenizerFast:
-    """Unigram. Not `T5TokenizerFast`: that one rebuilds itself from its vocabulary and forgets to lower the case."""
+    """Unigram. Not a `T5TokenizerFast`, which rebuilds itself from its vocabulary and loses the lower-casing."""
     vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -20.0)]
     vocabulary += [(f"▁{word}", WORD_SCORE) for word in words()]
     vocabulary += [(syllable, PIECE_SCORE) for syllable in wordings.SYLLABLES]

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - lists of words
-"""The words that captions are made of, beside the names of symbols, containers and colours."""
+"""The words that captions are made of, besides the names of symbols, containers and colours."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOR_WHOM = (
     "software company", "energy company", "delivery service", "game", "podcast", "magazine", "charity", "bike shop", "spa",
     "yoga studio", "design agency", "security company", "garden center", "publisher", "consultancy", "sports club", "winery",
 )  # fmt: skip
-# Things that no symbol is: a prompt about them gets some plain logo, in the colours and the container it asks for.
+# Things that no symbol shows: a prompt about them gets some plain logo, in the colours and the container it asks for.
 UNKNOWN = (
     "dragon", "guitar", "robot", "horse", "lion", "elephant", "bridge", "castle", "bicycle", "train", "pizza", "burger",
     "banana", "pineapple", "unicorn", "dinosaur", "penguin", "monkey", "wolf", "tiger", "snake", "spider", "turtle", "frog", "dog",

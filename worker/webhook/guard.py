@@ -1,5 +1,5 @@
-"""Connections to checked addresses only: a name is resolved once, each of its addresses is checked, and the connection
-goes to one that was checked. TLS still asks for a certificate of the name.
+"""Connects to checked addresses only: a name is resolved once, each of its addresses is checked, and the connection
+goes to one of these. TLS still checks the certificate against the name.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 
 
 class AddressRefused(Exception):
-    """The name leads, also, to an address that may not be called."""
+    """At least one address of the name may not be called."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """:raises OSError: the name is not known."""
-    # Not asyncio's own: its thread is joined at the end of `asyncio.run`, which would thus wait for a name server that
-    # does not answer.
+    """The distinct addresses of a name.
+
+    :raises OSError: the name is not known.
+    """
+    # Not asyncio's getaddrinfo: `asyncio.run` joins its thread at the end, and would wait for a name server that does
+    # not answer.
     look_up = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     found = await anyio.to_thread.run_sync(look_up, abandon_on_cancel=True)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))

@@ -1,4 +1,4 @@
-"""`python -m worker.webhook.main`: a webhook worker. Threads, because it only waits for the servers of others."""
+"""`python -m worker.webhook.main`: a webhook worker. It uses threads, because it mostly waits for other servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.webhook.sender import Sender
 
 def main() -> None:
     config = boot.configure(WorkerSettings, "webhook")
-    # Here, because a pool of threads forks no children.
+    # In this process, because a pool of threads forks no children.
     tracing.configure(config.otel_exporter_otlp_endpoint, "webhook")
     sender = Sender(Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS)), config)
     plan = boot.WorkerPlan(
@@ -25,7 +25,7 @@ def main() -> None:
         concurrency=config.webhook_concurrency,
         pool="threads",
     )
-    # It waits for the servers of others: while the process lives, it is healthy.
+    # `str` reports no trouble: the worker mostly waits for other servers, and is healthy while its process lives.
     boot.run_worker(
         config,
         make_celery(config.redis_url),

@@ -1,4 +1,4 @@
-"""Delivers one job's webhook: builds the event, signs it as Standard Webhooks says, posts it, settles what follows."""
+"""Delivers one job's webhook: builds the event, signs it by Standard Webhooks, posts it, and records the outcome."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Sender:
         self._ledger = ledger
         self._settings = settings
         self._signer = UrlSigner(settings.url_signing_keys)
-        # All sign, so that a receiver that knows the new secret and one that knows the old can both verify.
+        # Each secret signs, so that receivers that know only the old or only the new one can verify.
         self._secrets = [Webhook(secret.get_secret_value()) for secret in settings.webhook_secrets]
         self._resolve = resolve
 
     def deliver(self, job_id: str) -> None:
-        """One try. Its end is written last: a sender that dies has the webhook sent again, under the same id."""
+        """Makes one try. The outcome is recorded last: if the sender dies, the webhook is sent again, same id."""
         tries = self._ledger.run(webhooks.begin(job_id))
         reading = self._ledger.run(reads.job(job_id)) if tries else None
         if tries is None or reading is None:
@@ -60,7 +60,7 @@ class Sender:
             log.error("webhook.given_up", problem=problem, tries=tries)
 
     async def _post(self, reading: Reading) -> tuple[str, bool]:
-        """What was wrong, and whether it may be tried again; an empty text: delivered."""
+        """Posts the event. Returns the problem, empty if it was delivered, and whether to try again."""
         job, settings = reading.job, self._settings
         body = self._event(reading)
         allowed = settings.webhook_allowed_networks
@@ -68,7 +68,7 @@ class Sender:
             # The settings may have changed since the submit.
             check_webhook_url(job.webhook_url, allow_http=settings.webhook_allow_http, allowed=allowed)
             async with asyncio.timeout(TRY_SECONDS):
-                # No proxy, no redirects, nothing of the answer but its status.
+                # No proxy and no redirects; of the answer only the status is read.
                 async with (
                     httpcore.AsyncConnectionPool(network_backend=CheckedBackend(allowed, self._resolve)) as pool,
                     pool.stream("POST", job.webhook_url, headers=self._headers(job.id, body), content=body) as answer,
@@ -81,7 +81,7 @@ class Sender:
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
             return repr(error), True
         except Exception as error:
-            # A name that no encoding takes, for one. It counts as a try, so that the tries end.
+            # For example a name that cannot be encoded. It counts as a try, so that the tries end.
             log.exception("webhook.broken")
             return repr(error), True
         if 200 <= status < 300:  # noqa: PLR2004

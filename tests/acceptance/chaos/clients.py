@@ -1,4 +1,4 @@
-"""Clients that note all that they are told: they submit, retry blindly under their key, poll, wait, cancel, return."""
+"""Clients that record every answer: they submit, retry blindly under their key, poll, wait, cancel, and come back."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import redis
 
 TERMINAL = ("succeeded", "failed", "canceled", "expired")
 PROMPTS = ("a red fox head", "a green leaf", "a blue star", "an orange sun", "a black cat")
-# So many different drawings: each is drawn anew once after the run, and those of the same moment always differ.
+# The number of different drawings. Each is drawn once more after the run; jobs that run together always differ.
 DRAWINGS = 200
 
 
 @dataclass
 class Note:
-    """What one client knows of one job."""
+    """What a client has been told about a job."""
 
     body: dict
     key: str
     ids: set = field(default_factory=set)  # more than one: the key made two jobs
-    seen: list = field(default_factory=list)  # (status, attempt) as they were answered
+    seen: list = field(default_factory=list)  # (status, attempt) of each answer
     images: set = field(default_factory=set)  # the 64.png as base64; more than one: it changed
-    early: list = field(default_factory=list)  # images that were gone before their time
+    early: list = field(default_factory=list)  # expiries of images that were gone too soon
     expires_at: str = ""
     cancel_accepted: bool = False  # a DELETE was answered: it will be canceled
     end: dict = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Note:
 
 
 def body(seed, number):
-    """The request with this number; those that are equal modulo DRAWINGS ask for the same image."""
+    """The request with this number. Numbers that are equal modulo DRAWINGS ask for the same image."""
     chosen = random.Random(f"{seed}-{number % DRAWINGS}")
     return {
         "prompt": chosen.choice(PROMPTS),
@@ -53,7 +53,7 @@ def body(seed, number):
 
 
 class Client(threading.Thread):
-    """Submits the requests number `first, first + stride, ...` until `over` is set or `jobs` are done."""
+    """Submits the requests `first`, `first + stride`, ... until `over` is set or `jobs` are done."""
 
     def __init__(self, url, seed, *, first, stride, jobs, over):
         super().__init__(name=f"client-{first}", daemon=True)
@@ -63,7 +63,7 @@ class Client(threading.Thread):
         self.numbers = range(first, first + stride * jobs, stride)
         self.over = over
         self.notes = []
-        self.unexpected = []  # answers that the contract does not know
+        self.unexpected = []  # answers outside the contract
 
     def run(self):
         for number in self.numbers:
@@ -84,7 +84,7 @@ class Client(threading.Thread):
             answer = self._ask("POST", "/api/jobs", json=note.body, headers=headers)
             if answer is not None and answer.status_code in (200, 202):
                 note.ids.add(answer.json()["id"])
-                # Now and then a client that saw its answer and forgot it.
+                # One in ten times the client acts as if the answer were lost, and submits again.
                 if self.random.random() < 0.9:
                     return True
         return bool(note.ids)
@@ -109,7 +109,7 @@ class Client(threading.Thread):
         if answer is None:
             return
         if answer.status_code == 410:
-            # A client that has read no expiry yet has nothing to hold against it.
+            # Without an earlier answer the client knows of no expiry.
             if note.expires_at and datetime.fromisoformat(note.expires_at) > datetime.now(UTC) + timedelta(seconds=1):
                 note.early.append(note.expires_at)
             return
@@ -121,7 +121,7 @@ class Client(threading.Thread):
             note.images.add(job["images"]["64"])
 
     def _ask(self, method, path, **options):
-        """The answer, or None where there was none or it was a 503: whoever gets None asks again."""
+        """The answer, or None if there was none or a 503; then the caller asks again."""
         try:
             answer = self.http.request(method, path, **options)
         except httpx.TransportError:
@@ -136,7 +136,7 @@ class Client(threading.Thread):
 
 
 class Watcher(threading.Thread):
-    """Its own reader of the events stream, from the first event on."""
+    """Reads the ledger's events stream from the first event on."""
 
     def __init__(self, redis_url):
         super().__init__(name="watcher", daemon=True)

@@ -1,4 +1,4 @@
-"""What must hold when the faults are over: from the clients' notes, the events and the ledger."""
+"""Checks what must hold once the faults are over, by the clients' notes, the events and the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.ledger.moves import MAX_ATTEMPTS
 
 
 def settle(stack, notes, seconds):
-    """Every job's end, from the quiet stack; a job without one keeps an empty `end`."""
+    """Reads every job's end from the stack without faults; a job that has not ended keeps an empty `end`."""
     deadline = time.monotonic() + seconds
     for note in notes:
         while not note.end:
@@ -28,7 +28,7 @@ def settle(stack, notes, seconds):
 
 
 def fetch(stack, notes):
-    """The images that no client has fetched yet and that have not expired."""
+    """Fetches the images that no client has fetched and that have not expired."""
     for note in notes:
         if note.end.get("status") == "succeeded" and not note.images:
             answer = stack.http.get(f"/api/jobs/{note.id}")
@@ -37,7 +37,7 @@ def fetch(stack, notes):
 
 
 def of_note(note):
-    """The findings about one job, from what its client was told."""
+    """The findings about one job, from its client's notes."""
     if len(note.ids) != 1:
         yield "doubled: one key made two jobs"
     if not note.end:
@@ -87,14 +87,14 @@ def of_events(moves):
 
 
 def of_both(note, moves):
-    """Where the client and the ledger disagree."""
+    """Findings where the client and the ledger disagree."""
     told, wrote = note.end.get("status"), moves[-1][0] if moves else "nothing"
     if told and told != wrote:
         yield f"the client was told {told}, the events say {wrote}"
 
 
 def redraw(stack, notes):
-    """Draws each image once more, by itself; those that differ belong to another job, or to none."""
+    """Draws each image once more, alone. One that differs belongs to another job, or to none."""
     drawn = {note.drawing: note for note in notes if note.images}
 
     def again(note):
@@ -108,7 +108,7 @@ def redraw(stack, notes):
 
 
 def left_over(client):
-    """What the ledger may not hold once every job has ended."""
+    """Findings of what the ledger must not hold once every job has ended."""
     for name in (LEASES, QUEUED, DEADLINES):
         if left := client.zrange(name, 0, -1):
             yield f"left in {name}: {left}"
@@ -118,7 +118,7 @@ def left_over(client):
 
 
 def held_calls(stack, seconds=10):
-    """Calls that wait in the API although every job has ended and every client has gone."""
+    """Findings of calls that wait in the API although every job has ended and every client has gone."""
     deadline = time.monotonic() + seconds
     while True:
         held = [
@@ -132,7 +132,7 @@ def held_calls(stack, seconds=10):
 
 
 def held_connections(stack, seconds=10):
-    """Connections that the API still holds although every client has gone: a waiter would hold one."""
+    """Findings of connections that the API holds although every client has gone: a forgotten waiter holds one."""
     port, deadline = httpx.URL(stack.url).port, time.monotonic() + seconds
     while True:
         held = [

@@ -21,11 +21,11 @@ class Growth:
     processes: int
     longest_seconds: float
     most_mib: float
-    mib_per_minute: float | None  # None: no process of it lived past its warm-up
+    mib_per_minute: float | None  # None: no process of the part outlived its warm-up
 
 
 class Memory(threading.Thread):
-    """Reads each process's resident memory. A process that is paused is read too: it holds what it holds."""
+    """Reads each process's resident memory. Paused processes are read too."""
 
     def __init__(self, stack, parts):
         super().__init__(name="memory", daemon=True)
@@ -51,7 +51,7 @@ class Memory(threading.Thread):
 
 
 def _growth(part, samples):
-    """One line through all processes of a part, each with its own height: a least-squares slope within processes."""
+    """The least-squares slope of a part: one slope for all of its processes, with an intercept for each."""
     numerator = denominator = 0.0
     for series in samples.values():
         warm = [(age, size) for age, size in series if age >= WARM_UP_SECONDS]

@@ -1,4 +1,4 @@
-"""What goes wrong: a seeded choice of faults against the processes of one stack."""
+"""Injects faults, chosen at random from a seed, into the processes of one stack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GENERATE, FINISH, SWEEPER, API, VALKEY = (
     "api.main",
     "valkey-server",
 )
-# Process, and whether one of its children is meant.
+# The process, and whether the fault hits one of its children.
 PARTS = {
     "generate child": (GENERATE, True),
     "generate parent": (GENERATE, False),
@@ -29,8 +29,8 @@ PARTS = {
     "api": (API, False),
     "valkey": (VALKEY, False),
 }
-# How often. A generate worker takes seconds to load its model again, and a pause stops its part for longer than a kill:
-# were they as frequent as the others, little else would happen between them.
+# How often each fault is chosen. A generate worker takes seconds to load its model again, and a pause stops its part
+# for longer than a kill: these are rarer, so that enough happens between them.
 WEIGHTS = {
     "SIGKILL": {
         "generate child": 2,
@@ -50,7 +50,7 @@ WEIGHTS = {
         "api": 1,
         "valkey": 1,
     },
-    # A child's SIGTERM is its parent's business: a drain is asked of whole processes.
+    # SIGTERM drains a whole process; its children get theirs from the parent.
     "SIGTERM": {"generate parent": 1, "finish parent": 2, "sweeper": 1, "api": 1, "valkey": 1},
     "maxmemory": {"reached": 2},
 }
@@ -64,7 +64,7 @@ class Nemesis(threading.Thread):
         self.gap_seconds, self.pause_seconds = gap_seconds, pause_seconds
         self.over = threading.Event()
         self.faults = collections.Counter()
-        self.paused = []  # (when to go on, process)
+        self.paused = []  # (when to resume, process)
         self.full_until = None
         self.valkey = redis.Redis.from_url(stack.redis_url, socket_timeout=1, socket_connect_timeout=1)
         self.maxmemory = stack.env.get("REDIS_MAXMEMORY", "2gb")
@@ -124,7 +124,7 @@ class Nemesis(threading.Thread):
         if self.full_until is not None and self.full_until <= now:
             deadline = time.monotonic() + (30 if now == float("inf") else 0)
             while self.full_until is not None:
-                # A server that was killed meanwhile came back with its own limit; one that is paused is asked later.
+                # A server that was killed meanwhile is back with its own limit; a paused one is asked again later.
                 with contextlib.suppress(redis.RedisError):
                     self.valkey.config_set("maxmemory", self.maxmemory)
                     self.full_until = None

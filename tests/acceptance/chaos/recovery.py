@@ -9,7 +9,7 @@ from datetime import datetime
 
 import redis
 
-# What the seconds are counted from and to, and their bound.
+# From and to which events seconds are counted, and their bound.
 GOALS = {
     "generate child killed: model warm -> next job claimed": 3,
     "generate worker killed: kill -> job requeued": 15,
@@ -18,13 +18,13 @@ GOALS = {
 
 
 def drill(stack, rounds):
-    """Seconds of each round, in the order of GOALS."""
+    """{goal: the seconds of each round}."""
     measures = (_child_killed, _worker_killed, _valkey_killed)
     return {goal: [measure(stack) for _ in range(rounds)] for goal, measure in zip(GOALS, measures, strict=True)}
 
 
 def _child_killed(stack):
-    # Enough for the other worker, which draws on.
+    # Enough jobs to keep the other worker busy meanwhile.
     jobs = [_submit(stack, steps=50, sizes=[256]) for _ in range(12)]
     _wait_for_running(stack, jobs[0])
     log = _Log(stack)
@@ -64,7 +64,7 @@ def _valkey_killed(stack):
 
 
 def _submit(stack, **body):
-    """As a client does: a busy server may answer 503, and the same key is the same job."""
+    """Submits like a client: it repeats a 503 under the same key, which is the same job."""
     key, answers = {"Idempotency-Key": str(uuid.uuid4())}, []
 
     def taken():
@@ -95,14 +95,14 @@ def _cancel(stack, jobs):
 
 
 class _Log:
-    """The stack's log from now on."""
+    """The events in the stack's log from now on."""
 
     def __init__(self, stack):
         self.stack = stack
         self.read_to = stack.log.stat().st_size
 
     def next(self, event, *, after=0.0, **fields):
-        """When the next such event was logged (s since the epoch)."""
+        """Waits for the next such event; returns when it was logged (s since the epoch)."""
         wanted = {"event": event, **fields}.items()
 
         def found():
@@ -119,7 +119,7 @@ class _Log:
             file.seek(self.read_to)
             for line in file:
                 if not line.endswith(b"\n"):
-                    return  # the rest is to come
+                    return  # the rest of the line is not written yet
                 self.read_to += len(line)
                 if line.startswith(b"{"):
                     yield json.loads(line)

@@ -1,4 +1,4 @@
-"""What a run prints: its circumstances, faults, jobs, recovery, memory and findings."""
+"""The printed report of a run: its circumstances, faults, jobs, recovery, memory and findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever dies, a job that was answered with 202 ends, once, and with its own image."""
+"""Whatever process dies, a job that was answered with 202 ends once, with its own image."""
 
 import os
 import threading
@@ -13,9 +13,9 @@ from memory import Memory
 from nemesis import PARTS, Nemesis
 
 PROGRESS_SECONDS = 30
-# So short that images expire while clients still come back for them.
+# Short, so that images expire while clients still come back for them.
 RESULT_TTL_SECONDS = "300"
-# Two, so that one that was paused past its lease comes back to a successor that draws its job.
+# Two, so that a worker paused past its lease comes back while another draws its job.
 WORKERS = {"GENERATE_WORKERS": "2"}
 
 
@@ -48,7 +48,7 @@ def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds):
 
 
 def chaos(stack, *, rounds, **options):
-    """A storm, then what is left of it. Prints the report; returns it in parts."""
+    """Runs clients and faults, then checks what is left. Prints the report; returns its parts."""
     watcher = Watcher(stack.redis_url)
     watcher.start()
     clients, nemesis, memory = storm(stack, **options)
@@ -106,7 +106,7 @@ def test_the_long_run(new_stack):
         rounds=3,
     )
     assert found == []
-    # Otherwise it has shown nothing.
+    # A run without these has shown nothing.
     assert any(note.end["status"] == "succeeded" for note in notes)
     assert compared > 0
     late = [name for name, seconds in recovered.items() if max(seconds) > recovery.GOALS[name]]

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis: nothing that it sends may hold a call for long, or it would send little."""
+"""Loaded by schemathesis: shortens calls that would be held, so that it can send many."""
 
 import contextlib
 import re
@@ -18,11 +18,11 @@ def map_query(context, query):
 
 @schemathesis.hook
 def map_headers(context, headers):
-    """No holding, and no key twice: a repeat under another body is refused, as it should be."""
+    """Calls are not held, and keys are unique, because a key's second body is rightly refused."""
     for name in [name for name in headers or () if name.lower() == "prefer"]:
         headers[name] = "wait=0"
     for name in [name for name in headers or () if name.lower() == "idempotency-key"]:
-        # One that is invalid must be so on the wire too, where spaces around a value are none of it.
+        # An invalid key must stay invalid on the wire, where spaces around a value do not count.
         valid = re.fullmatch(r"[\x21-\x7e]{1,200}", str(headers[name]))
         headers[name] = f"{headers[name]}{uuid.uuid4()}" if valid else "not a key"
     return headers
@@ -34,7 +34,7 @@ def map_body(context, body):
     if isinstance(body, dict) and isinstance(body.get("steps"), int) and 1 <= body["steps"] <= 50:
         body["steps"] = 1
     if isinstance(body, dict) and isinstance(sizes := body.get("sizes"), list) and all(map(_is_size, sizes)):
-        # The bound of a job's pixels is of two fields together, which JSON Schema cannot say.
+        # A job's pixels are bounded over two fields together, which JSON Schema cannot express.
         body["sizes"] = [size for size in sizes if size <= 512] or sizes[:1]
     return body
 
@@ -45,7 +45,7 @@ def _is_size(value):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A stream lasts as long as its job: one that is asked for is canceled first."""
+    """A stream lasts as long as its job, so the job is canceled before its stream is read."""
     if case.path.endswith("/events") and case.path_parameters:
         url = f"{case.operation.base_url.rstrip('/')}/api/jobs/{case.path_parameters.get('job_id')}"
         with contextlib.suppress(httpx.InvalidURL, UnicodeError):

@@ -1,4 +1,4 @@
-"""schemathesis over the API's own OpenAPI page: no 5xx, and every answer as the page says, links followed."""
+"""schemathesis over the API's own OpenAPI page: no 5xx, every answer as the page says, links followed."""
 
 import os
 import re
@@ -17,12 +17,13 @@ CHECKS = (
     "negative_data_rejection",
     "unsupported_method",
 )
-# Not: use_after_free (DELETE cancels a job, which stays readable), positive_data_acceptance (a blank prompt fits the
-# page's schema), ignored_auth (it breaks one of two headers and leaves the other valid; test_access.py has the matrix).
+# Excluded: use_after_free (DELETE cancels a job, which stays readable), positive_data_acceptance (a blank prompt fits
+# the page's schema), ignored_auth (it breaks one of two headers and leaves the other valid; test_access.py has the
+# matrix).
 
 
 def fuzz(url, directory, *options):
-    """Runs it; returns how many cases it made, and prints what it printed."""
+    """Runs schemathesis and prints its output; returns how many cases it made."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", *options]
     command += ["--checks", ",".join(CHECKS), "-H", "X-API-Key: fuzz", "--seed", "1", "--request-timeout", "20"]
     command += ["--generation-with-security-parameters", "false"]
@@ -34,7 +35,7 @@ def fuzz(url, directory, *options):
 
 
 def test_a_few_hundred_cases(new_api, tmp_path):
-    """Without workers: the two calls that are held until their logo is done are left to the long one."""
+    """Without workers; the long run covers the two calls that are held until their logo is done."""
     api = new_api(API_KEYS="fuzz", MAX_QUEUE_LENGTH="100")
     held = ("/api/generate_logo", "/v1/images/generations", "/health/ready")
     left_out = [option for path in held for option in ("--exclude-path", path)]

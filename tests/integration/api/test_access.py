@@ -1,4 +1,4 @@
-"""Who may do what: every call by every kind of caller. And how often."""
+"""Who may make which call, for every call and every kind of caller; and how often."""
 
 import pytest
 import structlog
@@ -64,7 +64,7 @@ async def test_submits_of_one_key_are_limited_and_reads_are_not(serve):
             return await http.post("/api/jobs", json=BODY | body, headers={"X-API-Key": key})
 
         assert [(await submit("one")).status_code for _ in range(3)] == [202] * 3
-        # What is refused by its content counts too: it is the calls that are limited.
+        # A call that is refused for its content counts too, because calls are limited.
         limited = await submit("one", prompt="x")
         assert (limited.status_code, limited.json()["error"]["code"]) == (429, "too_many_requests")
         assert 1 <= int(limited.headers["Retry-After"]) <= 60
@@ -124,7 +124,7 @@ async def test_keys_change_without_a_restart(serve, keys):
         assert await statuses("old-key", "new-key") == [200, 200]
         replace("new-key\n")
         assert await statuses("old-key", "new-key") == [401, 200]
-        # A file that is empty, or gone for a moment, opens nothing.
+        # An empty or missing file grants no access.
         replace("")
         assert await statuses("old-key", "new-key", "") == [401, 401, 401]
         keys.unlink()

@@ -205,7 +205,7 @@ async def test_keys(serve, succeed):
 
 
 class TestApp:
-    """What the mobile app calls today."""
+    """The call that the mobile app makes."""
 
     async def test_a_logo(self, serve, succeed, client):
         async with serve() as http:
@@ -283,7 +283,7 @@ async def test_request_ids(serve):
 async def test_what_nobody_foresaw_is_the_documented_500(serve, monkeypatch):
     async with serve() as http:
         monkeypatch.setattr("api.routes.jobs.own_job", None)
-        # Captured, because a traceback on the console takes seconds to be made pretty.
+        # Captured, because formatting a traceback for the console takes seconds.
         with structlog.testing.capture_logs() as logs:
             response = await http.get(f"/api/jobs/{UNKNOWN}", headers={"Origin": "https://app.example"})
         assert "request.failed" in [entry["event"] for entry in logs]

@@ -86,7 +86,7 @@ def accepted(sizes, num_images):
         (0, 20, ["redis.unbounded"]),
         (2**30, 20, ["redis.small"]),
         (2**31, 20, []),
-        (2**31, 60, ["redis.small"]),  # of the default sizes they would fit
+        (2**31, 60, ["redis.small"]),  # with the default sizes they would fit
     ],
 )
 async def test_the_start_warns_of_a_server_that_may_run_full(serve, client, maxmemory, jobs, events):

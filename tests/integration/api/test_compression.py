@@ -1,4 +1,4 @@
-"""Compressed is what gets smaller by it, and nothing else."""
+"""Only answers that compression makes smaller are compressed."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Event streams: what they tell, when they end, how many there may be."""
+"""Event streams: their events, when they end, and how many there may be."""
 
 import asyncio
 import base64
@@ -98,18 +98,18 @@ async def test_one_that_is_over_ends_at_once_and_is_not_asked_for_again(serve, l
         url = job["urls"]["events"]
         found, _ = parse((await http.get(url)).text)
         assert [name for name, _, _ in found] == ["snapshot", "done"]
-        # The browser comes back by itself; 204 tells it to stay away. With an earlier event's id there is news.
+        # A browser reconnects by itself; 204 tells it not to. With an earlier event's id it gets the end.
         assert (await http.get(url, headers={"Last-Event-ID": found[-1][1]})).status_code == 204
         again, _ = parse((await http.get(url, headers={"Last-Event-ID": "0-queued-0"})).text)
         assert [name for name, _, _ in again] == ["snapshot", "done"]
-        # Cut before `done`, it comes back with what it has seen until then.
+        # If cut before `done`, it reconnects with the id of the last event that it has seen.
         seen = [event_id for _, event_id, _ in found[:-1] if event_id]
         again, _ = parse((await http.get(url, headers={"Last-Event-ID": seen[-1]} if seen else {})).text)
         assert again[-1][0] == "done"
 
 
 async def test_progress_is_read_once_for_all_and_only_while_somebody_streams(serve, ledger, succeed, monkeypatch):
-    assert 1 / READ_SECONDS <= 2  # a second, as the documentation has it
+    assert 1 / READ_SECONDS <= 2  # a second, as documented
     monkeypatch.setattr("api.following.READ_SECONDS", 0.02)
     async with serve() as http:
         job = await submitted(http)
@@ -127,12 +127,12 @@ async def test_progress_is_read_once_for_all_and_only_while_somebody_streams(ser
                 if len(ticks) > 6:
                     break
                 await asyncio.to_thread(ledger.run, moves.renew(job["id"], 1, step=step, steps=1000))
-            assert ticks[0] == [job["id"]]  # two streams, one reading
+            assert ticks[0] == [job["id"]]  # two streams share one reading
             await asyncio.to_thread(succeed, job["id"])
             for stream in (one, two):
                 found, _ = parse((await asyncio.wait_for(stream, 10)).text)
                 count = [name for name, _, _ in found].count("progress")
-                # However fast the steps are, a reading tells one; the claim's event has made one more.
+                # However fast the steps are, each reading reports one; the claim's event causes one more.
                 assert 1 < count <= len(ticks) + 1
         await until(following._reader.done)
         assert waiting._followers == {}
@@ -149,7 +149,7 @@ async def test_previews_where_they_are_asked_for(serve, ledger, previews, monkey
                 lease.step(step, 28, lambda picture=picture: picture)
                 while ledger.client.get(places.preview(job.id, 1).key) != picture:
                     assert not shown.wait(0.01)
-                # The stream has read it once it has told the step that came with it, or a later one.
+                # The stream has read it once it has sent the step that came with it, or a later one.
                 reads[0] = 0
                 while reads[0] < 3:
                     assert not shown.wait(0.01)

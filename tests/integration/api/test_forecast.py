@@ -1,4 +1,4 @@
-"""Estimates: what is learned of a drawing, how the queue is given out to workers, what the API makes of it."""
+"""Estimates: what a drawing teaches, how the queue is spread over workers, what the API answers."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from shared.pace import Pace, Shape
 from shared.workers import WorkerInfo
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
-# 256 and 512 are drawn: 10 steps take 1 + 10 * 0.1 = 2 s at 256, and 1 + 10 * 0.4 = 5 s at 512; each 0.5 s to finish.
+# Known sizes are 256 and 512: 10 steps take 1 + 10 * 0.1 = 2 s at 256, 1 + 10 * 0.4 = 5 s at 512, and 0.5 s to finish.
 KNOWN = {
     "256x1:step": 0.1,
     "256x1:fixed": 1,
@@ -43,10 +43,10 @@ def eta(job, *, position=None, queued=(), running=(), workers=1, known=KNOWN, no
         (1, [256], 1, 2.5),
         (1, [256, 256, 256], 3, 6.5),
         (1, [512, 256], 2, 7.5),
-        (2, [512, 256, 256, 256], 4, 6.5),  # the second worker takes all that are small
+        (2, [512, 256, 256, 256], 4, 6.5),  # the second worker takes all the small ones
         (2, [256] * 5, 5, 6.5),
-        (1, [], 1, 2.5),  # it came after the look
-        (1, [256], 3, 6.5),  # two did
+        (1, [], 1, 2.5),  # a job that came after the queue was read
+        (1, [256], 3, 6.5),  # two such jobs
     ],
 )
 def test_the_queue_is_given_out_to_the_workers(workers, queued, position, seconds):
@@ -84,7 +84,7 @@ FOUR_KNOWN = {"256x4:step": 0.05, "256x4:fixed": 2, "256x4:finish": 1.6}
         (4, KNOWN | FOUR_KNOWN, 5.6),
         (1, KNOWN | FOUR_KNOWN, 2.5),
         (2, KNOWN | FOUR_KNOWN, 5.0),
-        (2, FOUR_KNOWN | {"256:asked": 256, "steps": 10}, 2.8),  # half of what is known
+        (2, FOUR_KNOWN | {"256:asked": 256, "steps": 10}, 2.8),  # half of the known time
     ],
 )
 def test_a_number_of_images_has_its_own_pace(num_images, known, seconds):
@@ -102,9 +102,9 @@ def test_those_ahead_count_with_their_images():
 
 def test_a_running_job_counts_by_clock_and_steps():
     running = job(JobStatus.RUNNING, step=2, steps=10, started_at=99_000)
-    assert eta(running) == pytest.approx(1.5, abs=0.11)  # 2 s less the one that has passed, and the finish
+    assert eta(running) == pytest.approx(1.5, abs=0.11)  # 2 s less 1 s that has passed, plus the finish
     late = job(JobStatus.RUNNING, step=5, steps=10, started_at=80_000)
-    assert eta(late) == pytest.approx(1.0, abs=0.11)  # five steps are left all the same
+    assert eta(late) == pytest.approx(1.0, abs=0.11)  # five steps are left in any case
     assert eta(job(JobStatus.FINISHING, drawn_at=99_800)) == pytest.approx(0.3, abs=0.11)
     assert eta(job(JobStatus.SUCCEEDED)) is None
 
@@ -150,7 +150,7 @@ def test_several_images_teach_nothing_of_one(ledger, client):
 
 @pytest.fixture
 def measured(client):
-    """A worker that is ready, and what it is known to need."""
+    """A ready worker, and the times that are known of its model."""
     workers.publish(client, WorkerInfo("w", ready=True, model="m", device_type="cpu", device_name="cpu"))
     client.hset(keys.pace("m"), mapping=KNOWN)
 
@@ -191,5 +191,5 @@ def test_the_look_reads_what_is_queued_and_running(ledger, client):
     (running,) = seen.running
     assert (running.shape, running.step, running.steps) == (Shape(256, 3, 2), 1, 6)
     assert 0 <= seen.time - running.started_at < 10_000
-    client.hdel(keys.job("b"), "num_images")  # as the version before wrote it
+    client.hdel(keys.job("b"), "num_images")  # an older version writes no such field
     assert ledger.run(outlook()).queued == [Queued(Shape(256, 3, 1), "o")]

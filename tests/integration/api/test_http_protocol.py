@@ -1,4 +1,4 @@
-"""Clients that take nothing of their answer, or little at a time, on real sockets."""
+"""Clients that read nothing of their answer, or little at a time, on real sockets."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ async def answer(_scope, _receive, send):
 
 @pytest.fixture
 def ask():
-    """Asks a server and hands over the connection, of which nothing is read yet, and the server's connections."""
+    """Sends a request; gives the connection, from which nothing is read yet, and the server's connections."""
 
     @contextlib.asynccontextmanager
     async def _ask():

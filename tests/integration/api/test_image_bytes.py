@@ -1,4 +1,4 @@
-"""An image as bytes: in parts, and not again where the caller has it."""
+"""An image as bytes: in parts, and not again if the caller has it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A caller's own jobs by pages, and that the index is no longer than the records."""
+"""A caller's own jobs in pages; index entries live no longer than the records."""
 
 import pytest
 
@@ -88,7 +88,7 @@ def test_the_index_is_no_longer_than_the_records(ledger, client):
         ledger.run(moves.cancel(f"old-{i}", ttl_seconds=60))
     create(ledger, "queued", owner="gone")
     assert client.zcard(f"{keys.OWNED}:gone") == 31
-    # As if their time had come.
+    # As if their TTL had run out.
     for member, _ in client.zscan_iter(keys.FORGET):
         client.zadd(keys.FORGET, {member: 1})
         client.delete(f"logo:job:{member.split()[0].decode()}")
@@ -100,7 +100,7 @@ def test_the_index_is_no_longer_than_the_records(ledger, client):
     assert client.zcard(keys.FORGET) == 0
 
 
-def test_a_record_of_the_version_before_ends_without_an_owner(ledger, client):
+def test_a_record_of_an_older_version_ends_without_an_owner(ledger, client):
     create(ledger, "job")
     client.hdel("logo:job:job", "owner")
     assert ledger.run(moves.cancel("job", ttl_seconds=60)).outcome is replies.Outcome.MOVED

@@ -63,7 +63,7 @@ async def test_a_job_on_its_way_is_counted_once(serve, succeed, ledger):
         found = samples((await http.get("/metrics")).text)
     assert found["logo_jobs_ended_total", ("code", ""), ("status", "succeeded")] == 1
     assert found["logo_jobs_ended_total", ("code", "poison"), ("status", "failed")] == 1
-    # What has not failed yet begins with 0, or its first time would show no increase.
+    # Counters of failures begin with 0: otherwise the first failure would show no increase.
     for code in set(Failure) - {Failure.POISON}:
         assert found["logo_jobs_ended_total", ("code", code), ("status", "failed")] == 0
     for stage in counters.STAGES:
@@ -96,7 +96,7 @@ async def test_every_recovery_has_its_reason(scrape, ledger, celery_app, succeed
         (("reason", "lease_lost"), ("to", "finishing")): 0,
         (("reason", "lease_lost"), ("to", "failed")): 1,
     }
-    # Drawn three times, but queued for the first time once.
+    # Drawn three times, but first queued once.
     assert found["logo_job_stage_seconds_count", ("stage", "queued")] == 1
 
 
@@ -130,7 +130,7 @@ async def test_without_redis_it_says_so(serve):
 
 
 async def test_what_is_defined_is_what_is_served(serve, client, ledger, succeed):
-    """But for the sweeper's two."""
+    """Except for the sweeper's two."""
     async with serve() as http:
         succeed((await http.post("/api/jobs", json={"prompt": "a fox", "sizes": [64]})).json()["id"])
         text = (await http.get("/metrics")).text
@@ -172,13 +172,13 @@ def test_a_child_that_is_stuck_or_gone_is_trouble(monkeypatch):
         child.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, child.pid, os.WSTOPPED)
         assert_comes_about(lambda: "sent no heartbeat" in readiness.trouble())
-        readiness.beat()
+        readiness.heartbeat()
         assert readiness.trouble() == ""
         child.kill()
         child.wait()
         assert "is gone" in readiness.trouble()
         readiness.announce(-child.pid)
-        assert readiness.trouble() == ""  # one that loads is Celery's to judge
+        assert readiness.trouble() == ""  # Celery limits the time of a child that loads
     finally:
         readiness.announce(0)
         child.kill()

@@ -1,4 +1,4 @@
-"""OpenAI's Images API: requests that are refused, in its error shape; the whole way is an acceptance test."""
+"""OpenAI's Images API: refused requests, in its error shape. Complete drawings are in the acceptance tests."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ BODY = {"prompt": "a red fox", "size": "128x128"}
 
 
 async def generated(http, ledger, succeed, body=BODY, **options):
-    """The answer to a call whose job is drawn meanwhile."""
+    """Makes a call, succeeds its job meanwhile, and returns the answer."""
     call = asyncio.create_task(http.post(URL, json=body, **options))
     await until(lambda: ledger.run(reads.queued()))
     await asyncio.to_thread(succeed, ledger.run(reads.queued())[0])
@@ -112,7 +112,7 @@ async def test_errors_have_openais_shape(serve, settings, answered):
         answer = await http.post(URL, json=BODY)
         error = answer.json()["error"]
     assert (answer.status_code, error["type"], error["code"]) == answered
-    # A repeat without a key would be another job, once the submit has begun.
+    # Once the submit has begun, a repeat without a key would make another job.
     assert answer.headers.get("X-Should-Retry") == ("false" if answer.status_code >= 500 else None)
 
 
@@ -132,7 +132,7 @@ class Broken(Exception):
 async def test_what_breaks_a_held_call_does_not_draw_it_twice(
     serve, ledger, succeed, monkeypatch, fault, answered, headers
 ):
-    """OpenAI's client repeats a 5xx by itself: only under a key is that the same job."""
+    """OpenAI's client repeats a 5xx by itself, and only with a key the repeat is the same job."""
     async with serve() as http:
         if fault == "restart":
             call = asyncio.create_task(http.post(URL, json=BODY, headers=headers))
@@ -145,7 +145,7 @@ async def test_what_breaks_a_held_call_does_not_draw_it_twice(
                 raise fault
 
             monkeypatch.setattr("api.routes.openai.load_images", away)
-            with structlog.testing.capture_logs():  # a traceback on the console takes long to be made pretty
+            with structlog.testing.capture_logs():  # formatting a traceback for the console takes long
                 answer = await generated(http, ledger, succeed, headers=headers)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"]) == (*answered, "server_error")

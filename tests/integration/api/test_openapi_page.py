@@ -25,7 +25,7 @@ CONTRACT = {
 
 
 def examples(answer):
-    """Of a documented answer: by code for errors."""
+    """The examples of a documented answer; those of errors are by code."""
     for content in answer.get("content", {}).values():
         yield from ({"": content["example"]} if "example" in content else {}).items()
         yield from ((code, example["value"]) for code, example in content.get("examples", {}).items())
@@ -52,7 +52,7 @@ def test_every_field_and_parameter_of_a_request_is_described():
 
 
 def raised(method, path):
-    """The codes that a call can answer with. What the tests provoke is held to the page too (conftest.py)."""
+    """The codes that a call can answer with. Answers in other tests are checked against the page too (conftest.py)."""
     codes = {"internal_error"}
     if path == "/health/ready":
         codes |= {"service_unavailable"}
@@ -127,7 +127,7 @@ async def test_the_examples_of_a_request_are_taken(serve, ledger, name):
     schema = body_schema(REQUESTS[name])
     bodies = schema["examples"]
     assert {field for body in bodies for field in body} == set(schema["properties"])
-    # The calls that are held end as soon as they may; the job goes on.
+    # Held calls end as soon as they may; the job goes on.
     async with serve(request_timeout=1, webhook_secrets=("whsec_" + "bmV3" * 8,)) as http:
         for answer in await asyncio.gather(*(http.request(method, path, json=body) for body in bodies)):
             assert answer.status_code in (202, 504), answer.text

@@ -1,4 +1,4 @@
-"""`Prefer: wait=N` on a submit, and `Retry-After` on what is not terminal."""
+"""`Prefer: wait=N` on a submit, and `Retry-After` on answers about jobs that have not ended."""
 
 import asyncio
 
@@ -105,7 +105,7 @@ async def test_the_openapi_pages_jobs_are_valid(serve):
         page = (await http.get("/openapi.json")).json()
         answers = page["paths"]["/api/jobs"]["post"]["responses"]
         for status in (200, 202):
-            # The page leaves nulls out, which the schema asks for.
+            # The page leaves out nulls, which the schema requires.
             JobView.model_validate(job_of(status)[status]["content"]["application/json"]["example"])
             assert answers[str(status)]["content"]["application/json"]["example"]["status"]
         names = [parameter["name"] for parameter in page["paths"]["/api/jobs"]["post"]["parameters"]]

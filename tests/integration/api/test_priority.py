@@ -59,7 +59,7 @@ def test_the_oldest_age_is_found_in_each_priority(ledger, client, priority):
     assert 60 <= found.oldest_age_seconds < 90
 
 
-def test_what_the_version_before_queued_is_normal(ledger, client):
+def test_what_an_older_version_queued_has_normal_priority(ledger, client):
     create(ledger, "old")
     client.hdel("logo:job:old", "priority", "queue_score")
     client.delete(f"{keys.OWN_QUEUED}:")
@@ -100,7 +100,7 @@ async def test_one_heavy_key_does_not_starve_the_rest(serve, client, ledger):
         assert {answer.headers["Retry-After"] for answer in refused} == {"10"}
         light = await http.post("/api/jobs", json=BODY, headers=LIGHT)
         assert (light.status_code, light.json()["queue_position"]) == (202, 5)
-        # A place is free as soon as one of its jobs has been taken, or has ended.
+        # A place becomes free as soon as one of the key's jobs is taken or ends.
         ledger.run(moves.claim(taken[0], worker="w", delivery="d"))
         await http.delete(f"/api/jobs/{taken[1]}", headers=HEAVY)
         again = [(await http.post("/api/jobs", json=BODY, headers=HEAVY)).status_code for _ in range(3)]
@@ -127,7 +127,7 @@ async def test_high_priority_is_drawn_first_and_has_a_bound_of_its_own(serve, ce
         assert set(order(ledger)[:2]) == set(urgent[:2])
         drawn = delivered(celery_app, len(ids))
         assert (set(drawn[:2]), drawn[2:]) == (set(urgent[:2]), [light.json()["id"], first, last])
-        # A place among the high ones is free as soon as one of them is taken.
+        # A place for a high priority becomes free as soon as one such job is taken.
         ledger.run(moves.claim(urgent[0], worker="w", delivery="d"))
         assert [(await submit(HEAVY, "high")).status_code for _ in range(2)] == [202, 429]
 

@@ -101,7 +101,7 @@ async def test_a_held_call_names_the_job_that_it_made(serve, valkey, client, mon
         url = response.json()["error"]["details"]["url"]
         assert (await http.get(url)).json()["status"] == "queued"
         response = await http.post("/v1/images/generations", json={"prompt": "a red fox"})
-        # It made a job: without a key a repeat would make another one.
+        # The call made a job: without a key a repeat would make another one.
         assert (response.status_code, response.headers["X-Should-Retry"]) == (503, "false")
         valkey.start()
 
@@ -134,7 +134,7 @@ async def test_a_create_whose_reply_is_lost_is_repeated_under_its_key(serve, mon
 
 
 def test_a_drawing_outlasts_a_full_server(valkey, client):
-    """The hand-over and the finished images wait for memory: a job whose drawing is done is not drawn again."""
+    """The hand-over and the finished images wait for memory, so that the job is not drawn again."""
     patient = patient_client(valkey.url, outage_seconds=60)
     client.config_set("maxmemory", 1)
     room = threading.Timer(1, client.config_set, ("maxmemory", 0))

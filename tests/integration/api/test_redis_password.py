@@ -1,4 +1,4 @@
-"""A Redis that asks for a password: the one in the URL is used, and never written."""
+"""A Redis that asks for a password: the one in the URL is used, and never logged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Image URLs that need no API key: what they open, until when, and how keys are rotated."""
+"""Signed image URLs, which need no API key: what they open, until when, and how keys are rotated."""
 
 import re
 import time
@@ -46,7 +46,7 @@ async def test_each_variation_has_urls_of_its_own(serve, succeed):
             assert (await http.get(url)).content.startswith(b"\x89PNG")
             assert (await http.get(url.partition("?")[0])).status_code == 401
         first, second = (done["variations"][index]["urls"]["64"] for index in (0, 1))
-        # One's signature does not open another.
+        # The signature of one image does not open another.
         forged = f"{second.partition('?')[0]}?{first.partition('?')[2]}"
         assert (await http.get(forged)).status_code == 403
 

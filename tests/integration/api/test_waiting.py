@@ -82,7 +82,7 @@ async def test_a_record_that_cannot_be_read_keeps_no_other_waiter_waiting(valkey
         await registered(waiting, 2)
         ledger.client.hset("logo:job:strange", "status", "of another version")
         valkey.kill()
-        valkey.start()  # all that are waited for are read again, in one round trip
+        valkey.start()  # all jobs that are waited for are read again in one round trip
         with valkey.client() as direct:
             Ledger(direct).run(moves.cancel("job", ttl_seconds=60))
         reading = await asyncio.wait_for(waits[1], 15)

@@ -1,4 +1,4 @@
-"""Celery's own worker, configured by this project, in a process of its own: what it refuses and what it outlasts."""
+"""Celery's own worker with this project's configuration, as a process: what it refuses and what it survives."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ app.worker_main(["worker", "--pool=solo", "--queues=finish", "--loglevel=info"])
 
 
 class Program:
-    """A pickle of it makes the file once it is read."""
+    """An object whose pickle makes the file when it is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -57,7 +57,7 @@ def worker(own_valkey, tmp_path):
 
 
 def ran(client):
-    """The next job that the worker did."""
+    """The id of the next job that the worker has run."""
     return client.blpop("ran", timeout=9)
 
 
@@ -94,7 +94,7 @@ def test_a_reconnect_is_tried_each_second(app, monkeypatch):
 
 
 def test_a_lost_connection_is_closed_with_a_message_in_hand(app, own_valkey):
-    """While the channel waits for the next, and another listens to a broadcast: a finisher that is half busy."""
+    """The channel waits for the next message while another listens to a broadcast, as in a half busy finisher."""
     taken = []
     send_finish(app, "one", "r")
     connection = app.connection_for_read()
@@ -104,7 +104,7 @@ def test_a_lost_connection_is_closed_with_a_message_in_hand(app, own_valkey):
     broadcast = kombu.Queue("heard", kombu.Exchange("said", "fanout"), auto_delete=True)
     kombu.Consumer(connection.channel(), [broadcast]).consume()
     own_valkey.kill()
-    # As Celery's consumer does it.
+    # As Celery's consumer does.
     with contextlib.suppress(redis.ConnectionError):
         connection.collect()
     connection.close()

@@ -1,4 +1,4 @@
-"""A worker that stopped to consume is ended, and only such a one."""
+"""The consumer watchdog ends a worker that has stopped consuming, and no other."""
 
 import os
 import subprocess
@@ -10,14 +10,14 @@ from celery.worker import state
 from shared.connection import patient_client
 from shared.ledger import counters, keys
 from shared.queue import FINISH, make_celery, send_finish, waiting_messages
-from worker.consumer_watchdog import LOOKS, ConsumerWatchdog
+from worker.consumer_watchdog import CHECKS, ConsumerWatchdog
 
 # A finish worker whose parent takes one message and then never asks Redis for another.
-DEAF = """
+STOPS_CONSUMING = """
 from kombu.transport.redis import Channel
 from worker import consumer_watchdog
 from worker.finish import main
-consumer_watchdog.LOOK_SECONDS = 0.05
+consumer_watchdog.CHECK_SECONDS = 0.05
 ask, read = Channel._brpop_start, Channel._brpop_read
 taken = []
 def read_once(self, **options):
@@ -31,7 +31,7 @@ main.main()
 """
 
 # A finish worker whose thread holds a lock from its start.
-HOLDS = """
+HOLDS_A_LOCK = """
 import os, redis, threading
 from celery import signals
 from worker.consumer_watchdog import ConsumerWatchdog
@@ -59,15 +59,15 @@ def app(own_valkey):
     app.close()
 
 
-def looks(watch, times):
-    return [watch.look() for _ in range(times)]
+def check(watch, times):
+    return [watch.check() for _ in range(times)]
 
 
 def test_its_thread_starts_after_the_children(own_valkey):
     env = {"REDIS_URL": own_valkey.url, "FINISH_CONCURRENCY": "1"}
     with (
         own_valkey.client() as client,
-        subprocess.Popen([sys.executable, "-c", HOLDS], env=os.environ | env) as process,
+        subprocess.Popen([sys.executable, "-c", HOLDS_A_LOCK], env=os.environ | env) as process,
     ):
         try:
             assert client.blpop("forked", timeout=9) == (b"forked", b"free")
@@ -76,7 +76,7 @@ def test_its_thread_starts_after_the_children(own_valkey):
 
 
 def test_no_thread_imports_at_its_first_connection():
-    """A child that is forked in the middle of an import waits for ever where it needs the module too."""
+    """A child that is forked during another thread's import waits forever when it imports the same module."""
     code = "import sys, shared.connection; sys.exit('encodings.idna' not in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
@@ -87,7 +87,7 @@ def test_a_worker_that_takes_no_messages_is_ended(own_valkey, client, app, tmp_p
     log = tmp_path / "worker.log"
     with log.open("wb") as output:
         done = subprocess.run(
-            [sys.executable, "-c", DEAF],
+            [sys.executable, "-c", STOPS_CONSUMING],
             env=os.environ | {"REDIS_URL": own_valkey.url, "LOG_FORMAT": "json"},
             stdout=output,
             stderr=output,
@@ -100,37 +100,37 @@ def test_a_worker_that_takes_no_messages_is_ended(own_valkey, client, app, tmp_p
     assert waiting_messages(client, FINISH) == 1
 
 
-def test_only_after_many_looks_at_which_messages_waited(client, app):
+def test_only_after_many_checks_that_found_messages(client, app):
     watch = ConsumerWatchdog(client, FINISH)
-    assert looks(watch, 2 * LOOKS) == [False] * 2 * LOOKS
+    assert check(watch, 2 * CHECKS) == [False] * 2 * CHECKS
     send_finish(app, "a", "r")
-    assert looks(watch, LOOKS) == [False] * (LOOKS - 1) + [True]
+    assert check(watch, CHECKS) == [False] * (CHECKS - 1) + [True]
 
 
 def test_not_while_it_begins_jobs(client, app, monkeypatch):
     send_finish(app, "a", "r")
     watch = ConsumerWatchdog(client, FINISH)
-    assert not any(looks(watch, LOOKS - 1))
+    assert not any(check(watch, CHECKS - 1))
     monkeypatch.setattr(state, "all_total_count", [state.all_total_count[0] + 1])
-    assert looks(watch, LOOKS) == [False] * LOOKS
+    assert check(watch, CHECKS) == [False] * CHECKS
 
 
 def test_not_with_a_job_in_hand(client, app, monkeypatch):
     send_finish(app, "a", "r")
     monkeypatch.setattr(state, "active_requests", {"a request"})
-    assert not any(looks(ConsumerWatchdog(client, FINISH), 2 * LOOKS))
+    assert not any(check(ConsumerWatchdog(client, FINISH), 2 * CHECKS))
 
 
 def test_not_while_its_model_loads(client, app):
     send_finish(app, "a", "r")
-    assert not any(looks(ConsumerWatchdog(client, FINISH, lambda: False), 2 * LOOKS))
+    assert not any(check(ConsumerWatchdog(client, FINISH, lambda: False), 2 * CHECKS))
 
 
 def test_not_while_redis_is_full_or_away(own_valkey, client, app):
     send_finish(app, "a", "r")
     watch = ConsumerWatchdog(client, FINISH)
     client.config_set("maxmemory", 1)
-    assert not any(looks(watch, 2 * LOOKS))
+    assert not any(check(watch, 2 * CHECKS))
     client.config_set("maxmemory", 0)
     own_valkey.kill()
-    assert not any(looks(watch, 2 * LOOKS))
+    assert not any(check(watch, 2 * CHECKS))

@@ -1,4 +1,4 @@
-"""Redis is away at each stage of a job, with the workers' own code and time-outs; each has its own server."""
+"""Redis goes away at each stage of a job, under the workers' own code and time-outs. Each stage has its own server."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from worker.model import Device, Pixels
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 
-# The calls of a job's way through the workers, in their order; before which of them the server dies.
+# The workers' calls for a job, in their order; the server dies before one of them.
 STAGES = (
     "claim",
     "mid-denoise",
@@ -96,7 +96,7 @@ class WatchedResults(RedisResults):
 
 @pytest.fixture
 def drawn_across(tmp_path, monkeypatch):
-    """(stage, seconds of the outage) -> the job as it is in the end, and the images that it has."""
+    """(stage, seconds of the outage) -> the job's status and attempt in the end, and its number of images."""
     outages = {}  # by the app that publishes
     send_finish = generator.send_finish
 

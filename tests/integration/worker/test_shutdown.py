@@ -1,4 +1,4 @@
-"""A worker told to shut down in the moment in which its child begins a job."""
+"""A worker is told to shut down in the moment in which its child begins a job."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 from shared.queue import FINISH, send_finish, waiting_messages
 
-# A finish worker whose parent is told when it has written a message to its child, which it counts.
+# A finish worker whose parent gets SIGTERM when it has written a message to its child, which it counts.
 TOLD = """
 import collections, signal
 from celery.concurrency import asynpool

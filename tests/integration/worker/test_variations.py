@@ -48,7 +48,7 @@ def test_one_after_the_other_they_are_bit_for_bit_those_drawn_alone(draw, alone)
 
 
 def test_drawn_together_they_differ_from_those_drawn_alone_by_two_levels_at_most(draw, alone):
-    """fp32 sums in another order, then rounded to 8 bits."""
+    """Because fp32 sums run in another order, before they are rounded to 8 bits."""
     assert np.abs(draw(2, (7, 8, 9)) - alone).max() <= 2
     assert np.abs(alone[0] - alone[1]).max() > 50
 
@@ -63,7 +63,7 @@ def test_seeds_follow_the_first_and_go_round():
     job = Job(id="j", status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=2**32 - 2, num_images=4)
     assert job.seeds == (2**32 - 2, 2**32 - 1, 0, 1)
     assert Job.from_record(job.to_record()) == job
-    # As the version before wrote it.
+    # An older version writes no `num_images`.
     before = {name: value for name, value in job.to_record().items() if name != "num_images"}
     assert Job.from_record(before).num_images == 1
 

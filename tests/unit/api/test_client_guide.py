@@ -1,4 +1,4 @@
-"""The guide for the app's developer names each error that the service can answer with, and its status."""
+"""The guide for app developers names each error that the service can answer with, and its status."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ GUIDE = (ROOT / "docs" / "client-guide.md").read_text()
 
 def test_every_error_has_its_line():
     rows = {(code, int(status)) for status, code in re.findall(r"^\| (\d{3}) \| `(\w+)` \|", GUIDE, re.MULTILINE)}
-    # The last two are of the old app's call only.
+    # Only the mobile app's call answers with the last two.
     known = {(kind.code, status) for kind, status in STATUS.items() if kind not in (StillRunning, GenerationFailed)}
     assert known <= rows
     assert rows - known == {("body_too_large", 413), ("internal_error", 500)}

@@ -28,7 +28,7 @@ def pauses(monkeypatch):
 
 @pytest.fixture
 def answered():
-    """A server whose requests are collected; `answer` makes the response, or raises."""
+    """A server that collects its requests; `answer` returns the response, or raises."""
     made = []
 
     def _answered(answer):

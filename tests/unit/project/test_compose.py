@@ -1,4 +1,4 @@
-"""The compose file by the Compose specification's schema, and what the services rely on."""
+"""The compose file fits the Compose specification's schema and gives the services what they rely on."""
 
 import json
 import re

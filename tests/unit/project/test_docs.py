@@ -1,4 +1,4 @@
-"""What the documentation names exists, and what exists is documented: settings, metrics, alerts, make targets."""
+"""The documentation names what exists, and all of it: settings, metrics, alerts, make targets."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_every_setting_in_the_text_is_one():
 
 
 def test_every_setting_is_documented():
-    """In `.env.example`, which counts as a page: the others name those for which there is more to say."""
+    """`.env.example` documents every setting; pages name only those that need more words."""
     assert EXAMPLE >= SETTINGS
     assert ".env.example" in PAGES["README.md"]
 

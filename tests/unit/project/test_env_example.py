@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / ".env.example"
 KINDS = (ApiSettings, WorkerSettings, ServeSettings)
 SETTINGS = {name.upper() for kind in KINDS for name in kind.model_fields}
-# What the compose file itself decides: its own Redis, its own volumes.
+# The compose file decides these itself: it has its own Redis and its own volumes.
 NOT_IN_COMPOSE = {"REDIS_URL", "DATA_DIR", "GPU_LOCK_DIR", "METRICS_HOST", "METRICS_PORT"}
-# There Flower has a container of its own.
+# In compose, Flower has a container of its own.
 NOT_IN_COMPOSE |= {"FLOWER_ENABLED", "FLOWER_ADDRESS"}
-# Where its volume is mounted, another folder would go with the container; it cannot count the cards.
+# Compose's own defaults: the folder where its volume is mounted, and one worker, because it cannot count cards.
 ITS_OWN = {"COMPILE_CACHE_DIR": "/compiled", "GENERATE_WORKERS": "1"}
 
 
@@ -56,6 +56,6 @@ def test_a_copy_of_it_changes_nothing(kind, monkeypatch):
 
 def test_its_values_are_the_defaults_of_compose():
     values = dict(re.findall(r"^([A-Z][A-Z0-9_]*)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
-    # An empty default leaves the value to the setting's own, which the test above compares.
+    # An empty default in compose means the setting's own default, which the test above compares.
     differing = {name: found for name, found in compose_defaults().items() if found != {""} and found != {values[name]}}
     assert differing == {name: {value} for name, value in ITS_OWN.items()}

@@ -1,4 +1,4 @@
-"""Prometheus's rules, Grafana's dashboard and KEDA's query use metrics that exist, with labels that they have."""
+"""Prometheus's rules, Grafana's dashboard and KEDA's query use existing metrics and their labels."""
 
 import json
 import re
@@ -31,7 +31,7 @@ QUERIES = [
     *(target["expr"] for _, target in TARGETS),
     *(trigger["metadata"]["query"] for trigger in SCALED["spec"]["triggers"]),
 ]
-# What Prometheus itself adds to each series.
+# Labels that Prometheus itself adds to each series.
 ADDED = {"job", "instance"}
 
 

@@ -1,4 +1,4 @@
-"""docs/deployment-vastai.md: its commands can be replayed, its estimates follow from what was measured."""
+"""docs/deployment-vastai.md: its commands can be replayed, and its estimates follow from measurements."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ def test_the_walk_needs_neither_docker_nor_a_card():
 
 
 def measured(plan, size):
-    """Milliseconds of a step's parts, and seconds outside the steps, on the H100."""
+    """Measured on the H100: milliseconds of a step's parts, and seconds outside the steps."""
     (parts,) = re.findall(rf"^\| {plan} \| {size} \|" + r" ([\d.]+) \|" * 5 + "$", MEASURED, re.MULTILINE)
     parts = [float(part) for part in parts]
     (seconds,) = re.findall(rf"^\| {plan} \| {size} \| ([\d.]+) \| [\d.]", MEASURED, re.MULTILINE)[:1]

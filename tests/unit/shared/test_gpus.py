@@ -1,4 +1,4 @@
-"""The cards of a machine, as a faked driver tells of them."""
+"""The cards of a machine, as a faked driver reports them."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ from shared.gpus import list_gpus
 
 @pytest.fixture
 def driver(monkeypatch):
-    """Three cards; (the call that fails, for which cards)."""
+    """A driver with three cards. (the call that fails, the cards for which it fails)."""
     answers = {
         "nvmlInit": lambda: None,
         "nvmlShutdown": lambda: None,

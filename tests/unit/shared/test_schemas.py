@@ -47,7 +47,7 @@ EVERY_SIZE = [64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048]
         ([256, 512, 1024], 4, True),
         (EVERY_SIZE, 1, True),
         ([2048], 4, True),
-        ([2048] * 16, 4, True),  # the same image
+        ([2048] * 16, 4, True),  # duplicate sizes are one image
         ([2048, 64], 4, False),
         (list(range(2033, 2049)), 1, False),
     ],
@@ -95,7 +95,7 @@ def test_a_field_out_of_its_bounds_is_named(field, value):
 
 @pytest.mark.parametrize("field", ["seed", "num_images", "steps", "guidance", "deadline_seconds", "sizes"])
 def test_a_boolean_is_no_number(field):
-    """Found by the fuzzing: Python takes true for 1."""
+    """Python takes true for 1, the API must not."""
     value = [True] if field == "sizes" else True
     with pytest.raises(ValidationError) as error:
         JobRequest.model_validate({"prompt": "a red fox", field: value})

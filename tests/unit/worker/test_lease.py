@@ -1,4 +1,4 @@
-"""What a lease knows of the pace of its drawing."""
+"""The mean step time that a lease measures."""
 
 import time
 from types import SimpleNamespace
@@ -11,8 +11,8 @@ from worker.lease import Lease
 @pytest.mark.parametrize(
     ("ends", "together", "seconds"),
     [
-        ([0, 5, 7, 9], 1, 2),  # of the steps after the first, which has the prompt's encoding in it
-        ([0, 5, 7, 9], 2, 1),  # of two images at once: a step of each
+        ([0, 5, 7, 9], 1, 2),  # without the first step, which includes the prompt's encoding
+        ([0, 5, 7, 9], 2, 1),  # two images at once: each report is of two steps
         ([0, 5], 1, 5),
         ([0], 1, None),
     ],

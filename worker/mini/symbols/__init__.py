@@ -100,7 +100,7 @@ def drawing(name: str) -> Callable[[Pen], None]:
 
 
 def _letter(letter: str, pen: Pen) -> None:
-    """As high as the unit square is at 0.9, with the font that is part of Pillow, made bold by a stroke."""
+    """Draws the letter about 0.9 of the unit square high, in Pillow's own font, made bold by a stroke."""
     brush = pen.body
     font = ImageFont.load_default(brush.scale * 2.15)
     draw = ImageDraw.Draw(brush.layer)

@@ -50,7 +50,7 @@ class Brush:
             self.circle(x, y, width / 2)
 
     def arc(self, x: float, y: float, radius: float, start: float, end: float, width: float) -> None:  # noqa: PLR0913
-        """Degrees, clockwise from the right."""
+        """A stroke along a circle; `start` and `end` in degrees, clockwise from the right."""
         steps = max(8, int(abs(end - start) / 4))
         angles = [math.radians(start + (end - start) * i / steps) for i in range(steps + 1)]
         self.line([(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles], width)

@@ -151,7 +151,7 @@ def test_leaving_finishing_frees_the_pixels(ledger, client):
 
 @pytest.mark.parametrize("move", ["requeue", "fail", "cancel", "expire"])
 def test_an_attempt_that_ends_otherwise_leaves_no_pixels(ledger, client, move):
-    """Its worker was killed after it had stored them and before it handed them over."""
+    """The worker is killed after it has stored the pixels and before it hands them over."""
     bring_to(ledger, S.RUNNING)
     client.set(places.pixels("job", 1).key, b"pixels")
     assert ledger.run(MOVES[move][1]("job", 1)).outcome == "moved"
@@ -208,7 +208,7 @@ def test_an_unknown_job(ledger):
 
 
 def test_scripts_that_the_server_forgets_again_and_again_are_no_error(ledger, monkeypatch):
-    """It may restart between any two commands, a SCRIPT LOAD and the call after it too."""
+    """The server may restart between any two commands, also between a SCRIPT LOAD and the call after it."""
     evalsha = ledger.client.evalsha
 
     def forgotten(*call):

@@ -1,5 +1,5 @@
-"""The ledger against a model in memory: any order of moves, by workers that lost their lease too, repeated after a lost
-reply, with the server killed between commands.
+"""The ledger against a model in memory: moves in any order, also by workers that have lost their lease, repeated after
+a lost reply, with the server killed between commands.
 """
 
 import os
@@ -30,7 +30,7 @@ MOVES = {
 }
 LEASED = (S.RUNNING, S.FINISHING)
 jobs = st.integers(0, 7).map(lambda number: f"job-{number}")
-# Of the attempt that the job is in: the holder's own, or one of a worker whose lease was given away.
+# How far behind the job's attempt a worker is: 0 for the holder, more for one whose lease was given away.
 lags = st.sampled_from((0, 0, 0, 1, 2))
 
 
@@ -96,7 +96,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim(self, data, delivery):
         job_id = data.draw(st.sampled_from(self.order))
         job = self.known[job_id]
-        # A delivery is named anew each time that a message is taken; only its own repeat has the same name.
+        # Each time a message is taken, its delivery gets a new name; only a repeat of that call has the same name.
         name = job.claim if delivery == "a" and job.claim else f"{delivery}-{job_id}-{job.attempt}"
         if job.status is S.RUNNING and job.claim == name:
             expected = Outcome.ALREADY
@@ -113,7 +113,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.known)
     @rule(data=st.data(), name=st.sampled_from(sorted(MOVES)), lag=lags, repeats=st.sampled_from((1, 1, 2)))
     def move(self, data, name, lag, repeats):
-        """By whoever thinks that it holds the job; `repeats`: the first reply was lost."""
+        """A move by a worker that believes it holds the job. `repeats`: the first reply was lost."""
         job_id = data.draw(st.sampled_from(self.order))
         target, command = MOVES[name]
         for _ in range(repeats):

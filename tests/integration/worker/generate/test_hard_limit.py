@@ -36,7 +36,7 @@ main.main()
 
 @pytest.fixture
 def log(valkey, tmp_path):
-    """Of the worker."""
+    """The log of a running worker."""
     log = tmp_path / "worker.log"
     env = {"REDIS_URL": valkey.url, "LOG_FORMAT": "json", "TORCH_DEVICE": "cpu"}
     with log.open("wb") as output:

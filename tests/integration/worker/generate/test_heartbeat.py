@@ -1,4 +1,4 @@
-"""A worker that shuts down: not ready first, then not listed, whatever beat is under way."""
+"""A worker that shuts down is first not ready, then not listed, even if a heartbeat is under way."""
 
 import threading
 import time
@@ -37,11 +37,11 @@ def test_a_worker_that_drains_is_not_ready_at_once(heartbeat, ending, client):
     ending.set()
     start = time.monotonic()
     until(lambda: not workers.find(client, "w").ready)
-    assert time.monotonic() - start < 1  # a beat is every two seconds
+    assert time.monotonic() - start < 1  # heartbeats are two seconds apart
     assert workers.find(client, "w").job_id == "job"
 
 
-def test_a_beat_that_is_under_way_does_not_undo_the_end(client, monkeypatch):
+def test_a_heartbeat_that_is_under_way_does_not_undo_the_end(client, monkeypatch):
     begun, go_on, publish = threading.Event(), threading.Event(), workers.publish
 
     def slow(*arguments):

@@ -1,4 +1,4 @@
-"""What becomes of a drawing whose card runs out of memory, stops answering, or computes nonsense; on the CPU model."""
+"""What happens to a drawing whose card runs out of memory, fails, or computes nonsense; on the CPU model."""
 
 import signal
 
@@ -28,7 +28,7 @@ def loaded():
 
 @pytest.fixture
 def model(loaded, monkeypatch):
-    """Its transformer and its autoencoder are put back after the test."""
+    """The CPU model, whose transformer and autoencoder are restored after the test."""
     for part in ("transformer", "vae"):
         module = getattr(loaded._pipeline, part)
         monkeypatch.setattr(module, "forward", module.forward)
@@ -37,7 +37,7 @@ def model(loaded, monkeypatch):
 
 
 def short_of_memory(model, most):
-    """As if more than `most` images together did not fit; the batches that were tried."""
+    """Makes batches of more than `most` images run out of memory; returns the batches that were tried."""
     forward, tried = model._pipeline.transformer.forward, []
 
     def bounded(**inputs):
@@ -162,5 +162,5 @@ def test_a_process_whose_card_is_lost_ends_and_leaves_the_job_to_its_parent(ledg
             "w", Lost(), ledger, ledger, RedisResults(ledger.client), celery_app, WorkerSettings(_env_file=None)
         ).generate("job")
     assert killed == [signal.SIGKILL]
-    # Its parent puts it back (worker/child_death.py).
+    # The parent requeues the job (worker/child_death.py).
     assert ledger.run(reads.job("job")).job.status is JobStatus.RUNNING

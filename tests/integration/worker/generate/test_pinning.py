@@ -16,7 +16,7 @@ from shared.gpus import Gpu
 from worker.generate.pinning import take_gpu
 
 CARDS, CONTENDERS = 4, 8
-# A child that shares the lock, as the model's does; it ends with its parent, as the model's does by its heartbeat.
+# A worker with a child that shares the lock and ends with its parent, like the child that holds the model.
 CONTENDER = """
 import json, os, sys, time
 from pathlib import Path
@@ -42,7 +42,7 @@ class Contender:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def until(self, *events):
-        """The next of its log lines that is one of these."""
+        """The next of its log lines with one of these events."""
         for line in self.process.stdout:
             event = json.loads(line)
             if event["event"] in events:
@@ -91,7 +91,7 @@ def locked(lock_dir):
 
 def test_eight_contend_for_four_cards_and_survivors_take_over(contend, tmp_path):
     contenders = [contend() for _ in range(CONTENDERS)]
-    # Each says one of the two: four hold a card of their own, four wait and say so.
+    # Each logs one event: four hold a card of their own, four wait.
     said = {contender: contender.until("gpu.taken", "gpu.waiting") for contender in contenders}
     waiting = [contender for contender, event in said.items() if event["event"] == "gpu.waiting"]
     holders = {contender: contender.card() for contender in contenders if contender not in waiting}
@@ -103,7 +103,7 @@ def test_eight_contend_for_four_cards_and_survivors_take_over(contend, tmp_path)
         freed = holders.pop(victim)
         victim.kill()
         died = time.monotonic()
-        # The one card that is free goes to one of those that wait: the first whose line comes says which.
+        # One of the waiting processes gets the free card: the first that logs it.
         successor = _first_to_hold(waiting)
         assert time.monotonic() - died < 5
         assert successor.card() == freed

@@ -36,7 +36,7 @@ def test_ten_prompts_are_drawn(pipeline):
 
 
 def test_few_steps_are_enough_to_tell(pipeline):
-    """Which the tests below rely on."""
+    """The tests below rely on it."""
     assert share_right(pipeline, CASES[:4], num_inference_steps=FEW_STEPS) == 1
 
 
@@ -70,7 +70,7 @@ def test_what_it_does_not_know_becomes_some_plain_logo(pipeline):
 
 
 def test_prompts_fit_the_tokenizers_whole():
-    """Twenty words and the guidance text; capitals and accents are no other words."""
+    """Twenty words and the design guidance fit. Capitals do not make another word."""
     words = "a small dark blue sailboat with a white flag on light blue waves in a round badge for our sailing club"
     assert len(words.split()) >= 20
     for tokenizer in (t5_tokenizer(), clip_tokenizer()):

@@ -33,8 +33,8 @@ BODY = {"prompt": "a red fox", "sizes": [64]}
 
 @pytest.fixture
 def receiver():
-    """A server whose answers are `answers` in turn, then 204; an answer is a status, a (status, headers) or an event
-    that is waited for. `got` has (path, headers, body) of each request.
+    """A server that gives `answers` in turn, then 204. An answer is a status, (status, headers) or an event to wait for
+    instead of answering. `got` has (path, headers, body) of each request.
     """
     made = SimpleNamespace(answers=[], got=[])
 
@@ -156,7 +156,7 @@ async def test_variations_are_told_with_signed_urls(public, receiver, succeed, l
         assert data["urls"]["images"] == {"64": first}
         for url, name in ((first, "64.png"), (second, "64-2.png")):
             assert url.startswith(f"{PUBLIC}/api/jobs/{job['id']}/images/{name}?expires=")
-            # Without the API key.
+            # These need no API key.
             assert (await http.get(url.removeprefix(PUBLIC))).content.startswith(b"\x89PNG")
 
 
@@ -194,7 +194,7 @@ def test_retries_after_a_500_then_delivers(ledger, receiver, ended, settings, du
     assert due_in() is None
     assert {headers["webhook-id"] for _, headers, _ in receiver.got} == {"job"}
     assert len(receiver.got) == 3
-    sender.deliver("job")  # a message that came twice
+    sender.deliver("job")  # a duplicate delivery
     assert len(receiver.got) == 3
 
 
@@ -260,7 +260,7 @@ def test_no_way_to_write_it_leads_inside(ledger, receiver, ended, settings, due_
 
 @pytest.mark.parametrize("first", [["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]])
 def test_a_name_is_resolved_once_and_all_its_addresses_are_checked(ledger, receiver, ended, settings, first):
-    """127.0.0.1 is allowed here and stands for a public address, 127.0.0.2 is inside."""
+    """127.0.0.1 is allowed here and stands for a public address, 127.0.0.2 for a private one."""
     answers = [first, ["127.0.0.2"]]
 
     async def rebinding(host, port):
@@ -348,7 +348,7 @@ async def test_without_a_secret_there_are_no_webhooks(serve):
 
 
 def test_a_sender_that_is_killed_is_replaced(valkey, ledger, receiver, ended, settings, celery_app, client, tmp_path):
-    """SIGKILL while the receiver has the request: it is sent again, under the same id."""
+    """SIGKILL while the receiver has the request: the webhook is sent again under the same id."""
     config = settings()
     env = os.environ | {"REDIS_URL": valkey.url, "WEBHOOK_SECRETS": NEW, "WEBHOOK_ALLOW_HTTP": "true"}
     env["WEBHOOK_ALLOWED_NETWORKS"] = LOOPBACK

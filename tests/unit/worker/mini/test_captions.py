@@ -1,4 +1,4 @@
-"""Captions say what their logo is, in many ways."""
+"""Captions describe their logo, in many ways."""
 
 from random import Random
 

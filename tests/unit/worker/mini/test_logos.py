@@ -1,4 +1,4 @@
-"""The CPU model's drawings: what they hold apart, what they never show, and that a seed is a drawing."""
+"""The CPU model's drawings: contrast, held-out combinations, and one drawing for each seed."""
 
 from random import Random
 

@@ -1,4 +1,4 @@
-"""The evaluation's judge finds in a drawing what was drawn, and nothing in noise."""
+"""The evaluation recognises what was drawn, and nothing in noise."""
 
 from random import Random
 

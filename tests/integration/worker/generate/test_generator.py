@@ -1,0 +1,161 @@
+"""The generator on a real server: claims, hand-overs, cancels, failures, and records of other versions."""
+
+import time
+
+import pytest
+
+from shared.jobs import Failure, JobStatus
+from shared.ledger import keys, moves
+from shared.ledger.keys import LEASES
+from shared.ledger.replies import Outcome
+from shared.queue import FINISH, waiting_job_ids
+from shared.results import places
+from shared.results.redis_store import RedisResults
+from tests.integration.worker.conftest import FakeModel
+from worker.model import GenerationError
+
+S = JobStatus
+
+
+def test_drawn_handed_over_finished(job, draw, finisher, client):
+    model = FakeModel()
+    draw(model)
+    assert (job().status, job().attempt, job().steps, job().model) == (S.FINISHING, 1, 4, "fake")
+    assert client.strlen(places.pixels("job", 1).key) == 64 * 64 * 3
+    assert waiting_job_ids(client, FINISH) == {"job"}
+    (drawing,) = model.drawings
+    assert (drawing.size, drawing.seeds) == (128, (3,))
+    assert drawing.prompt.startswith("fox, ")
+    finisher.finish("job")
+    assert job().status is S.SUCCEEDED
+    assert set(client.hkeys("logo:images:job:1")) == {b"64", b"128"}
+    assert 0 < client.ttl("logo:images:job:1") <= 3600
+    assert client.hget(keys.pace("fake"), "64:asked") == b"128"
+    assert set(client.hkeys(keys.pace("fake"))) == {b"steps", b"64:asked", b"64x1:step", b"64x1:fixed", b"64x1:finish"}
+    assert not client.exists(places.pixels("job", 1).key)
+
+
+def test_a_duplicate_delivery_does_no_work(job, draw, finisher):
+    draw(FakeModel())
+    model = FakeModel()
+    draw(model)
+    assert model.drawings == []
+    finisher.finish("job")
+    done = job()
+    finisher.finish("job")
+    draw(model)
+    assert (job(), model.drawings) == (done, [])
+
+
+def test_a_canceled_job_stops_within_a_step(job, draw, ledger):
+    def during(step):
+        if step == 2:
+            ledger.run(moves.request_cancel("job", ttl_seconds=60))
+            lease_thread_saw_it(step)
+
+    def lease_thread_saw_it(step):
+        # The lease's thread asks after each step, and needs a real step's time for it.
+        time.sleep(0.2)
+
+    model = FakeModel(during, steps=50)
+    reached = []
+    model.during = lambda step: (reached.append(step), during(step))
+    draw(model)
+    assert job().status is S.CANCELED
+    assert reached[-1] <= 4
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_cancel_after_the_last_step_is_kept(job, draw, finisher, sweeper, ledger, client, monkeypatch, dies):
+    """The request comes while the image is decoded or handed over; in one case the worker dies just after that."""
+    put = RedisResults.put
+
+    def store(*arguments):
+        put(*arguments)
+        asked = ledger.run(moves.request_cancel("job", ttl_seconds=60))
+        assert asked.outcome is Outcome.FLAGGED
+
+    monkeypatch.setattr(RedisResults, "put", store)
+    if dies:
+        monkeypatch.setattr("worker.generate.generator.Generator._stop", lambda *_: None)
+    draw(FakeModel())
+    assert waiting_job_ids(client, FINISH) == set()
+    if dies:
+        assert job().status is S.FINISHING
+        client.zadd(LEASES, {"job": 1})
+        sweeper.sweep()
+    assert job().status is S.CANCELED
+    assert not client.exists(places.pixels("job", 1).key)
+    finisher.finish("job")
+    assert job().status is S.CANCELED
+
+
+def test_a_worker_that_lost_its_lease_changes_nothing(job, draw, ledger, client):
+    def steal(step):
+        if step == 2:
+            ledger.run(moves.requeue("job", 1))
+            ledger.run(moves.claim("job", worker="worker-2", delivery="other"))
+
+    draw(FakeModel(steal))
+    assert (job().status, job().attempt, job().worker) == (S.RUNNING, 2, "worker-2")
+    assert not client.exists(places.pixels("job", 1).key)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (GenerationError(Failure.OUTPUT_NOT_FINITE, "the output was not finite"), "output_not_finite", "not finite"),
+        (RuntimeError("CUDA error in /secret/path"), "generation_failed", "RuntimeError"),
+    ],
+)
+def test_a_model_that_fails_is_a_failed_job(job, draw, error, code, message):
+    def during(_):
+        raise error
+
+    draw(FakeModel(during))
+    assert (job().status, job().error_code) == (S.FAILED, code)
+    assert message in job().error_message
+    assert "/secret" not in job().error_message
+
+
+def test_a_deadline_that_passed_costs_no_drawing(job, draw, client):
+    client.hset("logo:job:job", "deadline_at", 1)
+    model = FakeModel()
+    draw(model)
+    assert (job().status, model.drawings) == (S.EXPIRED, [])
+
+
+def test_a_deadline_that_passes_while_it_is_drawn_ends_it_within_a_step(job, draw, client):
+    reached = []
+
+    def during(step):
+        reached.append(step)
+        if step == 2:
+            client.hset("logo:job:job", "deadline_at", 1)
+        time.sleep(0.2)  # a step's time, in which the lease's thread asks
+
+    draw(FakeModel(during, steps=50))
+    assert job().status is S.EXPIRED
+    assert reached[-1] <= 4
+
+
+def test_the_fourth_attempt_is_refused_as_poison(job, draw, ledger):
+    for attempt in (1, 2, 3):
+        ledger.run(moves.claim("job", worker="w", delivery=str(attempt)))
+        ledger.run(moves.requeue("job", attempt))
+    model = FakeModel()
+    draw(model)
+    assert (job().status, job().error_code, model.drawings) == (S.FAILED, "poison", [])
+
+
+def test_a_record_of_a_newer_version_is_drawn_and_keeps_its_unknown_fields(job, draw, client):
+    client.hset("logo:job:job", mapping={"version": 99, "of_the_next_version": "kept"})
+    draw(FakeModel())
+    assert job().status is S.FINISHING
+    assert client.hget("logo:job:job", "of_the_next_version") == b"kept"
+
+
+def test_a_record_of_an_older_version_is_drawn(job, draw, client):
+    client.hdel("logo:job:job", "version", "priority", "queue_score", "enhance", "finish_tries")
+    draw(FakeModel())
+    assert job().status is S.FINISHING

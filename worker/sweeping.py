@@ -1,0 +1,98 @@
+"""What the sweeper does in a turn: recovers jobs with lost leases, publishes jobs without a message, expires jobs whose
+deadline has passed, and sends webhooks that are due.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from shared.jobs import JobStatus
+from shared.ledger import moves, reads, webhooks
+from shared.observability.logging import get_logger
+from shared.queue import FINISH, GENERATE, WEBHOOK, send_webhook, waiting_job_ids
+from worker.recovery import Recovery
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from shared.jobs import Job
+    from shared.ledger.run import Ledger
+    from shared.results.store import ResultStore
+
+log = get_logger(__name__)
+# While a message is delivered, it is for a moment neither in a list nor claimed: only a job that lacks its message at
+# two checks in a row has lost it.
+MESSAGE_CHECK_SECONDS = 5.0
+
+
+class Sweeper:
+    """Its ledger's client must not wait for Redis: the sweeper's loop has to see each outage (worker/sweeper.py)."""
+
+    def __init__(self, ledger: Ledger, results: ResultStore, celery: Celery, job_ttl_seconds: int) -> None:
+        self._ledger = ledger
+        self._celery = celery
+        self._ttl = job_ttl_seconds
+        self._recovery = Recovery(ledger, results, celery, job_ttl_seconds)
+        self._without_message: set[str] = set()
+        self._checked_messages = 0.0
+
+    def sweep(self, *, leases: bool = True) -> None:
+        """Expires, recovers, sends and publishes what is due.
+
+        :param leases: False just after an outage, when holders still need time to renew their leases.
+        """
+        for job in self._jobs_of(self._ledger.run(reads.passed_deadlines())):
+            moved = self._ledger.run(moves.expire(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
+            if moved.outcome.holds:
+                log.info("job.expired", job_id=job.id, request_id=job.request_id)
+        if leases:
+            self.recover_lost()
+        self.send_webhooks()
+        if time.monotonic() - self._checked_messages >= MESSAGE_CHECK_SECONDS:
+            self._checked_messages = time.monotonic()
+            self.publish_missing()
+
+    def send_webhooks(self) -> None:
+        due = self._ledger.run(webhooks.due())
+        sent = waiting_job_ids(self._ledger.client, WEBHOOK) if due else set()
+        for job in self._jobs_of([job_id for job_id in due if self._ledger.run(webhooks.hold(job_id))]):
+            # A webhook whose message still waits for a sender is only held, not sent twice.
+            if job.id not in sent:
+                send_webhook(self._celery, job.id, job.request_id)
+
+    def recover_lost(self) -> None:
+        lost = self._jobs_of(self._ledger.run(reads.lost_leases()))
+        to_finish = waiting_job_ids(self._ledger.client, FINISH) if lost else set()
+        for job in lost:
+            if job.status is JobStatus.FINISHING and job.id in to_finish:
+                # The job waits for a finisher, and nobody holds it yet.
+                self._ledger.run(moves.renew(job.id, job.attempt))
+                continue
+            with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
+                self._recovery.recover(job, "lease_lost", unless_leased=True)
+
+    def publish_missing(self) -> None:
+        """Publishes queued jobs that had no message at this check nor at the one before."""
+        queued = self._ledger.run(reads.queued())
+        missing = set(queued) - waiting_job_ids(self._ledger.client, GENERATE) if queued else set()
+        for job in self._jobs_of(sorted(missing & self._without_message)):
+            if job.status is JobStatus.QUEUED:
+                with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
+                    self._recovery.publish(job, "no_message")
+        self._without_message = missing - self._without_message
+
+    def _jobs_of(self, job_ids: list[str]) -> list[Job]:
+        return [job for job_id in job_ids if (job := self._job(job_id))]
+
+    def _job(self, job_id: str) -> Job | None:
+        """None for a job that is gone, or that cannot be read: the other jobs must not wait for it."""
+        try:
+            reading = self._ledger.run(reads.job(job_id))
+        except (ValueError, TypeError) as error:
+            # A newer version may write values that this one does not know.
+            log.error("job.unreadable", job_id=job_id, error=repr(error))  # noqa: TRY400 - the traceback says no more
+            return None
+        return reading.job if reading else None
