@@ -1,9 +1,9 @@
-"""How long drawing takes, as measured for each model, width drawn and number of images; kept in Redis.
+"""Measured drawing times, which the workers record in Redis and the API estimates with (api/forecast.py).
 
-A hash for each model, with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
-`WIDTHxIMAGES:fixed` (seconds of the whole drawing beside its steps), `WIDTHxIMAGES:finish` (seconds from the pixels to
-the images), `WIDTH:asked` (the largest size that was ever drawn at this width) and `steps` (of an image, where a job
-names none).
+Each model has a hash with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
+`WIDTHxIMAGES:fixed` (seconds of the whole drawing without its steps), `WIDTHxIMAGES:finish` (seconds from the pixels to
+the finished images), `WIDTH:asked` (the largest size that was drawn at this width) and `steps` (the model's default
+number of steps of an image).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shared.jobs import Job
 
-# A new measurement's part of the mean: the last ten or so decide, and a slower card is known after a few jobs.
+# The weight of a new measurement in the mean: about ten measurements dominate it, so that a slower card shows soon.
 WEIGHT = 0.2
 
 
@@ -28,13 +28,13 @@ def key(model: str) -> str:
 
 
 def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
-    """Of a job that has just become `finishing`. `step_seconds`: the mean of its steps after the first."""
+    """Records a job that has just become `finishing`. `step_seconds`: the mean over its steps after the first."""
     fixed = max(0.0, (job.drawn_at - job.started_at) / 1000 - job.steps * step_seconds)
     kind, steps = f"{job.width}x{job.num_images}", job.steps // job.num_images
     measured: dict[str, Any] = {f"{kind}:step": step_seconds, f"{kind}:fixed": fixed}
     return _learn(
         job.model,
-        # The first step has the encoding of the prompt in it: a drawing of one step teaches only who knows nothing.
+        # The first step includes encoding the prompt, so a drawing of one step counts only if nothing is known yet.
         {
             "mean" if steps > 1 else "first": measured,
             "largest": {f"{job.width}:asked": max(job.sizes)},
@@ -44,7 +44,7 @@ def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
 
 
 def learn_finishing(job: Job) -> Command[None]:
-    """Of a job that has just succeeded."""
+    """Records a job that has just succeeded."""
     seconds = (job.finished_at - job.drawn_at) / 1000
     return _learn(job.model, {"mean": {f"{job.width}x{job.num_images}:finish": seconds}})
 
@@ -55,7 +55,7 @@ def _learn(model: str, measured: dict[str, Any]) -> Command[None]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a job asks for, as far as its time depends on it."""
+    """The part of a request that determines how long its drawing takes."""
 
     size: int  # the largest, in pixels
     requested_steps: int  # of each image; 0: the model's default
@@ -67,9 +67,9 @@ class Shape:
 
 
 class Pace:
-    """What is known of one model; every answer is None where nothing is known.
+    """The measured times of one model; step and drawing times are None if nothing was measured.
 
-    A number of images that was never drawn at a width counts as so many times the smallest that was.
+    A number of images that was never drawn at a width is estimated as a multiple of the smallest number that was.
     """
 
     def __init__(self, record: Mapping[str, float]) -> None:
@@ -78,12 +78,12 @@ class Pace:
         self._kinds = sorted((int(width), int(images)) for width, images in kinds)
 
     def step_seconds(self, shape: Shape) -> float | None:
-        """Of a step of one image."""
+        """Seconds of one denoising step of one image."""
         kind, _ = self._kind(shape)
         return self._record.get(f"{kind}:step")
 
     def drawing_seconds(self, shape: Shape) -> float | None:
-        """From the claim to the pixels."""
+        """Seconds from the claim to the pixels."""
         step, steps = self.step_seconds(shape), shape.requested_steps or self._record.get("steps")
         if step is None or steps is None:
             return None
@@ -91,14 +91,15 @@ class Pace:
         return steps * shape.num_images * step + times * self._record[f"{kind}:fixed"]
 
     def finishing_seconds(self, shape: Shape) -> float:
-        """From the pixels to the images; 0 until the first has been measured."""
+        """Seconds from the pixels to the finished images; 0 if none was measured."""
         kind, times = self._kind(shape)
         return times * self._record.get(f"{kind}:finish", 0.0)
 
     def _kind(self, shape: Shape) -> tuple[str, float]:
-        """The measured kind of drawing that comes closest, and how many times its images are asked for; empty: none.
+        """The closest measured kind, `WIDTHxIMAGES`, and the asked number of images as a multiple of its own; an empty
+        kind if none fits.
 
-        Its width is the smallest seen that holds the size, or one that a size as large was enlarged from.
+        Its width is the smallest measured one that is as large as the size, or from which a size as large was enlarged.
         """
         asked = self._record
         holding = [(w, n) for w, n in self._kinds if w >= shape.size or asked.get(f"{w}:asked", 0) >= shape.size]
