@@ -144,7 +144,7 @@ def _validation_error(error: RequestValidationError) -> JSONResponse:
 
 def _body_error(error: HTTPException) -> JSONResponse:
     """The answer to a body that is too large (api/body_limit.py), or that is not text (FastAPI's 400)."""
-    if error.status_code == 413:  # noqa: PLR2004
+    if error.status_code == 413:  # noqa: PLR2004 - an HTTP status
         return _respond(413, "invalid_request_error", error.detail, "body_too_large", None)
     return _invalid_json()
 

@@ -73,7 +73,7 @@ def openai_errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
     codes = answers.get(422, {})
     if "validation_error" in codes:
         answers[400] = {"validation_error": codes.pop("validation_error")}
-    if 401 in answers:  # noqa: PLR2004
+    if 401 in answers:  # noqa: PLR2004 - an HTTP status
         answers[401] = {"invalid_api_key": answers[401]["unauthorized"]}
     return {
         status: _answer(status, OpenAIErrorResponse, found, _OPENAI_HEADERS.get(status, ()))

@@ -16,8 +16,8 @@ class ApiSettings(Settings):
     port: int = Field(7860, ge=1, le=65535)
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that /api/generate_logo is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
-    max_queued_per_key: int = Field(250, ge=1, description="The same for one key; no effect without keys.")
-    max_queued_high_per_key: int = Field(20, ge=1, description="The same for one key's high priority.")
+    max_queued_per_key: int = Field(250, ge=1, description="Queued jobs of one key, likewise; only with keys.")
+    max_queued_high_per_key: int = Field(20, ge=1, description="Queued jobs of one key of high priority, likewise.")
     planned_jobs_per_hour: float = Field(
         20, gt=0, description="The start checks Redis' memory for these, each with the most pixels."
     )

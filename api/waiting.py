@@ -57,7 +57,7 @@ class Waiting:
         try:
             yield
         finally:
-            # One cancel may not do: on Python 3.11 asyncio.wait_for, which redis-py uses, can swallow a cancellation.
+            # One cancel may be lost: on Python 3.11 asyncio.wait_for, which redis-py uses, can swallow a cancellation.
             while not reader.done():
                 reader.cancel()
                 await asyncio.wait([reader], timeout=0.1)

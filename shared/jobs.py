@@ -32,7 +32,7 @@ class JobStatus(StrEnum):
 class Failure(StrEnum):
     """`error.code` of a failed job."""
 
-    POISON = "poison"  # MAX_ATTEMPTS workers were lost while they drew it
+    POISON = "poison"  # given up after MAX_ATTEMPTS attempts
     GENERATION_FAILED = "generation_failed"  # the model raised an error
     GPU_OUT_OF_MEMORY = "gpu_out_of_memory"  # also in a second try with smaller batches
     OUTPUT_NOT_FINITE = "output_not_finite"

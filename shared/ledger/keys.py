@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shared.jobs import Priority
 
-QUEUED = "logo:queued"  # zset of queued job ids; score: created_at in ms, moved by QUEUE_OFFSETS
-LEASES = "logo:leases"  # zset of held job ids; score: when the lease runs out, in ms
+QUEUED = "logo:queued"  # zset of queued job ids; score: created_at in ms plus the QUEUE_OFFSETS of the priority
+LEASES = "logo:leases"  # zset of held job ids; score: when the lease expires, in ms
 DEADLINES = "logo:deadlines"  # zset of job ids; score: deadline_at in ms
 EVENTS = "logo:events"  # stream: an entry for each move
 FORGET = "logo:forget"  # zset of "job_id owner"; score: when the record expires, in ms

@@ -33,7 +33,7 @@ def lock(folder: Path) -> int:
 def configure(conf: Path, folder: Path, port: int, maxmemory: str) -> str:
     """Writes Valkey's configuration with a new password; returns Valkey's URL."""
     password = secrets.token_urlsafe(24)
-    # `always`: with `everysec` a SIGKILL lost acknowledged jobs.
+    # appendfsync is `always`, because with `everysec` a SIGKILL loses acknowledged jobs.
     conf.write_text(
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
         "appendonly yes\nappendfsync always\nsave ''\n"
@@ -53,7 +53,7 @@ def main() -> None:
         os.set_inheritable(lock(Path(folder)), True)
     except BlockingIOError:
         raise SystemExit(f"{folder} is in use by another Valkey") from None
-    os.execv(command[0], command)  # noqa: S606
+    os.execv(command[0], command)  # noqa: S606 - the supervisor's own command
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def main() -> None:
         "FLOWER_BASIC_AUTH": config.flower_basic_auth.get_secret_value(),
     }
     what = f"{count} generate worker(s)" if only_workers else f"serving on {where}"
-    print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201
+    print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201 - for a terminal
     supervisord = Path(sys.executable).with_name("supervisord")
     os.execv(supervisord, [str(supervisord), "--nodaemon", "--configuration", str(run / "supervisord.conf")])  # noqa: S606
 
@@ -134,7 +134,7 @@ def _revision() -> str:
         return given
     command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 - a fixed command
     except FileNotFoundError:
         return ""
 
