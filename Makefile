@@ -1,4 +1,4 @@
-# `make demo` draws a logo, `make test` passes the tests; both set up what they need on first use.
+# `make demo` draws a logo, `make test` runs the tests; both set up the environment on first use.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -17,7 +17,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python 3.11 or later is needed; name one with PYTHON=..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt pip
-	@# torch first and alone: pip then takes a local wheel of this version where one is offered.
+	@# torch is installed first and alone, so that pip uses a local wheel of this version if there is one.
 	@echo "  torch ..." && $(BIN)/python -m pip install -qq "$$(grep '^torch==' constraints.txt)" -c constraints.txt
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
 	@touch $@
@@ -31,8 +31,8 @@ serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DAT
 worker: $(VENV)/.ready  ## on another machine: generate workers only, for the stack whose Redis is at REDIS_URL
 	@exec $(BIN)/python -m shared.serve worker
 
-# Chromium and promtool are no Python packages: a machine without them leaves their tests out, and says so. .ci/run
-# installs them.
+# Chromium and promtool are not Python packages: on a machine without them, `make test` says so and skips their tests.
+# .ci/run installs them.
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
 test-unit: $(VENV)/.ready  ## unit tests alone: no server and no worker is started, under a minute

@@ -1,4 +1,7 @@
-"""One log line per request, its id on every line logged meanwhile; what nothing else caught becomes a 500."""
+"""ASGI middleware that logs one line per request and binds the request id to every log line of that request.
+
+It also answers 500 for an exception that no handler caught, and 503 for a call that is cancelled at shutdown.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _QUIET_PATHS = ("/health/live", "/health/ready", "/metrics")
 
 
 def is_sane_request_id(value: str) -> bool:
-    """What a caller may choose: 1 to 128 characters that can do no harm in a header or a log line."""
+    """Whether a caller's X-Request-ID is kept: 1 to 128 characters that are safe in a header and in a log line."""
     return _SANE_REQUEST_ID.fullmatch(value) is not None
 
 
@@ -43,26 +46,26 @@ class AccessLog:
         start = time.perf_counter()
         status = 0
 
-        async def remember(message: Message) -> None:
+        async def send_and_note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, remember)
+            await self.app(scope, receive, send_and_note_status)
         except asyncio.CancelledError:
-            # The process ends and has waited for this call as long as it may; without an answer it would be a bare 500.
+            # Shutdown cancels calls that outlast the grace period; without this answer uvicorn sends a bare 500.
             if not status:
                 headers = {"Retry-After": "2"} | ({"X-Should-Retry": "false"} if submitted(scope) else {})
                 answer = respond(503, "service_unavailable", "the server restarts; try again", headers=headers)
-                await answer(scope, receive, remember)
+                await answer(scope, receive, send_and_note_status)
             raise
         except Exception:
             log.exception("request.failed", method=scope["method"], path=scope["path"])
             if status:
                 raise
-            await respond(500, "internal_error", "internal server error")(scope, receive, remember)
+            await respond(500, "internal_error", "internal server error")(scope, receive, send_and_note_status)
         finally:
             seconds = time.perf_counter() - start
             self._observe(scope, status, seconds)

@@ -1,4 +1,4 @@
-"""The HTTP front: validates, writes the ledger, publishes, waits. It never imports torch, nor the worker."""
+"""The factory of the FastAPI application: builds the services, installs the routers and the middleware."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if not keys.needed and not is_loopback(settings.host):
-            # Critical, because it must be seen at every LOG_LEVEL.
-            log.critical("api.open", hint="anyone who reaches this port can draw; set API_KEYS to ask for a key")
+            # Critical, so that every LOG_LEVEL shows it.
+            log.critical("api.open", hint="anyone who reaches this port can submit jobs; set API_KEYS to require a key")
         await warn_of_small_memory(client, settings)
         async with waiting.running():
             yield
@@ -95,14 +95,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     errors.install(app)
     openapi.complete(app)
-    # Of an image nothing is posted, and the holder of its signed URL has no key to ask for.
+    # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     for module in (health, metrics, images):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
-    # The last added is the outermost: the id, then CORS, so that a page can read the log layer's 500 and 503 too, then
-    # the log line that carries the id, then the bound.
+    # The middleware added last runs first: the request id; CORS, so that a page can read the access log's 500 and 503;
+    # the access log, which carries the id; the bound on bodies; compression.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(AccessLog, observe=http.observe)
@@ -125,6 +125,6 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(
         CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
     )
-    # Last, thus outermost: the current span is there for all that the others do.
+    # Added last and thus outermost, so that all other middleware runs inside the request's span.
     tracing.instrument(app)
     return app

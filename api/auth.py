@@ -1,4 +1,7 @@
-"""API keys: kept as digests, compared in constant time. The digest is also the owner that a job is filed under."""
+"""API keys and the FastAPI dependencies that check them.
+
+Keys are held as SHA-256 digests and compared in constant time. A key's digest is also the owner of its jobs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 log = get_logger(__name__)
-_bearer = HTTPBearer(auto_error=False, description="An API key, where the server asks for one.")
+_bearer = HTTPBearer(auto_error=False, description="An API key, if the server requires one.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
 
@@ -28,7 +31,7 @@ def digest(key: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
+    """Whether a server that listens on `host` can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -36,7 +39,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Keys:
-    """The keys of the settings and those of a file, one a line, which is read again whenever it has changed."""
+    """The keys from the settings and from a file with one key per line, which is read again whenever it changes."""
 
     def __init__(self, keys: Iterable[str], file: Path | None = None) -> None:
         self._set = tuple(digest(key) for key in keys)
@@ -46,19 +49,19 @@ class Keys:
 
     @property
     def needed(self) -> bool:
-        """With a file they always are: one that is empty for a moment must not open the door."""
+        """Whether requests need a key. A configured file always requires one: an empty file must not open the API."""
         return bool(self._set) or self._file is not None
 
     def owner(self, key: str | None) -> str:
-        """The owner's digest; empty where no keys are set.
+        """The digest of `key`; empty if no keys are configured.
 
-        :raises Unauthorized: no key, or none of ours.
+        :raises Unauthorized: `key` is missing or unknown.
         """
         if not self.needed:
             return ""
         self._read_again()
         offered = digest(key or "")
-        # All are compared, so that the time does not tell which came close.
+        # Every key is compared, so that the response time does not reveal which one matches.
         matches = [hmac.compare_digest(offered, known) for known in self._digests]
         if not any(matches):
             raise Unauthorized("a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
@@ -76,7 +79,7 @@ class Keys:
             self._digests = (*self._set, *(digest(line) for line in lines if line and not line.startswith("#")))
             log.info("keys.read", count=len(self._digests))
         except (OSError, UnicodeError) as error:
-            # It is being replaced, or somebody has made it unreadable: the keys of before hold.
+            # The file is being replaced or is unreadable: the keys that were read last stay valid.
             version = None
             log.warning("keys.unreadable", error=repr(error))
         self._version = version
@@ -102,5 +105,5 @@ async def _caller(request: Request, owner: Owner) -> str:
     return owner or (request.client.host if request.client else "unknown")
 
 
-# Whom a bound is for: the key's owner, or where no keys are asked for, the address.
+# Rate limits and stream limits count by caller: the key's owner, or the client's address if no keys are configured.
 Caller = Annotated[str, Depends(_caller)]

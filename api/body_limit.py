@@ -1,6 +1,6 @@
-"""A bound on request bodies. Starlette has one too, but it answers in plain text, and our errors are JSON.
+"""ASGI middleware that bounds request bodies. Starlette's own bound answers in plain text; our errors are JSON.
 
-Refused where the body is read, so that the call that reads it gives the error its shape.
+The error is raised where the route reads the body, so that each route answers in its own error format.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class BodyLimit:
         self._message = f"body: more than {max_bytes} bytes"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # No other method's body is read at all.
+        # No route reads the body of another method.
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        # A body without a declared length is counted as it comes.
+        # A body without a declared length is counted as it arrives.
         received = 0
         too_large = declared.isdigit() and int(declared) > self.max_bytes
 

@@ -1,4 +1,4 @@
-"""One range of bytes of a representation that is in memory (RFC 9110, section 14)."""
+"""Parses the Range header for one range of bytes (RFC 9110, section 14); used by the images route."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _RANGE = re.compile(r"bytes=\s*(?:(\d{1,12})-(\d{1,12})?|-(\d{1,12}))\s*", re.AS
 
 
 class Unsatisfiable(ValueError):
-    """The range begins behind the end."""
+    """The range contains no byte of the representation."""
 
 
 def part(header: str | None, length: int) -> slice | None:
-    """What of `length` bytes is asked for; None for the whole.
+    """The slice of `length` bytes that the Range header asks for; None for all of them.
 
     A header that is malformed or asks for several ranges is ignored, as the RFC allows.
 
-    :raises Unsatisfiable: nothing of the range exists.
+    :raises Unsatisfiable: the range contains none of the bytes.
     """
     found = _RANGE.fullmatch(header or "")
     if not found:

@@ -1,7 +1,7 @@
-"""How much memory Redis needs at the worst, so that nothing is refused before the queue's own bound refuses it.
+"""Estimates the memory that Redis needs in the worst case; used by the memory check at startup and by /metrics.
 
-Redis itself never takes more than its `maxmemory`: beyond it, submits are refused with 503 and drawings wait. This is
-the bound below which that can happen although the queue still has room.
+Redis never takes more than its `maxmemory`: once it is full, submits are answered 503 and finished drawings wait to be
+stored. With a `maxmemory` below this estimate, that can happen while the queue still has room.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 
 from shared.schemas import MAX_PIXELS
 
-# Of one job: its hash, its places in the queue, the lists and the deadlines, its idempotency key. Measured on Valkey 9
-# with 500 four-byte characters, 16 sizes, the longest keys, ids and webhook_url, traced: 9.0 KiB
-# (tests/integration/api/test_capacity.py).
+# One job takes its hash, its entries in the queue, the owner's list and the deadlines, and its idempotency key. 9.0 KiB
+# were measured on Valkey 9 for a traced job with a prompt of 500 four-byte characters, 16 sizes and the longest keys,
+# ids and webhook_url (tests/integration/api/test_capacity.py).
 RECORD_BYTES = 12 * 1024
-# Of the stream of events, which is bounded by entries (shared/ledger.py), and what an empty server takes.
+# The events stream holds about MAX_EVENTS entries (shared/ledger/moves.py).
 EVENTS_BYTES = 2 * 2**20
-SERVER_BYTES = 8 * 2**20
-# Base64 of pixels that do not compress at all, in an allocator whose size classes are a quarter apart.
+SERVER_BYTES = 8 * 2**20  # an empty server
+# Three bytes of incompressible RGB, as base64; the allocator rounds up to size classes that lie a quarter apart.
 PNG_BYTES_PER_PIXEL = 3 * 4 / 3
 ALLOCATOR = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """Bytes at the worst."""
+    """Bytes that Redis holds in the worst case."""
 
     queue: int  # records of queued jobs
     records: int  # records of jobs that have ended
-    images: int  # finished images, or the raw pixels that they are made of, which are fewer bytes
+    images: int  # finished images; the raw pixels before them take fewer bytes
     service: int  # events, and the server itself
 
     @property
@@ -39,7 +39,7 @@ class Capacity:
 def worst_case(
     *, max_queue_length: int, jobs_per_hour: float, result_ttl_seconds: int, job_ttl_seconds: int
 ) -> Capacity:
-    """`jobs_per_hour` is what the workers can draw together, each job with as many pixels as a submit may ask for."""
+    """`jobs_per_hour`: jobs of MAX_PIXELS each that all workers together can draw in an hour."""
     images = MAX_PIXELS * PNG_BYTES_PER_PIXEL * ALLOCATOR
     return Capacity(
         queue=max_queue_length * RECORD_BYTES,

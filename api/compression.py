@@ -1,4 +1,7 @@
-"""Which answers are compressed: by their path, because what does not pay looks the same (docs/decisions/0012)."""
+"""ASGI middleware that compresses answers by path.
+
+The media type cannot decide: a job with base64 images is JSON too, but not worth the CPU time (docs/decisions/0012).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-# A job is not among them: with images it is base64 of PNGs, which are compressed, and without them it fits one packet.
+# A single job is left out: its images are base64 of compressed PNGs, and without images it fits into one packet.
 PATHS = ("/", "/api/jobs", "/docs", "/redoc", "/openapi.json")
 MIN_BYTES = 1400
 LEVEL = 5

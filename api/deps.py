@@ -1,4 +1,7 @@
-"""What a request handler works with, built once per process and kept on the application's state."""
+"""The services that request handlers use, and the FastAPI dependencies that give access to them.
+
+The services are built once per process (api/app.py) and kept on the application's state.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +48,13 @@ async def _services(request: Request) -> Services:
     return services
 
 
-async def _job_id(job_id: Annotated[str, Path(description="The id that the submit answered with.")]) -> str:
+async def _job_id(job_id: Annotated[str, Path(description="The id that the submit returned.")]) -> str:
     try:
         canonical = str(uuid.UUID(job_id))
     except ValueError:
         canonical = ""
     if canonical != job_id:
-        raise errors.JobNotFound("job_id: a job's id is a UUID of 36 characters, as the submit answered it")
+        raise errors.JobNotFound("job_id: must be the UUID of 36 characters that the submit returned")
     structlog.contextvars.bind_contextvars(job_id=job_id)
     return job_id
 
@@ -61,8 +64,8 @@ JobId = Annotated[str, Depends(_job_id)]
 
 
 async def own_job(services: Services, owner: str | None, job_id: str) -> Reading:
-    """The job as it is now.
+    """The job as the ledger has it now.
 
-    :raises errors.JobNotFound: unknown, or another owner's.
+    :raises errors.JobNotFound: the id is unknown, or the job belongs to another owner.
     """
     return visible(await services.ledger.run(reads.job(job_id)), owner, job_id)

@@ -1,4 +1,4 @@
-"""Errors at the edge: the one place that knows HTTP statuses."""
+"""Maps errors to HTTP answers: the only module that knows HTTP statuses, and the exception handlers of the app."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-# The one table of statuses: of our own errors, and of those that the framework raises.
+# The only table of statuses: STATUS for our own errors, HTTP_CODES for those that the framework raises.
 STATUS: dict[type[errors.LogoError], int] = {
     errors.InvalidRequest: 422,
     errors.Unauthorized: 401,
@@ -38,17 +38,17 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.StillRunning: 504,
     errors.GenerationFailed: 500,
 }
-UNFORESEEN = 500  # of an error that is in neither
+UNFORESEEN = 500  # the status of an error that is in neither table
 HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
 def statuses_by_code() -> dict[str, int]:
-    """The status with which each code of an error is answered."""
+    """The HTTP status of each error code."""
     ours = {kind.code: status for kind, status in STATUS.items()}
     return ours | {code: status for status, code in HTTP_CODES.items()} | {errors.LogoError.code: UNFORESEEN}
 
 
-def respond(  # noqa: PLR0913 - the contract's error has these parts
+def respond(  # noqa: PLR0913 - an error answer has these parts
     status: int,
     code: str,
     message: str,
@@ -61,7 +61,7 @@ def respond(  # noqa: PLR0913 - the contract's error has these parts
     if details is not None:
         error["details"] = details
     body: dict[str, Any] = {"error": error, "detail": detail or message, "request_id": correlation_id.get() or ""}
-    if status == 500:  # noqa: PLR2004 - what the app has always read there
+    if status == 500:  # noqa: PLR2004 - the mobile app reads these two fields of a 500
         body |= {"status": "error", "message": "Internal server error"}
     return JSONResponse(body, status, headers)
 
@@ -78,7 +78,7 @@ async def _logo_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    # Without the input: it may be anything, an unencodable string too.
+    # The input is left out: it may be anything, even a string that cannot be encoded.
     items = [{"type": e["type"], "loc": list(e["loc"]), "msg": e["msg"]} for e in error.errors()]
     message = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in items)
     return respond(422, errors.InvalidRequest.code, message, details=items, detail=items)
@@ -86,7 +86,7 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
-    if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, where the body is no text at all; other bad JSON is its 422
+    if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, for a body that is not text; for other bad JSON it uses 422
         item = {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error"}
         return respond(422, errors.InvalidRequest.code, "body: JSON decode error", details=[item], detail=[item])
     code = HTTP_CODES.get(error.status_code, "http_error")

@@ -1,7 +1,7 @@
-"""Jobs as they change, for those who stream them: one reading of all followed jobs twice a second, in each process.
+"""Delivers the changes of jobs to event streams: each process reads all followed jobs together, twice a second.
 
-Changes of status come at once, by the events stream (api/waiting.py); progress has no events and is read from the
-records, only while somebody follows.
+A change of status arrives at once through the ledger's events (api/waiting.py). Progress has no events: it is read from
+the records, and only while at least one job is followed.
 """
 
 from __future__ import annotations
@@ -28,19 +28,23 @@ READ_SECONDS = 0.5
 
 
 class Following:
-    def __init__(self, waiting: Waiting, ledger: AsyncLedger, most_per_caller: int) -> None:
+    def __init__(self, waiting: Waiting, ledger: AsyncLedger, max_streams_per_caller: int) -> None:
         self._waiting = waiting
         self._ledger = ledger
-        self._most = most_per_caller
+        self._max_streams = max_streams_per_caller
         self._streams: Counter[str] = Counter()
         self._reader: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def slot(self, caller: str) -> Iterator[None]:
-        """:raises errors.TooManyStreams: this caller holds as many streams as it may."""
-        if self._streams[caller] >= self._most:
+        """Counts one open stream of `caller` until the context ends.
+
+        :raises errors.TooManyStreams: the caller has as many streams open as it may.
+        """
+        if self._streams[caller] >= self._max_streams:
             raise errors.TooManyStreams(
-                f"{self._most} streams of this caller are open here, the bound is {self._most}", retry_after_seconds=5
+                f"{self._max_streams} streams of this caller are open here, the bound is {self._max_streams}",
+                retry_after_seconds=5,
             )
         self._streams[caller] += 1
         try:
@@ -51,24 +55,24 @@ class Following:
                 del self._streams[caller]
 
     async def readings(self, job_id: str) -> AsyncIterator[Reading]:
-        """The job as it is, then each newer reading of it; ends with the record. Who is slow gets the newest only."""
+        """The job now, then each newer reading, until its record is gone. A slow consumer gets only the newest."""
         newest: asyncio.Queue[Reading | None] = asyncio.Queue(1)
 
-        def tell(reading: Reading | None) -> None:
+        def keep_newest(reading: Reading | None) -> None:
             if newest.full():
                 newest.get_nowait()
             newest.put_nowait(reading)
 
-        with self._waiting.following(job_id, tell):
+        with self._waiting.following(job_id, keep_newest):
             if self._reader is None or self._reader.done():
-                self._reader = asyncio.create_task(self._read_on(), name="followed-reader")
-            # Read after it is followed, so that nothing falls in between.
+                self._reader = asyncio.create_task(self._read_while_followed(), name="followed-reader")
+            # The first read follows the registration, so that no change in between is missed.
             reading = await self._ledger.run(reads.job(job_id))
             while reading:
                 yield reading
                 reading = await newest.get()
 
-    async def _read_on(self) -> None:
+    async def _read_while_followed(self) -> None:
         followed = True
         while followed:
             await asyncio.sleep(READ_SECONDS)

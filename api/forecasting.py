@@ -1,4 +1,4 @@
-"""The estimates of this process: one look at the queue a second, however many ask."""
+"""Caches the forecast of this process: reads the outlook from the ledger at most once a second."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Forecasts:
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
         self._forecast = UNKNOWN
-        self._looked_at = float("-inf")
-        self._looking = asyncio.Lock()
+        self._looked_at = float("-inf")  # by the monotonic clock
+        self._reading = asyncio.Lock()
         self._ahead: asyncio.Task[Forecast] | None = None
 
-    def look_ahead(self) -> None:
-        """Begins a look that is due, beside the caller's own work; `current` then waits for what is left of it."""
-        if not self._fresh() and not self._looking.locked():
+    def prefetch(self) -> None:
+        """Starts a refresh that is due in the background; a later `current` waits only for the rest of it."""
+        if not self._fresh() and not self._reading.locked():
             self._ahead = asyncio.create_task(self.current(), name="forecast")
 
     async def current(self) -> Forecast:
-        """Never fails: an answer without an estimate is better than none."""
-        async with self._looking:
+        """The latest forecast. Without Redis it has no estimates: an answer without one is better than an error."""
+        async with self._reading:
             if not self._fresh():
                 try:
                     seen = await self._ledger.run(outlook())
@@ -45,7 +45,7 @@ class Forecasts:
         return self._forecast
 
     async def close(self) -> None:
-        """Ends a look that nobody has waited for."""
+        """Cancels a refresh that is still under way."""
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.wait([self._ahead])

@@ -1,8 +1,8 @@
-"""uvicorn's HTTP protocol with three bounds that it lacks: a request's head, the time that a request takes to arrive,
-and the time in which a client takes nothing of its answer.
+"""uvicorn's HTTP protocol with three more bounds: on the size of a request's head, on the time a request takes to
+arrive, and on the time in which a client reads nothing of its response.
 
-Without them a client that sends a byte now and then (slow loris), a header without an end, or a client that never reads
-holds a connection and memory for ever. The body's size is bounded above this (api/body_limit.py).
+Without them, a client that sends a byte now and then (slow loris), sends a header without an end, or never reads its
+response holds a connection and memory for ever. A middleware bounds the body's size (api/body_limit.py).
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 MAX_HEAD_BYTES = 32 * 1024
 REQUEST_SECONDS = 20.0
-# Without a byte of progress: whoever reads slowly, on a bad network, goes on.
+# The time without any progress: a client that reads slowly on a bad network is not cut off.
 UNREAD_SECONDS = 60.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head_bytes = 0
+        self._head_bytes = 0  # of the request that is arriving; -1 while its body arrives
         self._arrival: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own signature
         super().connection_made(transport)
-        self._expect()
+        self._start_arrival_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._arrived()
-        self._taken()
+        self._stop_arrival_timer()
+        self._stop_unread_timer()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._watch()
+        self._start_unread_timer()
 
     def resume_writing(self) -> None:
-        self._taken()
+        self._stop_unread_timer()
         super().resume_writing()
 
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         if self.transport.is_closing():
-            self._watch()
+            self._start_unread_timer()
 
     def data_received(self, data: bytes) -> None:
         if self._head_bytes >= 0:
@@ -61,24 +61,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect()
+        self._start_arrival_timer()
 
     def on_headers_complete(self) -> None:
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
-            raise ValueError("head too large")  # the parser makes it uvicorn's 400
+            raise ValueError("head too large")  # uvicorn answers a parser error with 400
         self._head_bytes = -1
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._arrived()
+        self._stop_arrival_timer()
         self._head_bytes = 0
         super().on_message_complete()
 
-    def _expect(self) -> None:
-        self._arrived()
+    def _start_arrival_timer(self) -> None:
+        self._stop_arrival_timer()
         self._arrival = self.loop.call_later(REQUEST_SECONDS, self._refuse, "request_too_slow")
 
-    def _arrived(self) -> None:
+    def _stop_arrival_timer(self) -> None:
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
@@ -86,22 +86,22 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, reason: str) -> None:
         log.info("connection.closed", reason=reason, client=self.client and self.client[0])
         self.transport.close()
-        self._watch()  # it closes once all that is unsent is taken
+        self._start_unread_timer()  # the transport closes only once the client has read all unsent bytes
 
-    def _watch(self) -> None:
-        self._taken()
+    def _start_unread_timer(self) -> None:
+        self._stop_unread_timer()
         unsent = self.transport.get_write_buffer_size()
         if unsent:
-            self._unread = self.loop.call_later(UNREAD_SECONDS, self._give_up, unsent)
+            self._unread = self.loop.call_later(UNREAD_SECONDS, self._abort_unless_progress, unsent)
 
-    def _taken(self) -> None:
+    def _stop_unread_timer(self) -> None:
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
 
-    def _give_up(self, unsent: int) -> None:
+    def _abort_unless_progress(self, unsent: int) -> None:
         if self.transport.get_write_buffer_size() < unsent:
-            self._watch()
+            self._start_unread_timer()
             return
         log.info("connection.closed", reason="unread", client=self.client and self.client[0], bytes=unsent)
         self.transport.abort()

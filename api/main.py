@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import socket  # noqa: TC003 - as uvicorn's own signature
+import socket  # noqa: TC003 - imported at run time, as in uvicorn's own signature
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Server(uvicorn.Server):
-    """Answers the calls that it holds before it ends; uvicorn would cancel them, which is a 500 to their callers."""
+    """A uvicorn server that answers its held calls before it ends; uvicorn itself cancels them, which sends a 500."""
 
     def __init__(self, app: FastAPI, config: ApiSettings) -> None:
         self.services: Services = app.state.services
@@ -30,7 +30,8 @@ class Server(uvicorn.Server):
                 app,
                 host=config.host,
                 port=config.port,
-                # Not uvloop: it raises RuntimeError, not OSError, on a connection that Redis closed (docs/decisions).
+                # Not uvloop, which raises RuntimeError instead of OSError on a connection that Redis closed
+                # (docs/decisions/0001).
                 loop="asyncio",
                 http=BoundedProtocol,
                 log_config=None,

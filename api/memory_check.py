@@ -1,4 +1,4 @@
-"""At the start: is Redis allowed the memory that it may come to need?"""
+"""Warns at startup if Redis has less `maxmemory` than it may need in the worst case (api/capacity.py)."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def capacity(settings: ApiSettings) -> Capacity:
 async def warn_of_small_memory(client: redis.asyncio.Redis, settings: ApiSettings) -> None:
     needed = capacity(settings).total
     try:
-        # Not CONFIG GET, which hosted servers refuse.
+        # INFO instead of CONFIG GET, which hosted servers refuse.
         allowed = int((await client.info("memory"))["maxmemory"])
     except (*UNAVAILABLE, KeyError):
-        return  # it is away just now, or does not say
+        return  # Redis is out of reach, or does not report its maxmemory
     if allowed == 0:
-        log.warning("redis.unbounded", needed_bytes=needed, hint="set maxmemory, or it takes the machine's memory")
+        log.warning("redis.unbounded", needed_bytes=needed, hint="set maxmemory; without it Redis can fill the memory")
     elif allowed < needed:
         log.warning(
             "redis.small",
             maxmemory_bytes=allowed,
             needed_bytes=needed,
-            hint="more REDIS_MAXMEMORY, or a smaller RESULT_TTL_SECONDS or PLANNED_JOBS_PER_HOUR (docs/reliability.md)",
+            hint="raise REDIS_MAXMEMORY, or lower RESULT_TTL_SECONDS or PLANNED_JOBS_PER_HOUR (docs/reliability.md)",
         )

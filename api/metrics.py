@@ -1,4 +1,4 @@
-"""The HTTP requests of one process, counted."""
+"""Counts and times the HTTP requests of this process; the access log feeds it, /metrics shows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.observability import metrics
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-# A held call takes as long as its job.
+# Seconds. They reach to minutes, because a held call lasts as long as its job.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
@@ -22,7 +22,7 @@ class HttpMetrics:
         self._seconds = metrics.HTTP_SECONDS.histogram(self.registry, BUCKETS)
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
-        # The template and not the path, which anyone may choose: each combination of labels is kept for good.
+        # The route's template, not the path: callers choose the path, and every combination of labels is kept for ever.
         route = getattr(scope.get("route"), "path", "unmatched")
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._requests.labels(method, route, status).inc()

@@ -1,4 +1,7 @@
-"""The requests, answers and errors of OpenAI's Images API, as far as this service has them."""
+"""The request, response and error schemas of OpenAI's Images API, as far as this service supports them.
+
+api/routes/openai.py uses them; `OpenAIRoute` turns every error of a call into OpenAI's format.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def _square(size: str) -> str:
 
 
 class ImagesRequest(BaseModel):
-    """A field that is not here is refused by its name; so is a value that is not built."""
+    """The fields and values that this service supports; a request with any other is refused by the field's name."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}, _WHOLE_EXAMPLE]}
@@ -62,15 +65,15 @@ class ImagesRequest(BaseModel):
         "auto", description=f"A square, such as `512x512`; auto: {DEFAULT_SIZE}x{DEFAULT_SIZE}."
     )
     response_format: Literal["b64_json", "url"] | None = Field(
-        "b64_json", description="A URL lasts as long as the image."
+        "b64_json", description="A URL is valid as long as the image is kept."
     )
     output_format: Literal["png"] | None = Field("png", description="PNG only.")
     background: Literal["auto", "opaque"] | None = Field("auto", description="Both mean opaque.")
     quality: Literal["auto"] | None = Field("auto", description="One quality only.")
     moderation: Literal["auto"] | None = Field("auto", description="Nothing is moderated.")
-    stream: Literal[False] | None = Field(False, description="The answer comes whole.")
-    model: str | None = Field(None, description="Taken and ignored: the server has one model.")
-    user: str | None = Field(None, description="Taken and ignored.")
+    stream: Literal[False] | None = Field(False, description="Streaming is not supported.")
+    model: str | None = Field(None, description="Accepted and ignored: the server has one model.")
+    user: str | None = Field(None, description="Accepted and ignored.")
 
     @property
     def pixels(self) -> int:
@@ -102,10 +105,10 @@ class OpenAIErrorResponse(BaseModel):
 
 
 class OpenAIRoute(APIRoute):
-    """A call whose errors have OpenAI's shape, so that its clients raise what they raise there.
+    """A route whose errors have OpenAI's format, so that OpenAI's clients raise the exceptions their users expect.
 
-    OpenAI's client repeats a 409 and every 5xx by itself, without a key. Once `request.state.submitted` is set that
-    would be another job, and the answer says `X-Should-Retry: false`.
+    OpenAI's client repeats a 409 and every 5xx by itself, without an idempotency key. Once `request.state.submitted` is
+    set, a repeat would create another job, so the answer says `X-Should-Retry: false`.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -115,42 +118,42 @@ class OpenAIRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                return _of_validation(error)
+                return _validation_error(error)
             except HTTPException as error:
-                return _of_body(error)
-            except Exception as error:  # noqa: BLE001 - it is logged, and must have the shape
+                return _body_error(error)
+            except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
                 keyed = "idempotency-key" in request.headers
-                return _of(_known(error), retry_is_safe=keyed or not submitted(request.scope))
+                return _logo_error(_as_logo_error(error), retry_is_safe=keyed or not submitted(request.scope))
 
         return handle_as_openai
 
 
 def submitted(scope: Scope) -> bool:
-    """Whether this call has begun to submit its job, which may thus exist."""
+    """Whether this call has begun to submit its job, so that the job may exist."""
     return bool(scope.get("state", {}).get("submitted"))
 
 
-def _of_validation(error: RequestValidationError) -> JSONResponse:
+def _validation_error(error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     if first["type"] == "json_invalid":
-        return _no_json()
+        return _invalid_json()
     param = ".".join(str(part) for part in first["loc"][1:]) or "body"
     message = "this server does not have this parameter" if first["type"] == "extra_forbidden" else first["msg"]
     return _respond(400, "invalid_request_error", f"{param}: {message}", errors.InvalidRequest.code, param)
 
 
-def _of_body(error: HTTPException) -> JSONResponse:
-    """Of one that is too large (api/body_limit.py), or, FastAPI's 400, no text at all."""
-    if error.status_code == 413:  # noqa: PLR2004
+def _body_error(error: HTTPException) -> JSONResponse:
+    """The answer to a body that is too large (api/body_limit.py), or that is not text (FastAPI's 400)."""
+    if error.status_code == 413:  # noqa: PLR2004 - an HTTP status
         return _respond(413, "invalid_request_error", error.detail, "body_too_large", None)
-    return _no_json()
+    return _invalid_json()
 
 
-def _no_json() -> JSONResponse:
+def _invalid_json() -> JSONResponse:
     return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
 
 
-def _known(error: Exception) -> errors.LogoError:
+def _as_logo_error(error: Exception) -> errors.LogoError:
     if isinstance(error, errors.LogoError):
         return error
     if isinstance(error, UNAVAILABLE):
@@ -160,7 +163,7 @@ def _known(error: Exception) -> errors.LogoError:
     return errors.LogoError("internal server error")
 
 
-def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
+def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
     status = 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), UNFORESEEN)
     kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
     headers = {}
@@ -174,7 +177,7 @@ def _of(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
     return _respond(status, kind, error.message, code, None, headers)
 
 
-def _respond(  # noqa: PLR0913 - an error has these parts
+def _respond(  # noqa: PLR0913 - an error answer has these parts
     status: int, kind: str, message: str, code: str, param: str | None, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     body = OpenAIErrorResponse(error=OpenAIError(message=message, type=kind, param=param, code=code))

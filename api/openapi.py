@@ -1,4 +1,4 @@
-"""The answers of each call in the OpenAPI page, with an example for each."""
+"""The documented responses of each route for the OpenAPI page, with examples; the routes hand them to FastAPI."""
 
 from __future__ import annotations
 
@@ -60,22 +60,22 @@ def example_of(body: dict[str, Any]) -> dict[str, Any]:
     return {"content": {"application/json": {"example": body}}}
 
 
-_JOBS = {200: ("The job as it is; with its images once it has succeeded.", _SUCCEEDED), 202: ("Queued.", _QUEUED)}
+_JOBS = {200: ("The job, with its images once it has succeeded.", _SUCCEEDED), 202: ("Queued.", _QUEUED)}
 
-_OF_IMAGE = ("ETag", "Cache-Control", "Accept-Ranges")
+_IMAGE_HEADERS = headers_of("ETag", "Cache-Control", "Accept-Ranges")
 PNG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}}, "description": "The PNG.", "headers": headers_of(*_OF_IMAGE)},
+    200: {"content": {"image/png": {}}, "description": "The PNG.", "headers": _IMAGE_HEADERS},
     206: {
         "content": {"image/png": {}},
         "description": "The part that `Range` asked for.",
-        "headers": headers_of(*_OF_IMAGE, "Content-Range"),
+        "headers": _IMAGE_HEADERS | headers_of("Content-Range"),
     },
-    304: {"description": "The caller has it: `If-None-Match` names its ETag.", "headers": headers_of(*_OF_IMAGE)},
+    304: {"description": "The caller has the image: `If-None-Match` names its ETag.", "headers": _IMAGE_HEADERS},
 }
 LISTED: dict[int | str, dict[str, Any]] = {
     200: {
         "model": JobList,
-        "description": "A page.",
+        "description": "A page of jobs.",
         "content": {
             "application/json": {
                 "example": {"jobs": [_QUEUED, _SUCCEEDED | {"images": None}], "next_cursor": "MTc5NTQ2NzY0MDEyMA"}
@@ -114,7 +114,7 @@ LOGO: dict[int | str, dict[str, Any]] = {
 
 
 def job_of(*statuses: int, headers: tuple[str, ...] = ()) -> dict[int | str, dict[str, Any]]:
-    """What answers with a job; `Retry-After` as long as it is not terminal."""
+    """The responses that carry a job, by status; they have `Retry-After` until the job is terminal."""
     return {
         status: {
             "model": JobView,
@@ -142,19 +142,19 @@ EVENTS: dict[int | str, dict[str, Any]] = {
             }
         },
     },
-    204: {"description": "`Last-Event-ID` is that of `done`: there is nothing more, and an EventSource stays away."},
+    204: {"description": "`Last-Event-ID` is that of `done`: nothing follows, and an EventSource stops reconnecting."},
 }
 
 TAGS = [
     {"name": "app", "description": "The call of the mobile app."},
     {"name": "jobs", "description": "Submit, poll or long-wait, follow, cancel; images as bytes."},
-    {"name": "OpenAI", "description": "OpenAI's Images API, as far as it is built."},
-    {"name": "service", "description": "The service about itself."},
+    {"name": "OpenAI", "description": "OpenAI's Images API, as far as it is supported."},
+    {"name": "service", "description": "Health and metrics of the service."},
 ]
 
 
 def complete(app: FastAPI) -> None:
-    """Adds to the page what every answer has."""
+    """Adds the headers that every response has to the OpenAPI page of `app`."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -166,10 +166,11 @@ def complete(app: FastAPI) -> None:
                     answer["headers"] = answer.get("headers", {}) | headers_of("X-Request-ID")
         return schema
 
-    app.openapi = openapi  # type: ignore[method-assign] # FastAPI's own way
+    app.openapi = openapi  # type: ignore[method-assign] # FastAPI documents this way of extending the page
 
 
 def job_ended(event: WebhookEvent) -> None:
-    """Posted to `webhook_url` when the job has ended; answer 2xx within 15 s. What is not answered so is repeated for
-    17 hours, 410 ends it. The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` are Standard Webhooks'.
+    """Posted to `webhook_url` when the job has ended. Answer 2xx within 15 s; without that, delivery is retried for
+    17 hours, and a 410 ends it. The headers `webhook-id`, `webhook-timestamp` and `webhook-signature` follow Standard
+    Webhooks.
     """

@@ -1,4 +1,4 @@
-"""The errors of each call in the OpenAPI page: every code with an example, and the headers that come with it."""
+"""The documented error responses of each route in the OpenAPI page: an example for every code, and the headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-# By code, a message. The first code of a status is what the number stands for below.
+# An example message for each code. A status that a route names instead of a code stands for its first code here.
 EXAMPLES: dict[str, str] = {
     "unauthorized": "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
     "url_not_valid": "expires: this URL has expired; read the job again for a new one",
@@ -39,21 +39,21 @@ _STATUS = statuses_by_code()
 _PRIMARY = {_STATUS[code]: code for code in reversed(EXAMPLES)}
 HEADERS = {
     "Accept-Ranges": "`bytes`: one range may be asked for.",
-    "Cache-Control": "Of an image: it never changes, and is the caller's own. Of a stream: `no-store`.",
-    "Content-Range": "Which bytes these are, or how many there are.",
+    "Cache-Control": "Image: private and immutable. Event stream: `no-store`.",
+    "Content-Range": "The range of these bytes, or the image's length.",
     "ETag": "For `If-None-Match` and `If-Range`.",
-    "Idempotent-Replayed": "`true`: an earlier submit under this key had made the job.",
+    "Idempotent-Replayed": "`true`: an earlier submit with this key created the job.",
     "Location": "The job's URL.",
-    "Preference-Applied": "`wait=N`, as it was taken.",
-    "Retry-After": "Seconds after which to ask again.",
-    "Vary": "`Accept`: a browser gets a page.",
+    "Preference-Applied": "`wait=N`: the seconds that were applied.",
+    "Retry-After": "Seconds to wait before the next request.",
+    "Vary": "`Accept`: a browser gets an HTML page.",
     "WWW-Authenticate": "`Bearer`.",
     "X-Accel-Buffering": "`no`: nginx must hand each event on at once.",
-    "X-Request-ID": "The caller's, or one that was made; the server's log has it.",
-    "X-Should-Retry": "`false`: a repeat would draw again.",
+    "X-Request-ID": "The caller's own, or a generated one; the server logs it.",
+    "X-Should-Retry": "`false`: a retry would draw another image.",
 }
-_OF_STATUS = {401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After", 504: "Retry-After"}
-# By status: OpenAI's clients repeat these by themselves.
+_HEADER_OF = {401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After", 504: "Retry-After"}
+# OpenAI's clients repeat these statuses by themselves.
 _OPENAI_HEADERS = dict.fromkeys((409, 500, 503, 504), ("X-Should-Retry",))
 _OPENAI_TYPES = {429: "rate_limit_error", 500: "server_error", 503: "server_error", 504: "server_error"}
 
@@ -63,17 +63,17 @@ def headers_of(*names: str) -> dict[str, Any]:
 
 
 def errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
-    """Each is a code, or a status that stands for its first code."""
+    """The error responses for `which`, by status. Each of `which` is a code, or a status for its first code."""
     return {status: _answer(status, ErrorResponse, found) for status, found in _by_status(which, _body).items()}
 
 
 def openai_errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
-    """The same in OpenAI's shape, where a field out of its bounds is a 400, and a key has another code."""
+    """As `errors_of`, in OpenAI's format: validation errors are 400, an unknown key is `invalid_api_key`."""
     answers = _by_status(which, _openai_body)
     codes = answers.get(422, {})
     if "validation_error" in codes:
         answers[400] = {"validation_error": codes.pop("validation_error")}
-    if 401 in answers:  # noqa: PLR2004
+    if 401 in answers:  # noqa: PLR2004 - an HTTP status
         answers[401] = {"invalid_api_key": answers[401]["unauthorized"]}
     return {
         status: _answer(status, OpenAIErrorResponse, found, _OPENAI_HEADERS.get(status, ()))
@@ -83,7 +83,7 @@ def openai_errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
 
 
 def _by_status(which: Iterable[int | str], body: Callable[[str], dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """By status, the example of each code."""
+    """The example body of each code, by status and code."""
     found: dict[int, dict[str, Any]] = {}
     for item in which:
         code = _PRIMARY[item] if isinstance(item, int) else item
@@ -94,7 +94,7 @@ def _by_status(which: Iterable[int | str], body: Callable[[str], dict[str, Any]]
 def _answer(
     status: int, model: type[BaseModel], examples: dict[str, dict[str, Any]], headers: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    own = (_OF_STATUS[status],) if status in _OF_STATUS else ()
+    own = (_HEADER_OF[status],) if status in _HEADER_OF else ()
     return {
         "model": model,
         "description": ", ".join(code.replace("_", " ") for code in examples),
@@ -114,8 +114,8 @@ def _body(code: str) -> dict[str, Any]:
     message = EXAMPLES[code]
     body: dict[str, Any] = {"error": {"code": code, "message": message}, "detail": message, "request_id": "b7e1"}
     if code == "validation_error":
-        # The one error whose detail is a list.
+        # Only this error has a list as its detail.
         body["detail"] = [{"type": "string_too_short", "loc": ["body", "prompt"], "msg": message.split(": ")[1]}]
-    if _STATUS[code] == 500:  # noqa: PLR2004 - what the app has always read there
+    if _STATUS[code] == 500:  # noqa: PLR2004 - the mobile app reads these two fields of a 500
         body |= {"status": "error", "message": "Internal server error"}
     return body

@@ -1,4 +1,4 @@
-"""Whose a job is: every reading of a job for a caller passes here."""
+"""Checks that a job belongs to its caller; every read of a job for a caller passes through `visible`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def visible(reading: Reading | None, owner: str | None, job_id: str) -> Reading:
-    """The reading, if its job is the caller's own; whosever it is for None.
+    """The reading, if `owner` owns its job; an `owner` of None may see every job.
 
-    :raises JobNotFound: unknown, or another owner's: the two must look alike.
+    :raises JobNotFound: the job is unknown or another owner's; callers must not be able to tell which.
     """
     if reading is None or not owns(owner, reading.job):
         raise not_found(job_id)

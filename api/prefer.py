@@ -1,4 +1,4 @@
-"""The one preference of RFC 7240 that a submit knows: `Prefer: wait=N`."""
+"""Parses the Prefer header (RFC 7240) of a submit, of which the service supports `wait=N`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 _WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:;.*)?', re.IGNORECASE)
 
 
-def wait_seconds(lines: Iterable[str], most: int) -> int | None:
-    """The seconds that the caller would have the answer held, at most `most`; None if it did not say.
+def wait_seconds(lines: Iterable[str], maximum: int) -> int | None:
+    """The seconds for which the caller asks to hold the answer, at most `maximum`; None without that preference.
 
-    What is malformed or unknown is ignored and the first of several counts: a preference must never fail a request.
+    Malformed and unknown preferences are ignored, because a preference must never fail a request. The first `wait`
+    counts.
     """
     for preference in ",".join(lines).split(","):
         if found := _WAIT.fullmatch(preference):
-            return min(int(found[1]), most)
+            return min(int(found[1]), maximum)
     return None

@@ -1,4 +1,4 @@
-"""How often one caller may submit: by its key, or where no keys are asked for, by its address."""
+"""Limits how often one caller may submit, by API key or, if no keys are configured, by address."""
 
 from __future__ import annotations
 
@@ -19,21 +19,24 @@ if TYPE_CHECKING:
 
 
 class RateLimit:
-    """One count for all API processes, in Redis; two keys for each caller, which go with their window."""
+    """A limit that all API processes share through Redis, with two keys for each caller that expire with the window."""
 
     def __init__(self, rate: str, client: redis.asyncio.Redis, redis_url: str) -> None:
-        """`rate` as in '60/minute'; empty: no limit."""
+        """`rate`: such as '60/minute'; empty for no limit."""
         self._item = parse(rate) if rate else None
         storage = RedisStorage(
             f"async+{redis_url}",
             implementation="redispy",
             key_prefix="logo:rate",
-            connection_pool=client.connection_pool,  # type: ignore[arg-type] # handed on to redis-py
+            connection_pool=client.connection_pool,  # type: ignore[arg-type] # limits hands it to redis-py
         )
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     async def hit(self, caller: str) -> None:
-        """:raises errors.TooManyRequests: as many as may be have come from this caller."""
+        """Counts one submit of `caller`.
+
+        :raises errors.TooManyRequests: the caller has used up the rate.
+        """
         if self._item is None or await self._limiter.hit(self._item, caller):
             return
         stats = await self._limiter.get_window_stats(self._item, caller)
@@ -44,7 +47,7 @@ class RateLimit:
 
 
 async def limit_submits(request: Request, caller: Caller) -> None:
-    """For every router: what is posted costs a drawing, what is read does not."""
+    """A dependency of whole routers that counts POST only: a submit costs a drawing, a read does not."""
     if request.method == "POST":
         limit: RateLimit = request.app.state.rate_limit
         await limit.hit(caller)

@@ -1,4 +1,4 @@
-"""The finished images of a job, as a JSON answer has them."""
+"""Loads the finished images of a job for a JSON response."""
 
 from __future__ import annotations
 

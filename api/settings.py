@@ -12,19 +12,19 @@ RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
 
 class ApiSettings(Settings):
-    host: str = "0.0.0.0"  # noqa: S104 - a server in a container has to
+    host: str = "0.0.0.0"  # noqa: S104 - a server in a container must listen on all addresses
     port: int = Field(7860, ge=1, le=65535)
-    request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that the app's call is held.")
+    request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that /api/generate_logo is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
-    max_queued_per_key: int = Field(250, ge=1, description="Of these, jobs of one key; without keys it has no effect.")
-    max_queued_high_per_key: int = Field(20, ge=1, description="Of these, jobs of high priority; as above.")
+    max_queued_per_key: int = Field(250, ge=1, description="Queued jobs of one key, likewise; only with keys.")
+    max_queued_high_per_key: int = Field(20, ge=1, description="Queued jobs of one key of high priority, likewise.")
     planned_jobs_per_hour: float = Field(
-        20, gt=0, description="Redis' memory is checked for these, each of the most pixels that a job may have."
+        20, gt=0, description="The start checks Redis' memory for these, each with the most pixels."
     )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
-        (), description="Comma-separated; empty: no keys needed."
+        (), description="Comma-separated; empty: requests need no key."
     )
-    api_keys_file: FilePath | None = Field(None, description="More keys, one a line; read again when it changes.")
-    rate_limit: str = Field("", pattern=RATE, description="Submits of one key or address, as 60/minute; empty: any.")
+    api_keys_file: FilePath | None = Field(None, description="More keys, one per line; read again if changed.")
+    rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     cors_origins: Annotated[tuple[str, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")

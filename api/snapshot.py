@@ -1,4 +1,4 @@
-"""The shared state as /metrics shows it, read in one round trip; never a record or an image."""
+"""Reads the shared state that /metrics shows in one round trip; it reads no record and no image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Snapshot:
     counters: dict[str, int]
     redis_used_bytes: int
     redis_max_bytes: int
-    newest_event: str  # its id in the events stream; empty: there is none
+    newest_event: str  # id of the newest entry in the events stream; empty if there is none
 
 
 async def snapshot(client: redis.asyncio.Redis) -> Snapshot:
@@ -50,7 +50,7 @@ async def snapshot(client: redis.asyncio.Redis) -> Snapshot:
 
 
 def _ranges() -> dict[Priority, tuple[int, str]]:
-    """The scores in the queue that a priority's jobs have, as Redis takes them."""
+    """The range of scores that a priority's jobs have in the queue, in Redis' syntax."""
     lows = sorted(QUEUE_OFFSETS.items(), key=lambda item: item[1])
     highs = [f"({low}" for _, low in lows[1:]] + ["+inf"]
     return {priority: (low, high) for (priority, low), high in zip(lows, highs, strict=True)}

@@ -1,4 +1,7 @@
-"""Submitting a job: the record first, then the message. A record that exists is a 202, whatever its message does."""
+"""Submits jobs: creates the record, then sends the message to the workers.
+
+Once the record exists the answer is 202: the sweeper publishes a job whose message was not sent.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,12 @@ if TYPE_CHECKING:
     from shared.ledger.run import AsyncLedger
 
 log = get_logger(__name__)
-# Of the connection: the command may have been carried out. A server that answers with an error has not done so.
+# Errors of the connection, after which the command may have run. A server that answers with an error did not run it.
 _UNANSWERED = (RedisConnectionError, RedisTimeoutError, OSError)
 
 
 class Submission:
-    def __init__(  # noqa: PLR0913 - the bounds are each a setting
+    def __init__(  # noqa: PLR0913 - each bound is a setting
         self,
         ledger: AsyncLedger,
         celery: Celery,
@@ -54,13 +57,13 @@ class Submission:
         self._max_queued_high_per_key = max_queued_high_per_key
 
     async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[Reading, bool]:
-        """The job as its creation answered it, and whether an earlier submit under the same key had made it.
+        """The job as the ledger returned it, and whether an earlier submit with the same idempotency key created it.
 
-        :raises errors.IdempotencyConflict: the key was used for another body.
-        :raises errors.QueueFull: as many jobs are queued as may be.
-        :raises errors.TooManyQueued: as many jobs of this owner are queued as may be.
-        :raises errors.TooManyHigh: of high priority.
-        :raises errors.ServiceUnavailable: it is not known whether the record was created.
+        :raises errors.IdempotencyConflict: the idempotency key was used for another body.
+        :raises errors.QueueFull: the queue is at its bound.
+        :raises errors.TooManyQueued: the owner's queued jobs are at their bound.
+        :raises errors.TooManyHigh: the owner's queued jobs of high priority are at their bound.
+        :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
         job = _new_job(request, owner)
         structlog.contextvars.bind_contextvars(job_id=job.id)
@@ -69,7 +72,7 @@ class Submission:
             fingerprint=_fingerprint(request),
             idempotency_key=idempotency_key,
             max_queue=self._max_queue_length,
-            # Without keys there is one owner, whom the queue's own bound holds.
+            # Without keys there is one owner, for whom the bound of the queue is enough.
             max_own=self._max_queued_per_key if owner else 0,
             max_own_high=self._max_queued_high_per_key if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
@@ -102,7 +105,7 @@ class Submission:
                     f"the bound is {self._max_queued_high_per_key}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
-        assert created.reading is not None  # noqa: S101 - of what is created or replayed there is a record
+        assert created.reading is not None  # noqa: S101 - a created or replayed job has a record
         if created.outcome is Creation.REPLAYED:
             structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
             log.info("job.replayed")
@@ -115,7 +118,7 @@ class Submission:
         try:
             with tracing.span("job.publish", job_id=job.id):
                 await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id, job.priority)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the sweeper publishes what has no message
+        except Exception as error:  # noqa: BLE001 - after any error the sweeper publishes the job
             log.warning("job.publish_failed", error=repr(error))
 
 

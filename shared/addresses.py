@@ -1,4 +1,6 @@
-"""Which addresses a webhook may be sent to: public ones, or what the operator allows (server-side request forgery)."""
+"""Decides which addresses a webhook may be sent to, against server-side request forgery: public ones, and networks that
+the operator allows. The API checks `webhook_url` with it, the webhook worker each resolved address.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 
     Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
-# IPv6 that carries an IPv4 address, whose way is decided by somebody else: compatible, NAT64, Teredo, 6to4; and the
-# site-local addresses of old.
+# IPv6 ranges that carry an IPv4 address and are routed by a third party (IPv4-compatible, NAT64, Teredo, 6to4), and the
+# deprecated site-local range.
 _REFUSED = [
     ipaddress.ip_network(network)
     for network in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
@@ -30,7 +32,7 @@ def is_literal(host: str) -> bool:
 
 
 def may_be_called(address: str, allowed: Networks = ()) -> bool:
-    """Of a literal address. An IPv4 address in IPv6's clothes (::ffff:a.b.c.d) is judged as IPv4."""
+    """Whether a webhook may connect to a literal IP address. IPv4-mapped IPv6 (::ffff:a.b.c.d) is judged as IPv4."""
     found = ipaddress.ip_address(address)
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped
@@ -40,9 +42,9 @@ def may_be_called(address: str, allowed: Networks = ()) -> bool:
 
 
 def check_webhook_url(url: str, *, allow_http: bool, allowed: Networks) -> None:
-    """What can be said before its name is looked up.
+    """Checks what can be checked before the host name is resolved.
 
-    :raises InvalidRequest: not a URL that may be called.
+    :raises InvalidRequest: `url` is not one that may be called.
     """
     try:
         parts = urlsplit(url)

@@ -1,10 +1,12 @@
-"""Redis clients. Time-outs and retries differ by who waits: a person at the API, or a worker with a finished image."""
+"""The Redis clients of all processes. Time-outs and retries differ: the API must answer soon, a worker must not lose a
+finished drawing.
+"""
 
 from __future__ import annotations
 
-# Python imports it at the first look-up of a name. Where one thread of a worker's parent does that as another forks a
-# child, the child inherits the import's lock, held by nobody, and waits for it for ever at its own first connection.
-import encodings.idna  # noqa: F401
+# Python imports this codec at the first host name lookup. If one thread of a worker's parent does so while another
+# forks, the child inherits a locked import lock without its holder, and its own first connection waits for ever.
+import encodings.idna  # noqa: F401 - imported for its effect
 
 import redis
 import redis.asyncio
@@ -15,14 +17,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-# Redis away, restarting, full (OutOfMemoryError) or read-only: all of these are RedisError.
+# Redis is out of reach, restarting, full (OutOfMemoryError) or read-only; all but OSError are RedisError.
 UNAVAILABLE = (redis.RedisError, OSError)
-# A full or read-only server too: a worker holds a drawing that took a minute, and its lease is renewed meanwhile.
+# Workers also retry on a full or read-only server: they hold a drawing that took a minute, and renew its lease.
 _TRANSIENT = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 
 
 def patient_client(url: str, outage_seconds: int, answer_seconds: float = 10) -> redis.Redis:
-    """For workers: a command is tried for about `outage_seconds` before it fails, each time for `answer_seconds`."""
+    """For workers: a command is retried for about `outage_seconds`; each try waits `answer_seconds` for its reply."""
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=2,
@@ -35,7 +37,7 @@ def patient_client(url: str, outage_seconds: int, answer_seconds: float = 10) ->
 
 
 def prompt_client(url: str) -> redis.asyncio.Redis:
-    """For the API: a command has failed after 1.5 s at the most, so that a 503 leaves in under 2 s."""
+    """For the API: a command fails after at most 1.5 s, so that a 503 is sent in under 2 s."""
     pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
         max_connections=256,
@@ -51,7 +53,7 @@ def prompt_client(url: str) -> redis.asyncio.Redis:
 
 
 def blocking_reader(url: str, block_seconds: float) -> redis.asyncio.Redis:
-    """For the one reader of the events stream, whose reads block for `block_seconds`; it reconnects by itself."""
+    """For the reader of the events stream (api/waiting.py): reads block for `block_seconds`, the reader reconnects."""
     return redis.asyncio.Redis.from_url(
         url,
         socket_connect_timeout=1,

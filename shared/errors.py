@@ -1,23 +1,23 @@
-"""Every error that crosses a boundary: one base, stable codes. The HTTP status is given at the edge (api/errors.py).
+"""The errors that reach clients: one base class, stable codes. api/errors.py maps them to HTTP statuses.
 
 LogoError
-|- RequestError            the caller can mend it
+|- RequestError            the caller can correct it
 |  |- InvalidRequest       a field is out of its bounds
 |  |- Unauthorized         no valid API key
 |  |- UrlNotValid          a signed URL that has expired or was changed
-|  |- JobNotFound          unknown, or another key's
+|  |- JobNotFound          the job is unknown, or another owner's
 |  |- ImageNotFound        the job has no image of that name
-|  |- IdempotencyConflict  same key, other body
-|  |- JobNotSuccessful     canceled or expired
-|  |- ImagesExpired        the record outlived its images
-|  |- RangeNotSatisfiable  of an image's bytes
-|  |- QueueFull            try later
-|  |- TooManyQueued        by this key; try later
-|  |- TooManyHigh          of high priority by this key; try later, or as normal
-|  |- TooManyStreams       of this caller; close one, or poll
-|  |- TooManyRequests      of this caller; try later
-|- ServiceUnavailable      Redis is out of reach, full or read-only
-|- StillRunning            the app's call was held as long as it may be; the job goes on
+|  |- IdempotencyConflict  the idempotency key was used for another body
+|  |- JobNotSuccessful     the job was canceled or has expired
+|  |- ImagesExpired        the images have expired before the record
+|  |- RangeNotSatisfiable  the range contains no byte of the image
+|  |- QueueFull            the queue is at its bound; try later
+|  |- TooManyQueued        the key's queued jobs are at their bound; try later
+|  |- TooManyHigh          the key's queued jobs of high priority are at their bound; try later, or as normal
+|  |- TooManyStreams       the caller's event streams are at their bound; close one, or poll
+|  |- TooManyRequests      the caller submits too often; try later
+|- ServiceUnavailable      Redis is out of reach, full or read-only, or no worker is ready
+|- StillRunning            the job has not ended within REQUEST_TIMEOUT; it goes on
 |- GenerationFailed        the job failed
 """
 

@@ -1,4 +1,4 @@
-"""The machine's NVIDIA cards, read through NVML, which creates no CUDA context: a worker's parent may ask."""
+"""Reads the machine's NVIDIA cards through NVML, which creates no CUDA context: a worker's parent may use it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Gpu:
 
 
 def list_gpus() -> list[Gpu]:
-    """All cards that answer, by index; empty where there is no driver.
+    """All cards that answer, by index; empty without a driver.
 
-    :raises SystemExit: there are cards, and none answers: the CPU model must not take their place.
+    :raises SystemExit: there are cards and none answers; the CPU model must not replace them unnoticed.
     """
     try:
         pynvml.nvmlInit()
@@ -36,12 +36,12 @@ def list_gpus() -> list[Gpu]:
         pynvml.nvmlShutdown()
     gpus = [gpu for gpu in described if gpu]
     if described and not gpus:
-        raise SystemExit(f"none of this machine's {len(described)} cards answers; nvidia-smi tells more")
+        raise SystemExit(f"none of this machine's {len(described)} cards answers; see nvidia-smi")
     return gpus
 
 
 def free_bytes(uuid: str) -> int:
-    """Of a card's memory, whoever uses the rest."""
+    """Free memory of a card, after what all its processes use."""
     return int(pynvml.nvmlDeviceGetMemoryInfo(_handle(uuid)).free)
 
 
@@ -52,7 +52,7 @@ class Usage:
 
 
 def usage(uuid: str) -> Usage:
-    """Of the whole card, by all its processes; zeros where the driver does not tell."""
+    """Memory and utilization of the whole card by all its processes; zeros if the driver does not report them."""
     try:
         handle = _handle(uuid)
         return Usage(
@@ -65,12 +65,12 @@ def usage(uuid: str) -> Usage:
 
 @functools.cache
 def _handle(uuid: str) -> Any:
-    pynvml.nvmlInit()  # for the life of the process: each costs many milliseconds
+    pynvml.nvmlInit()  # kept initialized for the life of the process: each nvmlInit takes many milliseconds
     return pynvml.nvmlDeviceGetHandleByUUID(uuid)
 
 
 def _describe(index: int) -> Gpu | None:
-    """None of a card that fell off the bus ("GPU is lost"): the others draw on."""
+    """None for a card that fell off the bus ("GPU is lost"), so that the other cards can go on."""
     try:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         return Gpu(
@@ -80,5 +80,5 @@ def _describe(index: int) -> Gpu | None:
             memory_total_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
         )
     except pynvml.NVMLError as error:
-        log.error("gpu.skipped", index=index, error=str(error))  # noqa: TRY400 - the driver's word is all there is
+        log.error("gpu.skipped", index=index, error=str(error))  # noqa: TRY400 - a traceback would add nothing to the driver's message
         return None

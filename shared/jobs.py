@@ -1,7 +1,7 @@
-"""A job, its states, and which state may follow which. Standard library only.
+"""The job, its states, and the transitions between them; all processes use it. Standard library only.
 
 queued -> running -> finishing -> succeeded
-|          |           |-> failed | canceled | expired | queued (pixels gone)
+|          |           |-> failed | canceled | expired | queued (pixels lost)
 |          |-> queued (worker lost) | failed | canceled | expired
 |-> canceled | expired | failed (undeliverable)
 """
@@ -24,7 +24,7 @@ class JobStatus(StrEnum):
     RUNNING = "running"  # a generate worker holds its lease and denoises
     FINISHING = "finishing"  # raw pixels are stored; a finisher encodes them
     SUCCEEDED = "succeeded"  # images are stored, until their TTL
-    FAILED = "failed"  # error says why
+    FAILED = "failed"  # error_code and error_message say why
     CANCELED = "canceled"  # the caller asked for it
     EXPIRED = "expired"  # its deadline passed first
 
@@ -32,12 +32,12 @@ class JobStatus(StrEnum):
 class Failure(StrEnum):
     """`error.code` of a failed job."""
 
-    POISON = "poison"  # given up after MAX_ATTEMPTS
-    GENERATION_FAILED = "generation_failed"  # the model raised something
-    GPU_OUT_OF_MEMORY = "gpu_out_of_memory"  # in the smaller batches of a second try too
+    POISON = "poison"  # given up after MAX_ATTEMPTS attempts
+    GENERATION_FAILED = "generation_failed"  # the model raised an error
+    GPU_OUT_OF_MEMORY = "gpu_out_of_memory"  # also in a second try with smaller batches
     OUTPUT_NOT_FINITE = "output_not_finite"
     OUTPUT_BLACK = "output_black"
-    FINISH_FAILED = "finish_failed"  # its pixels could not be encoded
+    FINISH_FAILED = "finish_failed"  # the pixels could not be encoded
 
 
 class Priority(StrEnum):
@@ -72,7 +72,7 @@ def sources(target: JobStatus) -> frozenset[JobStatus]:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One record of the ledger. Times are milliseconds since the epoch by the Redis server's clock; 0 is 'not yet'."""
+    """One record of the ledger. Times are milliseconds since the epoch by the Redis server's clock; 0 means not yet."""
 
     id: str
     status: JobStatus
@@ -89,7 +89,7 @@ class Job:
     finish_tries: int = 0
     owner: str = ""  # digest of the caller's API key; empty without keys
     request_id: str = ""
-    traceparent: str = ""  # the context of its trace; empty while tracing is off
+    traceparent: str = ""  # trace context; empty while tracing is off
     worker: str = ""
     claim: str = ""  # names one delivery, so that a repeated claim is recognised
     model: str = ""
@@ -111,7 +111,7 @@ class Job:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Of its images, in order: each can be drawn again alone."""
+        """The seed of each image, in order; a job of one image with that seed draws the same image."""
         return tuple((self.seed + index) % 2**32 for index in range(self.num_images))
 
     @property
@@ -124,12 +124,14 @@ class Job:
 
     @classmethod
     def from_record(cls, record: Mapping[str, str]) -> Job:
-        """Fields that a later version added are left out, fields that an earlier one lacked take their default."""
+        """The job of a record. Unknown fields are ignored and missing ones take their defaults, so that processes of
+        different versions can share a ledger.
+        """
         return cls(**{f.name: _DECODERS[str(f.type)](record[f.name]) for f in fields(cls) if f.name in record})
 
 
 def encode_field(value: Any) -> str:
-    """A field of a job as the text that its record holds."""
+    """The text of a job's field in its record."""
     if isinstance(value, bool):
         return "1" if value else "0"
     return json.dumps(value) if isinstance(value, tuple) else str(value)

@@ -1,9 +1,10 @@
-"""How long drawing takes, as measured for each model, width drawn and number of images (shared/ledger/measuring.py).
+"""Measured drawing times, which the workers record (shared/ledger/measuring.py) and the API estimates with
+(api/forecast.py).
 
-A model's record is a mapping with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
-`WIDTHxIMAGES:fixed` (seconds of the whole drawing beside its steps), `WIDTHxIMAGES:finish` (seconds from the pixels to
-the images), `WIDTH:asked` (the largest size that was ever drawn at this width) and `steps` (of an image, where a job
-names none).
+Each model has a mapping with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
+`WIDTHxIMAGES:fixed` (seconds of the whole drawing without its steps), `WIDTHxIMAGES:finish` (seconds from the pixels to
+the finished images), `WIDTH:asked` (the largest size that was drawn at this width) and `steps` (the model's default
+number of steps of an image).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a job asks for, as far as its time depends on it."""
+    """The part of a request that determines how long its drawing takes."""
 
     size: int  # the largest, in pixels
     requested_steps: int  # of each image; 0: the model's default
@@ -31,9 +32,9 @@ class Shape:
 
 
 class Pace:
-    """What is known of one model; every answer is None where nothing is known.
+    """The measured times of one model; step and drawing times are None if nothing was measured.
 
-    A number of images that was never drawn at a width counts as so many times the smallest that was.
+    A number of images that was never drawn at a width is estimated as a multiple of the smallest number that was.
     """
 
     def __init__(self, record: Mapping[str, float]) -> None:
@@ -42,12 +43,12 @@ class Pace:
         self._kinds = sorted((int(width), int(images)) for width, images in kinds)
 
     def step_seconds(self, shape: Shape) -> float | None:
-        """Of a step of one image."""
+        """Seconds of one denoising step of one image."""
         kind, _ = self._kind(shape)
         return self._record.get(f"{kind}:step")
 
     def drawing_seconds(self, shape: Shape) -> float | None:
-        """From the claim to the pixels."""
+        """Seconds from the claim to the pixels."""
         step, steps = self.step_seconds(shape), shape.requested_steps or self._record.get("steps")
         if step is None or steps is None:
             return None
@@ -55,14 +56,15 @@ class Pace:
         return steps * shape.num_images * step + times * self._record[f"{kind}:fixed"]
 
     def finishing_seconds(self, shape: Shape) -> float:
-        """From the pixels to the images; 0 until the first has been measured."""
+        """Seconds from the pixels to the finished images; 0 if none was measured."""
         kind, times = self._kind(shape)
         return times * self._record.get(f"{kind}:finish", 0.0)
 
     def _kind(self, shape: Shape) -> tuple[str, float]:
-        """The measured kind of drawing that comes closest, and how many times its images are asked for; empty: none.
+        """The closest measured kind, `WIDTHxIMAGES`, and the asked number of images as a multiple of its own; an empty
+        kind if none fits.
 
-        Its width is the smallest seen that holds the size, or one that a size as large was enlarged from.
+        Its width is the smallest measured one that is as large as the size, or from which a size as large was enlarged.
         """
         asked = self._record
         holding = [(w, n) for w, n in self._kinds if w >= shape.size or asked.get(f"{w}:asked", 0) >= shape.size]

@@ -1,4 +1,7 @@
-"""The transport: queue names, Celery's configuration, sending by name. Celery carries ids; the ledger decides."""
+"""The message transport of all processes: queue names, Celery's configuration, sending of tasks by name.
+
+A message carries only a job's id; what happens to the job is decided by the ledger.
+"""
 
 from __future__ import annotations
 
@@ -26,29 +29,31 @@ log = get_logger(__name__)
 GENERATE = "generate"  # one message per job to be drawn; the task's id is the job's id
 FINISH = "finish"  # one message per job whose raw pixels are stored
 WEBHOOK = "webhook"  # one message per webhook that is due
-LOADING = "loading"  # nothing is ever sent here: where a generate worker waits until its model is warm
-# On Redis 0 goes first. Each falls on a step of its own (kombu's PRIORITY_STEPS), thus into a list of its own. With
-# queue_order_strategy "priority" a worker looks into these lists in this order; in each, who came first is first.
+LOADING = "loading"  # always empty: a generate worker consumes it until its model is warm
+# Priority 0 is the highest on Redis. Each value is one of kombu's PRIORITY_STEPS and thus has a list of its own. With
+# queue_order_strategy "priority" a worker reads these lists in this order, and each list first in, first out.
 PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 5, Priority.LOW: 9}
 
 HARD_LIMIT_SECONDS = 900
 OUTAGE_BUDGET_SECONDS = 120
-# How long a child that ends waits for its parent to have read its last result, not billiard's 30 s. Told to shut down,
-# Celery's parent forgets a job whose begin it has not read yet, and reads no more of it: it waits for its child, and
-# that for it. The message is delivered again, and the ledger knows that the job is drawn.
+# How long an ending child waits until its parent has read its last result; billiard's default is 30 s. A Celery parent
+# that shuts down drops a job whose start it has not read yet and reads nothing more of it, so parent and child wait for
+# each other. Giving up is safe: the message is delivered again, and the ledger knows that the job is drawn.
 LAST_RESULT_SECONDS = 3
 
 
 class _Connection(Connection):
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
-        """Tries again each second: kombu's pause grows to 30 s, so that a worker came back long after Redis."""
+        """Retries every second. kombu's pause grows to 30 s, with which a worker returns long after Redis."""
         pauses = {"interval_start": 1, "interval_step": 0, "interval_max": 1}
         super().ensure_connection(*args, **pauses | kwargs)  # type: ignore[no-untyped-call] # kombu's is untyped
         return self
 
     def maybe_close_channel(self, channel: Any) -> None:
-        """To its end also where the connection was lost. kombu gives up at the reply that the channel still waits for,
-        and closes it once more without its transport: with a message in hand an AttributeError, which ends the worker.
+        """Closes the channel completely, even after the connection was lost.
+
+        kombu stops at the reply that the channel still waits for, and later closes the channel again without its
+        transport. With an unacknowledged message that raises an AttributeError, which ends the worker.
         """
         super().maybe_close_channel(channel)  # type: ignore[no-untyped-call]
         if not channel.closed:
@@ -56,8 +61,8 @@ class _Connection(Connection):
 
 
 def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
-    """`prompt`: publishing gives up within two seconds (the API); otherwise it outlasts a restart of Redis."""
-    # It asks for the setting worker_cancel_long_running_tasks_on_connection_loss, which is set below.
+    """`prompt`: publishing gives up within two seconds, for the API; otherwise it outlasts a restart of Redis."""
+    # The warning asks to set worker_cancel_long_running_tasks_on_connection_loss, which is done below.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning, module="celery")
     billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = round(
         LAST_RESULT_SECONDS / billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
@@ -65,12 +70,12 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
     app = Celery("logo")
     app.amqp.Connection = _Connection
     transport: dict[str, Any] = {
-        # Redelivers what a vanished worker left unacknowledged. Only a backstop, the sweeper is quicker; it must exceed
-        # the longest task and an outage, or a slow job's message is delivered twice.
+        # After this time kombu redelivers messages that a lost worker did not acknowledge. The sweeper is faster, this
+        # is a backstop. It must exceed the longest task plus an outage, or a slow job's message is delivered twice.
         "visibility_timeout": HARD_LIMIT_SECONDS + OUTAGE_BUDGET_SECONDS + 60,
         "queue_order_strategy": "priority",
         "socket_keepalive": True,
-        # A read that hangs on a half-open connection must end; it is longer than the 1 s that BRPOP blocks.
+        # Ends reads that hang on a half-open connection. It must exceed the 1 s for which BRPOP blocks.
         "socket_timeout": 2 if prompt else 30,
         "socket_connect_timeout": 1 if prompt else 5,
         "health_check_interval": 15,
@@ -78,25 +83,25 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
     app.conf.update(
         broker_url=redis_url,
         broker_transport_options=transport,
-        # Redis may be away for longer than any number of retries.
+        # Reconnect without a limit: an outage of Redis may last longer than any number of retries.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # Full or read-only at the moment of a reconnect: it is tried again. Otherwise the worker ends, with its model.
+        # Retry if Redis is full or read-only during a reconnect; otherwise the worker exits and unloads its model.
         broker_channel_error_retry=True,
         task_queues=[Queue(name) for name in (GENERATE, FINISH, WEBHOOK, LOADING)],
         task_default_queue=LOADING,
         task_default_priority=PRIORITIES[Priority.NORMAL],
         task_publish_retry=not prompt,
-        # JSON only: a pickle is a program.
+        # JSON only: unpickling a message can run code.
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
-        # No result backend: with one, an outage at a job's end turned finished jobs into failures.
+        # No result backend: with one, a Redis outage at the end of a task turns a finished job into a failure.
         task_ignore_result=True,
         result_backend=None,
-        # Acknowledged after the work. A message whose child died is acknowledged too: the parent puts the job back in
-        # the ledger and publishes anew (worker/child_death.py), so that a warm worker takes it, not the one that
-        # reloads.
+        # Acknowledge after the work. The message of a child that died is acknowledged too: the parent requeues the job
+        # in the ledger and publishes a new message (worker/child_death.py), so that a warm worker takes it instead of
+        # the one that reloads its model.
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_reject_on_worker_lost=False,
@@ -119,15 +124,15 @@ def send_generate(app: Celery, job_id: str, request_id: str, priority: Priority 
 
 
 def send_finish(app: Celery, job_id: str, request_id: str, *, outage_seconds: int = 0) -> None:
-    """Tried for about `outage_seconds` where Redis is away; 0: for a few seconds.
+    """Retries for about `outage_seconds` while Redis is out of reach; 0: for a few seconds.
 
-    :raises kombu.exceptions.OperationalError: Redis was away for longer.
+    :raises kombu.exceptions.OperationalError: Redis was out of reach for longer.
     """
     send = functools.partial(_send, app, FINISH, job_id, request_id, task_id=f"{job_id}-finish")
     if not outage_seconds:
         send()
         return
-    # Around the whole of it: a publication's own retry policy does not cover the opening of its first channel.
+    # Retried as a whole, because a publication's own retry policy does not cover the opening of its first channel.
     retry_over_time(send, OperationalError, interval_start=1, interval_step=0, interval_max=1, timeout=outage_seconds)
 
 
@@ -146,7 +151,7 @@ def _send(app: Celery, queue: str, job_id: str, request_id: str, **options: Any)
 
 
 def waiting_job_ids(client: redis.Redis, queue: str) -> set[str]:
-    """The jobs that have a message in `queue`, in kombu's Redis layout: a list for each priority step."""
+    """The jobs that have a message in `queue`. kombu keeps a queue in Redis as one list per priority step."""
     pipeline = client.pipeline(transaction=False)
     for name in _lists(queue):
         pipeline.lrange(name, 0, -1)
@@ -165,7 +170,7 @@ def _lists(queue: str) -> list[str]:
 
 
 def _job_id(message: bytes) -> str:
-    """Empty for what this version does not understand."""
+    """The job's id; empty for a message that this version cannot read."""
     try:
         _args, kwargs, _embed = json.loads(base64.b64decode(json.loads(message)["body"]))
         return str(kwargs["job_id"])

@@ -1,4 +1,4 @@
-"""A job of the ledger as the wire has it."""
+"""Converts a job of the ledger to the JSON of the API; used by the routes, the event stream and the webhook worker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def view(
     eta_seconds: float | None = None,
     base_url: str = "",
 ) -> JobView:
-    """`url_of`: of a path of the API and its expiry (s), as `ResultReader.url`. `base_url` makes the URLs absolute."""
+    """`images`: base64 PNGs by name, or None to leave them out. `url_of` makes the URL of an image from its path and
+    expiry (seconds since the epoch), as `ResultReader.url` does. `base_url` makes the URLs absolute.
+    """
     job = reading.job
     url = f"/api/jobs/{job.id}"
     succeeded = job.status is JobStatus.SUCCEEDED
@@ -52,7 +54,7 @@ def view(
         attempt=job.attempt,
         cancel_requested=job.cancel_requested,
         num_images=job.num_images,
-        images=None if images is None else _of(images, job, 0),
+        images=None if images is None else _by_size(images, job, 0),
         variations=_variations(job, image_urls, images) if succeeded and job.num_images > 1 else [],
         model=job.model or None,
         timings=Timings(
@@ -75,12 +77,13 @@ def _variations(
     job: Job, image_urls: Callable[[int], dict[str, str]], images: dict[str, str] | None
 ) -> list[Variation]:
     return [
-        Variation(seed=seed, images=None if images is None else _of(images, job, i), urls=image_urls(i))
+        Variation(seed=seed, images=None if images is None else _by_size(images, job, i), urls=image_urls(i))
         for i, seed in enumerate(job.seeds)
     ]
 
 
-def _of(images: dict[str, str], job: Job, index: int) -> dict[str, str]:
+def _by_size(images: dict[str, str], job: Job, index: int) -> dict[str, str]:
+    """The images of variation `index` by size."""
     return {str(size): images[image_name(size, index)] for size in sorted(set(job.sizes))}
 
 

@@ -1,4 +1,4 @@
-"""Wire schemas of the HTTP interface, shared by the server and its clients."""
+"""The request and response schemas of the HTTP interface; the API and the webhook worker use them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_SIZES = 16
 MAX_IMAGES = 4
-# Of all images of a job together: four of the largest size, or one in each of a dozen usual sizes.
+# For all images of a job together: four of the largest size, or one in each of a dozen common sizes.
 MAX_PIXELS = MAX_IMAGES * MAX_SIZE**2
 DEFAULT_SIZES = (256, 512, 1024)
 PROMPT_EXAMPLE = "a red fox head, geometric"
 
 
 def invalid(message: str) -> PydanticCustomError:
-    """To be raised by a validator: pydantic would put "Value error, " in front of a ValueError's message."""
+    """The error that a validator raises; pydantic would prefix the message of a ValueError with "Value error, "."""
     return PydanticCustomError("value_error", "{message}", {"message": message})
 
 
@@ -33,7 +33,7 @@ def _not_blank(prompt: str) -> str:
     return prompt.strip()
 
 
-# The length is checked before the prompt is trimmed, as the app has always known it.
+# The length is checked before trimming: the released app depends on it.
 Prompt = Annotated[
     str,
     Field(min_length=3, max_length=500, description="What the logo shows, 3 to 500 characters."),
@@ -42,7 +42,7 @@ Prompt = Annotated[
 
 
 def _not_boolean(value: Any) -> Any:
-    """To Python true is 1; to JSON it is no number."""
+    """Refuses booleans: Python takes true for 1, but in JSON it is not a number."""
     if isinstance(value, bool):
         raise invalid("must be a number, not a boolean")
     return value
@@ -55,7 +55,7 @@ Size = Annotated[int, NotBoolean, Field(ge=MIN_SIZE, le=MAX_SIZE)]
 def _check_pixels(sizes: list[int], num_images: int = 1) -> None:
     pixels = num_images * sum(size * size for size in set(sizes))
     if pixels > MAX_PIXELS:
-        raise invalid(f"sizes squared and added up, times num_images, are {pixels} pixels, the bound is {MAX_PIXELS}")
+        raise invalid(f"sizes: the sum of their squares times num_images is {pixels} pixels, the bound is {MAX_PIXELS}")
 
 
 _WHOLE_EXAMPLE: JsonDict = {
@@ -84,14 +84,15 @@ class JobRequest(BaseModel):
         min_length=1,
         max_length=MAX_SIZES,
         description=(
-            f"Edge lengths in pixels, one PNG for each. Each squared, times `num_images`, at most {MAX_PIXELS} in all."
+            "Edge lengths in pixels, one PNG for each. "
+            f"The sum of their squares, times `num_images`, is at most {MAX_PIXELS}."
         ),
     )
     seed: Annotated[int | None, NotBoolean] = Field(
-        None, ge=0, le=2**32 - 1, description="Chosen and reported if absent."
+        None, ge=0, le=2**32 - 1, description="Random if absent; the job reports it."
     )
     num_images: Annotated[int, NotBoolean] = Field(
-        1, ge=1, le=MAX_IMAGES, description="Variations: the seed, and those that follow it."
+        1, ge=1, le=MAX_IMAGES, description="Variations, with the seed and the seeds after it."
     )
     steps: Annotated[int | None, NotBoolean] = Field(
         None, ge=1, le=50, description="Denoising steps; the model's default if absent."
@@ -101,13 +102,15 @@ class JobRequest(BaseModel):
     )
     enhance: bool = Field(True, description="Append the design guidance for logos to the prompt.")
     priority: Priority = Field(
-        Priority.NORMAL, description="Drawn before all that are lower, after all that are higher or were there first."
+        Priority.NORMAL, description="Jobs of a higher priority are drawn first; equal ones in order of submission."
     )
     deadline_seconds: Annotated[float | None, NotBoolean] = Field(
-        None, gt=0, le=86400, description="The job expires if it is not done so many seconds after its creation."
+        None, gt=0, le=86400, description="The job expires if it has not ended this many seconds after its creation."
     )
     webhook_url: str | None = Field(
-        None, max_length=2048, description="Gets a signed POST when the job has ended, where the server sends webhooks."
+        None,
+        max_length=2048,
+        description="Receives a signed POST when the job has ended, if the server sends webhooks.",
     )
 
     @model_validator(mode="after")
@@ -117,14 +120,14 @@ class JobRequest(BaseModel):
 
 
 class LogoRequest(BaseModel):
-    """What the mobile app posts: unknown fields are ignored, sizes out of range are dropped."""
+    """The mobile app's request: unknown fields are ignored, sizes out of range are dropped."""
 
     model_config = ConfigDict(
         extra="ignore", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512]}]}
     )
 
     prompt: Prompt
-    sizes: list[int] = Field(list(DEFAULT_SIZES), description="Edge lengths, 64 to 2048; an empty list: the default.")
+    sizes: list[int] = Field(list(DEFAULT_SIZES), description="Edge lengths, 64 to 2048; empty for the default.")
 
     @field_validator("sizes")
     @classmethod
@@ -148,7 +151,7 @@ class LogoResponse(BaseModel):
 
 class Progress(BaseModel):
     step: int
-    steps: int | None = Field(description="Null until a worker has taken the job.")
+    steps: int | None = Field(description="Null until a worker has claimed the job.")
     fraction: float = Field(ge=0, le=1)
 
 
@@ -162,11 +165,11 @@ class ProgressEvent(Progress):
 class PreviewEvent(BaseModel):
     """The data of a `preview` event."""
 
-    image: str = Field(description="Base64 JPEG, at most 64 pixels wide: the drawing as far as it is.")
+    image: str = Field(description="The unfinished drawing: a base64 JPEG, at most 64 pixels wide.")
 
 
 class Timings(BaseModel):
-    """Seconds; null while the stage is not over."""
+    """Seconds of each stage; null until the stage has ended."""
 
     queued: float | None
     denoise: float | None
@@ -188,7 +191,7 @@ class Urls(BaseModel):
 
 
 class Variation(BaseModel):
-    """One of several images of a job. Asked for alone, its seed gives it again."""
+    """One of several images of a job. A job of one image with its seed draws the same image."""
 
     seed: int
     images: dict[str, str] | None = Field(description="Base64 PNG by size, unless left out.")
@@ -206,37 +209,35 @@ class JobView(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     progress: Progress
-    queue_position: int | None = Field(
-        description="From 1, after those of a higher priority; null once it is not queued."
-    )
+    queue_position: int | None = Field(description="From 1, behind jobs of a higher priority; null unless queued.")
     eta_seconds: float | None = Field(
-        None, description="Until it is done, from measured drawing times; null where nothing is known, and at the end."
+        None, description="Seconds until it ends, from measured times; null if unknown or terminal."
     )
     attempt: int
     cancel_requested: bool
     num_images: int
-    images: dict[str, str] | None = Field(description="Base64 PNG by size, once succeeded and unless left out.")
+    images: dict[str, str] | None = Field(description="Base64 PNG by size, once succeeded, unless left out.")
     variations: list[Variation] = Field(
-        description="All images once succeeded, the first of which is `images`; empty where `num_images` is 1."
+        description="All images once succeeded, the first being `images`; empty if `num_images` is 1."
     )
     model: str | None
     timings: Timings
     error: JobError | None
     urls: Urls
-    expires_at: datetime | None = Field(description="When the images go.")
+    expires_at: datetime | None = Field(description="When the images expire.")
 
 
 class JobList(BaseModel):
     jobs: list[JobView] = Field(description="Newest first, without images.")
-    next_cursor: str | None = Field(description="Hand it on as `cursor`; null at the end.")
+    next_cursor: str | None = Field(description="Pass it as `cursor`; null on the last page.")
 
 
 class WebhookEvent(BaseModel):
-    """What is posted to `webhook_url`, signed as standardwebhooks.com has it; `webhook-id` is the job's id."""
+    """The body posted to `webhook_url`, signed as Standard Webhooks specifies; `webhook-id` is the job's id."""
 
     type: str = Field(description="job.succeeded, job.failed, job.canceled or job.expired.")
     timestamp: datetime = Field(description="When the job ended.")
-    data: JobView = Field(description="The job, without images; its URLs are absolute where PUBLIC_URL is set.")
+    data: JobView = Field(description="The job, without images; its URLs are absolute if PUBLIC_URL is set.")
 
 
 class ErrorBody(BaseModel):
@@ -246,7 +247,7 @@ class ErrorBody(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """Every error of this service. `detail` repeats the message for clients of the first version."""
+    """Every error of this service. `detail` repeats the message for the released app."""
 
     error: ErrorBody
     detail: Any

@@ -1,4 +1,4 @@
-"""Settings that every process reads, from the environment and `.env`. Built once by `load`, then handed on."""
+"""The settings of every process, from the environment and `.env`; each process builds them once with `load`."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ VERSION = "2.0.0"
 
 
 def split(value: object) -> object:
-    """A comma-separated list."""
+    """The stripped, non-empty items of a comma-separated list; a value that is not text as it is."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def _webhook_secret(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,86}={0,2}", value.get_secret_value()):
-        raise ValueError("each must be whsec_ and 24 to 64 bytes in base64")
+        raise ValueError("each must be whsec_ followed by 24 to 64 bytes in base64")
     return value
 
 
 CommaSeparated = (NoDecode, BeforeValidator(split))
-# 24 to 64 bytes, as Standard Webhooks has it.
+# Standard Webhooks asks for 24 to 64 bytes.
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 SigningKey = Annotated[SecretStr, Field(min_length=32)]
 
@@ -41,27 +41,34 @@ class Settings(BaseSettings):
     url_signing_keys: Annotated[tuple[SigningKey, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; the first signs image URLs, all verify. Empty: URLs are not signed."
     )
-    public_url: str = Field("", pattern=r"^(https?://[^/?#]+)?$", description="What clients call this service.")
+    public_url: str = Field("", pattern=r"^(https?://[^/?#]+)?$", description="The base URL that clients use.")
     webhook_secrets: Annotated[tuple[WebhookSecret, ...], *CommaSeparated] = Field(
         (), description="Comma-separated, each whsec_ and base64; all sign. Empty: no webhooks."
     )
-    webhook_allow_http: bool = Field(False, description="Webhooks may go to http:// URLs too.")
+    webhook_allow_http: bool = Field(False, description="Allow webhooks to http:// URLs too.")
     webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
-        (), description="Comma-separated networks that webhooks may go to although they are not public."
+        (), description="Comma-separated networks that webhooks may be sent to although they are not public."
     )
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
-    previews: bool = Field(False, description="Small pictures of what is drawn just now, in the event streams.")
-    otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: there are none.")
-    metrics_host: str = Field("127.0.0.1", description="Where each worker and sweeper serves /metrics and /health.")
-    metrics_port: int = Field(0, ge=0, le=65535, description="0: not at all. The API has /metrics on its own port.")
+    previews: bool = Field(False, description="Send small pictures of unfinished drawings to the event streams.")
+    otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: no traces.")
+    metrics_host: str = Field("127.0.0.1", description="Address of each worker's /metrics and /health.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="0: off. The API has /metrics on its own port.")
 
 
 S = TypeVar("S", bound=BaseSettings)
-_SECRET_WORDS = ("KEY", "SECRET", "TOKEN")  # in a setting's name: its value is not shown
+_SECRET_WORDS = (
+    "KEY",
+    "SECRET",
+    "TOKEN",
+)  # an error does not show the value of a setting with one of these in its name
 
 
 def load(kind: type[S]) -> S:
-    """The settings of this process; a wrong value ends it with a line for each."""
+    """The settings of this process.
+
+    :raises SystemExit: a value is wrong; each wrong value is printed on a line of its own.
+    """
     try:
         return kind()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Heartbeats of generate workers: who is alive, on which device, and whether its model is warm."""
+"""Heartbeats of generate workers in Redis: which worker is alive, on which device, and whether its model is warm."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class WorkerInfo:
     memory_reserved_bytes: int = 0
     memory_total_bytes: int = 0
     job_id: str = ""
-    gpu_memory_used_bytes: int = 0  # of the whole card, whoever took it
+    gpu_memory_used_bytes: int = 0  # on the whole card, by all processes
     gpu_utilization: float = 0.0  # 0 to 1
 
 
 def key(name: str) -> str:
-    """String: the latest heartbeat of a worker, as JSON."""
+    """The key of a worker's latest heartbeat (string: JSON)."""
     return f"logo:worker:{name}"
 
 
@@ -51,19 +51,19 @@ def retire(client: redis.Redis, name: str) -> None:
 
 
 async def live(client: redis.asyncio.Redis) -> list[WorkerInfo]:
-    """By name; a worker that has not been heard of for ALIVE_SECONDS is not among them."""
+    """The workers that sent a heartbeat within ALIVE_SECONDS, by name."""
     names = sorted(cast("list[bytes]", await client.zrange(WORKERS, 0, -1)))
     found = await client.mget([key(name.decode()) for name in names]) if names else []
     return [_parse(item) for item in found if item]
 
 
 def find(client: redis.Redis, name: str) -> WorkerInfo | None:
-    """One worker, if it lives."""
+    """The worker's latest heartbeat; None if it sent none within ALIVE_SECONDS."""
     found = cast("bytes | None", client.get(key(name)))
     return _parse(found) if found else None
 
 
 def _parse(item: bytes | str) -> WorkerInfo:
-    """Without the fields that a later version added."""
+    """The heartbeat without unknown fields, which a worker of a later version may send."""
     known = {field.name for field in fields(WorkerInfo)}
     return WorkerInfo(**{name: value for name, value in json.loads(item).items() if name in known})

@@ -1,7 +1,8 @@
 """`python -m api.client "a green leaf" --sizes 256,512 --follow` draws; `python -m api.client check` checks a server.
 
-Exit codes: 0 done, 1 the job failed, was canceled or expired (or a check failed), 2 wrong usage, 3 no server, or its
-error, 130 interrupted: the job goes on, `--resume ID` comes back to it, or `--key KEY` if it had no id yet.
+Exit codes: 0 done; 1 the job failed, was canceled or expired, or a check failed; 2 wrong usage; 3 the server did not
+answer, or answered with an error; 130 interrupted. An interrupted job goes on: `--resume ID` returns to it, or
+`--key KEY` if it had no id yet.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         return parser
     parser = argparse.ArgumentParser(prog="python -m api.client", parents=[common], epilog=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("prompt", nargs="?", help="what the logo shows; or the word check")
-    what.add_argument("--resume", metavar="ID", help="go on with a job that was submitted before")
-    parser.add_argument("--key", help="the Idempotency-Key of a submit that was cut; the same job, not another")
+    what.add_argument("prompt", nargs="?", help="what the logo shows; `check` checks a server")
+    what.add_argument("--resume", metavar="ID", help="return to a job that was submitted before")
+    parser.add_argument("--key", help="the Idempotency-Key of an interrupted submit, to get its job")
     parser.add_argument("--sizes", default=(256, 512), type=_sizes, help="comma-separated pixels (256,512)")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--steps", type=int)

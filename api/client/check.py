@@ -1,4 +1,4 @@
-"""Checks a server that is deployed: its health, one logo, two sizes of one drawing, several at once; with timings."""
+"""Checks a deployed server: its health, one logo, two sizes of one drawing, and several logos at once; with timings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Failed(Exception):
 
 
 def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool:
-    """Whether all is well; goes on after a check that failed, unless nobody answers."""
+    """Runs all checks and returns whether all passed; stops early only if the server does not answer."""
     out, concurrent = arguments.out, arguments.concurrent
     checks: dict[str, Callable[[], str]] = {
         "health": lambda: _health(server),
@@ -42,13 +42,13 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
     for name, check in checks.items():
         start = time.perf_counter()
         try:
-            told, mark = check(), "[green]ok  [/]"
+            finding, mark = check(), "[green]ok  [/]"
         except (Failed, Refused, httpx.TransportError) as error:
-            told, mark = str(error), "[red]FAIL[/]"
+            finding, mark = str(error), "[red]FAIL[/]"
             failures += 1
             if name == "health" and isinstance(error, httpx.TransportError):
                 raise
-        console.print(f"{mark} {time.perf_counter() - start:7.2f} s  {name}: {told}", soft_wrap=True)
+        console.print(f"{mark} {time.perf_counter() - start:7.2f} s  {name}: {finding}", soft_wrap=True)
     console.print(f"{len(checks) - failures} of {len(checks)} checks passed, images in {out}", soft_wrap=True)
     return not failures
 
@@ -86,7 +86,7 @@ def _draw(server: Server, out: Path, sizes: list[int], seed: int = 1) -> str:
 
 
 def _check_png(image: bytes, size: int) -> None:
-    """:raises Failed: it is no whole PNG of `size` x `size` pixels."""
+    """:raises Failed: `image` is not a complete PNG of `size` x `size` pixels."""
     if not (image.startswith(PNG) and image.endswith(PNG_END)):
         raise Failed(f"the image of {size} pixels is no whole PNG")
     width, height = (int.from_bytes(image[start : start + 4]) for start in (16, 20))
@@ -96,8 +96,8 @@ def _check_png(image: bytes, size: int) -> None:
 
 def _at_once(server: Server, out: Path, concurrent: int) -> str:
     with ThreadPoolExecutor(concurrent) as pool:
-        told = list(pool.map(lambda seed: _draw(server, out, [256], seed), range(2, concurrent + 2)))
-    return "; ".join(told)
+        findings = list(pool.map(lambda seed: _draw(server, out, [256], seed), range(2, concurrent + 2)))
+    return "; ".join(findings)
 
 
 def _timings(job: Job) -> str:

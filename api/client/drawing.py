@@ -1,4 +1,4 @@
-"""Draws one logo: submits or comes back to a job, shows how it goes, saves its PNGs."""
+"""The client's drawing command: submits a job or returns to one, shows its progress, saves its PNGs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-SHOW_SECONDS = 2  # between two looks at a job, where no stream tells how it goes
+SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 
 def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool:
-    """Whether the job succeeded."""
+    """Draws one logo; returns whether the job succeeded."""
     job = server.job(arguments.resume) if arguments.resume else _submit(server, arguments, console)
     try:
         console.print(f"job {job['id']}  seed {job['seed']}", soft_wrap=True)
@@ -49,7 +49,9 @@ def _submit(server: Server, arguments: argparse.Namespace, console: Console) -> 
 
 
 def watch(server: Server, job: Job, console: Console, *, follow: bool) -> Job:
-    """The job at its end. A stream that was cut, or refused, is replaced by a poll and opened again."""
+    """Shows the job's progress and returns the terminal job. A stream that ends early is replaced by one poll, then
+    opened again.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=None)
@@ -63,7 +65,7 @@ def watch(server: Server, job: Job, console: Console, *, follow: bool) -> Job:
             try:
                 for name, data in server.events(job["id"]) if follow else ():
                     if name == "progress":
-                        # It has the progress's fields beside the queue's.
+                        # The event has the fields of `progress`, and the job's queue_position and eta_seconds.
                         job |= {"progress": data} | data
                     elif "status" in data:
                         job |= data

@@ -1,4 +1,4 @@
-"""The server as the client guide has it used: what may be repeated is, until it is answered; a submit under one key."""
+"""The HTTP client behind the commands: repeats requests as docs/client-guide.md asks, and submits under one key."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 TERMINAL = ("succeeded", "failed", "canceled", "expired")
 TRIES = 5
-PASSING = (429, 502, 503, 504)
+RETRIED = (429, 502, 503, 504)  # statuses after which a request is repeated
 MAX_PAUSE_SECONDS = 10.0
-# Longer than the heartbeat of an event stream, and than a long poll.
+# Longer than the heartbeat interval of an event stream, and longer than a long poll.
 TIMEOUT_SECONDS = 40
 WAIT_SECONDS = 25
 
@@ -25,7 +25,7 @@ Job = dict[str, Any]
 
 
 class Refused(Exception):
-    """The server answered, but not with what was asked for."""
+    """The server answered with an error."""
 
 
 class Server:
@@ -40,7 +40,7 @@ class Server:
         self._http.close()
 
     def submit(self, body: dict[str, Any], key: str) -> Job:
-        """Under one `key` the same job, however often."""
+        """Submits a job; a repeat with the same `key` returns the same job."""
         return self.json("POST", "/api/jobs", json=body, headers={"Idempotency-Key": key})
 
     def job(self, job_id: str, *, wait: int = 0) -> Job:
@@ -55,7 +55,7 @@ class Server:
         return job
 
     def events(self, job_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(event, data) until the stream ends; nothing at all where there is none to be had."""
+        """(event, data) of the job's stream until it ends; nothing if the server answers with an error."""
         with self._http.stream("GET", f"/api/jobs/{job_id}/events") as response:
             if response.is_error:
                 return
@@ -71,21 +71,21 @@ class Server:
         return found
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A POST without a key is asked once: a repeat would be another job.
+        """Sends a request, up to TRIES times. A POST without a key is sent once: a repeat would create another job.
 
-        :raises Refused: with the server's own message.
-        :raises httpx.TransportError: no answer to TRIES requests.
+        :raises Refused: the server answered with an error, whose message this has.
+        :raises httpx.TransportError: no try was answered.
         """
-        most = TRIES if method != "POST" or "Idempotency-Key" in options.get("headers", {}) else 1
-        for tries in range(1, most + 1):
+        max_tries = TRIES if method != "POST" or "Idempotency-Key" in options.get("headers", {}) else 1
+        for tries in range(1, max_tries + 1):
             try:
                 response = self._http.request(method, path, **options)
             except httpx.TransportError:
-                if tries == most:
+                if tries == max_tries:
                     raise
                 time.sleep(0.1 * 2**tries)
                 continue
-            if response.status_code in PASSING and tries < most:
+            if response.status_code in RETRIED and tries < max_tries:
                 time.sleep(_pause(response.headers.get("Retry-After", "")))
                 continue
             if response.is_error:
@@ -95,7 +95,7 @@ class Server:
 
 
 def _pause(retry_after: str) -> float:
-    """Seconds, from seconds or a date (RFC 9110, 10.2.3); 1 where it is neither."""
+    """Seconds to wait, from a Retry-After in seconds or as a date (RFC 9110, 10.2.3); 1 if it is neither."""
     if retry_after.isdecimal():
         return min(MAX_PAUSE_SECONDS, int(retry_after))
     try:

@@ -1,4 +1,4 @@
-"""A job's events as they happen, for a browser's EventSource and for apps."""
+"""The event stream of a job (server-sent events), for a browser's EventSource and for apps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = get_logger(__name__)
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 HEARTBEAT_SECONDS = 15.0
 RECONNECT_MILLISECONDS = 2000
-# A client that takes nothing for so long is gone: its stream must not count against its key for ever.
+# A client that reads nothing for this long is gone, and its stream must stop counting against its key.
 SEND_TIMEOUT_SECONDS = 30.0
 
 
@@ -53,7 +53,7 @@ class _Stream(EventSourceResponse):
         self._slot = services.following.slot(caller)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Taken here and not in the call below, so that it is given back however the response ends.
+        # The slot is held here and not in the route, so that it is released however the response ends.
         with self._slot:
             try:
                 await super().__call__(scope, receive, send)
@@ -71,15 +71,15 @@ async def events(
     services: Deps,
     owner: Owner,
     caller: Caller,
-    last_event_id: Annotated[str | None, Header(description="Of the last event that arrived.")] = None,
+    last_event_id: Annotated[str | None, Header(description="The id of the last event received.")] = None,
 ) -> Response:
     """Server-sent events: `snapshot` first, then `status`, `progress` (at most 2 a second), and `done` at the end.
 
-    Each but `progress` tells the whole state, and so does the snapshot of a stream that is opened again after a cut;
-    states that passed meanwhile, or faster than a slow client reads, are left out. Where the server makes previews,
-    `preview` (at most 2 a second) has a small picture of the drawing as far as it is.
+    Each of them but `progress` has the whole job, and so has the `snapshot` of a stream that is opened again. States
+    that passed while the stream was cut, or faster than the client reads, are left out. If the server makes previews,
+    `preview` (at most 2 a second) has a small picture of the unfinished drawing.
 
-    A comment comes every 15 s. Leaving cancels nothing.
+    A comment is sent every 15 s as a heartbeat. Closing the stream does not cancel the job.
     """
     reading = await own_job(services, owner, job_id)
     if reading.job.is_terminal and last_event_id == _event_id(reading):
@@ -98,9 +98,9 @@ async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEv
         if reading.job.is_terminal:
             yield _event("done", reading, seen)
             return
-        if last and _standing(last) != _standing(reading):
+        if last and _state(last) != _state(reading):
             yield _event("status", reading, seen)
-        elif last and _position(last) != _position(reading):
+        elif last and _progress(last) != _progress(reading):
             yield _event("progress", reading, seen)
         if services.settings.previews and (picture := await _preview(services, reading)) not in (None, shown):
             shown = picture
@@ -117,11 +117,11 @@ async def _preview(services: Services, reading: Reading) -> bytes | None:
     return None
 
 
-def _standing(reading: Reading) -> tuple[JobStatus, int, bool]:
+def _state(reading: Reading) -> tuple[JobStatus, int, bool]:
     return reading.job.status, reading.job.attempt, reading.job.cancel_requested
 
 
-def _position(reading: Reading) -> tuple[int, int, int | None]:
+def _progress(reading: Reading) -> tuple[int, int, int | None]:
     return reading.job.step, reading.job.steps, reading.queue_position
 
 
@@ -135,7 +135,7 @@ def _event(name: str, reading: Reading, seen: JobView, *, retry: int | None = No
         data = ProgressEvent(
             **seen.progress.model_dump(), queue_position=seen.queue_position, eta_seconds=seen.eta_seconds
         )
-    # A snapshot has no id: of a terminal job it would be that of `done`, and a client that was cut between the two
-    # would be told that it has all.
+    # A snapshot has no id: for a terminal job it would be the id of `done`, and a client that loses the connection
+    # between the two events would get a 204 and never see `done`.
     event_id = None if name == "snapshot" else _event_id(reading)
     return ServerSentEvent(data.model_dump_json(), event=name, id=event_id, retry=retry, sep="\n")

@@ -1,4 +1,4 @@
-"""What the service says of itself: to the app, to load balancers, to people."""
+"""Health of the service: the root page, /health for people and the app, the probes for load balancers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
 
 @router.get("/", response_model=None, responses={200: {"headers": headers_of("Vary"), **example_of(_ROOT)}})
 async def root(request: Request) -> Response:
-    """Name and version; a browser gets a page to try prompts on."""
+    """Name and version; a browser gets a page to try prompts."""
     vary = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
         return HTMLResponse(_PLAYGROUND.read_text(), headers=vary)
@@ -51,7 +51,7 @@ async def root(request: Request) -> Response:
 
 @router.get("/health", response_model=None, responses={200: example_of(_HEALTH), 503: _UNHEALTHY})
 async def health(services: Deps) -> JSONResponse | dict[str, Any]:
-    """The service, its queue and its workers. `gpu` is the first live worker's device."""
+    """The state of the service, its queue and its workers. `gpu` is the device of the first live worker."""
     try:
         live = await workers.live(services.client)
         backlog = await services.ledger.run(reads.backlog())
@@ -75,13 +75,13 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
 
 @router.get("/health/live", responses={200: example_of({"status": "alive"})})
 async def alive() -> dict[str, str]:
-    """The process answers. Load balancers and containers probe this, so that pollers are never cut off."""
+    """200 while the process answers, whether or not a worker is ready. For load balancers and containers."""
     return {"status": "alive"}
 
 
 @router.get("/health/ready", responses={200: example_of({"status": "ready", "workers": 1}), **errors_of(503)})
 async def ready(services: Deps) -> dict[str, Any]:
-    """A worker can take a job."""
+    """200 if at least one worker has its model loaded, else 503."""
     count = sum(worker.ready for worker in await workers.live(services.client))
     if not count:
         raise ServiceUnavailable("no worker has its model loaded yet", retry_after_seconds=5)

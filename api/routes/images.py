@@ -1,4 +1,4 @@
-"""The images of a job as bytes, for an image view: cached, checked by ETag, in parts."""
+"""The images of a job as bytes, with caching, ETags and byte ranges; image views and browsers fetch them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ async def _viewer(
     request: Request,
     bearer: Bearer,
     header: KeyHeader,
-    expires: Annotated[int | None, Query(ge=0, lt=10**10, description="Of a signed URL.")] = None,
-    signature: Annotated[str | None, Query(max_length=64, description="Of a signed URL.")] = None,
+    expires: Annotated[int | None, Query(ge=0, lt=10**10, description="Part of a signed URL.")] = None,
+    signature: Annotated[str | None, Query(max_length=64, description="Part of a signed URL.")] = None,
 ) -> str | None:
-    """None for the holder of a signed URL, who may see this image whosever it is; else the caller."""
+    """The caller's owner digest; None for the holder of a signed URL, who may see this image of any owner."""
     if signature is None:
         keys: Keys = request.app.state.keys
         return keys.owner(bearer.credentials if bearer else header)
@@ -54,17 +54,17 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         str,
         Path(
             pattern=FILE_NAME_PATTERN,
-            description="SIZE.png; of the second variation SIZE-2.png",
+            description="SIZE.png; for the second variation SIZE-2.png",
             examples=["512.png"],
         ),
     ],
     if_none_match: Annotated[str | None, Header(description="The ETag that the caller has.")] = None,
     range_: Annotated[
-        str | None, Header(alias="Range", description="One range of bytes, to go on with a download that was cut.")
+        str | None, Header(alias="Range", description="One range of bytes, to resume a download.")
     ] = None,
-    if_range: Annotated[str | None, Header(description="The ETag of the part that the caller has.")] = None,
+    if_range: Annotated[str | None, Header(description="The ETag of the bytes that the caller has.")] = None,
 ) -> Response:
-    """One image as bytes. `urls.images` of the job has its URL; where that is signed, it needs no API key."""
+    """One image as bytes. The job's `urls.images` has its URL; a signed URL needs no API key."""
     job = (await own_job(services, owner, job_id)).job
     if job.status is not JobStatus.SUCCEEDED:
         raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
@@ -82,7 +82,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         return Response(status_code=304, headers=headers)
     data = base64.b64decode(encoded)
     try:
-        # A part of another version would not fit to what the caller has.
+        # If-Range with another ETag: a range of this image would not fit the bytes that the caller has.
         part = byte_range.part(range_, len(data)) if if_range in (None, etag) else None
     except byte_range.Unsatisfiable:
         raise errors.RangeNotSatisfiable(
@@ -95,6 +95,6 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
 
 
 def _names(if_none_match: str, etag: str) -> bool:
-    """Weakly compared: a proxy that compresses marks our tag as weak."""
+    """Whether If-None-Match contains `etag`, by weak comparison: a compressing proxy marks our ETag as weak."""
     offered = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     return etag in offered or offered == ["*"]

@@ -1,4 +1,4 @@
-"""Jobs: submit, list, poll, long-wait, cancel."""
+"""The job routes: submit, list, poll, long-wait, cancel."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ async def represent(services: Services, reading: Reading, images: dict[str, str]
 
 
 async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
-    """Base64 PNGs by size; None for a job without any.
+    """Base64 PNGs by name; None unless the job has succeeded.
 
-    :raises errors.ImagesExpired: the record outlived them.
+    :raises errors.ImagesExpired: the images have expired before the record.
     """
     if reading.job.status is not JobStatus.SUCCEEDED:
         return None
@@ -57,7 +57,7 @@ async def images_of(services: Services, reading: Reading) -> dict[str, str] | No
 
 
 def _check_webhook(url: str, settings: ApiSettings) -> None:
-    """:raises errors.InvalidRequest: no webhooks are sent from here, or not to there."""
+    """:raises errors.InvalidRequest: this server sends no webhooks, or none to this URL."""
     if not settings.webhook_secrets:
         raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
     check_webhook_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
@@ -86,14 +86,14 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
 ) -> JobView:
     """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal.
 
-    With `Prefer: wait=N` this call is held itself: 200 with the result and its images if the job ends in time, else the
-    202 that it would have been. A caller that leaves meanwhile does not cancel its job.
+    With `Prefer: wait=N` this call itself is held: it answers 200 with the result and its images if the job ends in
+    time, else 202. A caller that disconnects does not cancel its job.
     """
     if request.webhook_url is not None:
         _check_webhook(request.webhook_url, services.settings)
-    # While the job is created and published, so that the answer's estimate costs no wait of its own.
-    services.forecasts.look_ahead()
-    # Answered from what the creation itself said: whatever Redis does from here on, what was created is a 202.
+    # The forecast is read while the job is created and published, so that the estimate costs no extra time.
+    services.forecasts.prefetch()
+    # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
     reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
     job_id, images = reading.job.id, None
     response.headers["Location"] = f"/api/jobs/{job_id}"
@@ -117,16 +117,16 @@ async def list_jobs(
     owner: Owner,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
     limit: Annotated[int, Query(ge=1, le=100, description="Jobs on a page.")] = 20,
-    cursor: Annotated[str | None, Query(description="The `next_cursor` of the page before.", max_length=64)] = None,
+    cursor: Annotated[str | None, Query(description="The `next_cursor` of the previous page.", max_length=64)] = None,
 ) -> JobList:
-    """The caller's own jobs, newest first, as long as their records are kept. Without API keys all callers are one.
+    """The caller's own jobs, newest first, as long as their records are kept. Without API keys, everybody's jobs.
 
-    With `status` a page may be shorter than `limit`, even empty; go on until `next_cursor` is null.
+    With `status` a page may be shorter than `limit`, or even empty: continue until `next_cursor` is null.
     """
     try:
         command = listing.page(owner, status=status, limit=limit, cursor=cursor or "")
     except ValueError:
-        raise errors.InvalidRequest("cursor: not one that this server gave out") from None
+        raise errors.InvalidRequest("cursor: must be a `next_cursor` of this server") from None
     page = await services.ledger.run(command)
     forecast = await services.forecasts.current()
     jobs = [view(reading, None, services.results.url, forecast.eta_seconds(reading)) for reading in page.readings]
@@ -134,17 +134,18 @@ async def list_jobs(
 
 
 @router.get("/{job_id}", responses=job_of(200) | errors_of(401, 404, 410, 422, 503))
-async def get(  # noqa: PLR0913 - as above
+async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
     response: Response,
     services: Deps,
     owner: Owner,
     wait: Annotated[
-        float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Hold until the job is terminal, so many seconds at most.")
+        float,
+        Query(ge=0, le=MAX_WAIT_SECONDS, description="Hold until the job is terminal, at most this many seconds."),
     ] = 0,
     include: Include = "images",
 ) -> JobView:
-    """The job; with its images once it has succeeded."""
+    """The job, with its images once it has succeeded."""
     if wait:
         reading = await services.waiting.until_terminal(job_id, wait, owner)
     else:
@@ -156,10 +157,10 @@ async def get(  # noqa: PLR0913 - as above
 
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
 async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner) -> JobView:
-    """Cancel the job: at once while it is queued, within two denoising steps while it runs. Terminal: unchanged."""
+    """Cancel the job: at once while it is queued, within two denoising steps while it runs. No effect once terminal."""
     command = moves.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds, owner=owner)
     moved = await services.ledger.run(command)
     if moved.job is None:
         raise not_found(job_id)
-    # In no state that this call leaves a job in does it have a place in the queue.
+    # After this call a job is never queued, so it has no position in the queue.
     return await represent(services, Reading(moved.job, None), None, response)

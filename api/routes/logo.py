@@ -1,4 +1,4 @@
-"""The call of the mobile app that is in people's hands. Its shape must not change."""
+"""The call of the released mobile app. Its request and response must not change."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 
 from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
-from api.deps import Deps  # noqa: TC001 - as above
+from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
 from api.results import load_images
@@ -36,11 +36,11 @@ _ERRORS = (
 
 @router.post("/api/generate_logo", responses=LOGO | errors_of(*_ERRORS))
 async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
-    """Draw a logo and wait for it. New clients submit to `/api/jobs` instead and survive a cut connection."""
-    # Not validated again: a prompt that was long enough before it was trimmed is the app's to send.
+    """Draw a logo and wait for it. New clients use `/api/jobs`, where a lost connection does not lose the job."""
+    # Not validated again: LogoRequest checks the prompt's length before trimming, which may leave under 3 characters.
     asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
     submitted, _ = await services.submission.submit(asked, owner)
-    with goes_on(submitted.job.id):
+    with named_in_errors(submitted.job.id):
         job = (await succeeded(services, owner, submitted.job.id)).job
         images = await load_images(services.results, job)
     return LogoResponse(
@@ -53,15 +53,16 @@ async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> L
 
 
 async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
-    """The job once it has succeeded; held for REQUEST_TIMEOUT.
+    """The job once it has succeeded; waits at most REQUEST_TIMEOUT.
 
-    :raises errors.GenerationFailed: it failed.
-    :raises errors.JobNotSuccessful: it was canceled, or it expired.
-    :raises errors.StillRunning: it goes on.
+    :raises errors.GenerationFailed: the job failed.
+    :raises errors.JobNotSuccessful: the job was canceled, or it expired.
+    :raises errors.StillRunning: the job has not ended within REQUEST_TIMEOUT.
+    :raises errors.ServiceUnavailable: the server restarts before the job has ended.
     """
     reading = await services.waiting.until_terminal(job_id, services.settings.request_timeout, owner)
     job = reading.job
-    where = _where(job_id)
+    where = _reference(job_id)
     if job.status is JobStatus.FAILED:
         raise errors.GenerationFailed(f"Failed to generate logo: {job.error_message}", details=where)
     if job.status in (JobStatus.CANCELED, JobStatus.EXPIRED):
@@ -78,19 +79,19 @@ async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
 
 
 @contextlib.contextmanager
-def goes_on(job_id: str) -> Iterator[None]:
-    """Around what is done for a job that was created: where Redis goes away, the answer names the job.
+def named_in_errors(job_id: str) -> Iterator[None]:
+    """Wraps the work after a job was created: if Redis becomes unavailable, the error names the job.
 
-    :raises errors.ServiceUnavailable: it did; the job is not lost.
+    :raises errors.ServiceUnavailable: Redis is out of reach; the job goes on.
     """
     try:
         yield
     except UNAVAILABLE as error:
         log.warning("redis.unavailable", error=repr(error))
         raise errors.ServiceUnavailable(
-            "the job store is out of reach; the job goes on", details=_where(job_id), retry_after_seconds=2
+            "the job store is out of reach; the job goes on", details=_reference(job_id), retry_after_seconds=2
         ) from error
 
 
-def _where(job_id: str) -> dict[str, str]:
+def _reference(job_id: str) -> dict[str, str]:
     return {"job_id": job_id, "url": f"/api/jobs/{job_id}"}

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: this process's requests, and the queue, workers, counters and memory that all share."""
+"""/metrics for Prometheus: the requests of this process, and the shared queue, workers, counters and Redis memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter(tags=["service"])
 
 
 class _Fixed:
-    """What was read before: collectors cannot wait for Redis on the event loop."""
+    """A collector of metrics that were read beforehand: a collector cannot await Redis."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
@@ -37,7 +37,7 @@ class _Fixed:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def scrape(request: Request, services: Deps) -> Response:
-    """For Prometheus. It holds no prompt, job id or key."""
+    """Metrics for Prometheus. They contain no prompt, job id or API key."""
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     everything = CollectorRegistry()
     everything.register(services.http.registry)
@@ -72,5 +72,5 @@ async def _shared(services: Services) -> list[Metric]:
 
 
 def _lag_seconds(newest: str, read: str) -> float:
-    """Both are ids of the stream: milliseconds of the Redis server's clock, a dash, a number."""
+    """Seconds between two ids of the stream, which are milliseconds by the Redis server's clock, a dash, a number."""
     return max(0, int((newest or "0-0").partition("-")[0]) - int(read.partition("-")[0])) / 1000

@@ -1,17 +1,17 @@
-"""OpenAI's Images API: its unchanged clients generate here."""
+"""The route of OpenAI's Images API, so that unchanged OpenAI clients can draw with this service."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
 from api.auth import Keys, Owner  # noqa: TC001 - FastAPI reads the annotations
-from api.deps import Deps  # noqa: TC001 - as above
+from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, OpenAIRoute
 from api.openapi import GENERATED
 from api.openapi_errors import openai_errors_of
 from api.results import load_images
-from api.routes.jobs import IdempotencyKey  # noqa: TC001 - as above
-from api.routes.logo import goes_on, succeeded
+from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
+from api.routes.logo import named_in_errors, succeeded
 from shared.errors import ImagesExpired, InvalidRequest
 from shared.representation import view
 from shared.schemas import JobRequest
@@ -36,17 +36,17 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     owner: Owner,
     idempotency_key: IdempotencyKey = None,
 ) -> ImagesResponse:
-    """Draw images and wait for them, as OpenAI's clients ask for it; the API key is their bearer token."""
+    """Draw images and wait for them, in the format of OpenAI's clients; their bearer token is the API key."""
     keys: Keys = request.app.state.keys
     if asked.response_format == "url" and keys.needed and not services.settings.url_signing_keys:
-        raise InvalidRequest("response_format: without URL_SIGNING_KEYS this server has no URLs that need no API key")
+        raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
     job_request = JobRequest.model_construct(prompt=asked.prompt, sizes=[asked.pixels], num_images=asked.n or 1)
     request.state.submitted = True
     submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     images = None
-    with goes_on(submitted.job.id):
+    with named_in_errors(submitted.job.id):
         reading = await succeeded(services, owner, submitted.job.id)
         if asked.response_format != "url":
             images = await load_images(services.results, reading.job)

@@ -1,7 +1,7 @@
-"""What is counted in Redis: a hash of integers, written by the ledger's moves and read by /metrics.
+"""The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
-Its fields: ended:STATUS:CODE, recovered:REASON:TO, steps, deaf, stage:NAME:BOUND (jobs that took longer
-than the bound before and no longer than this one, in ms) and stage:NAME:sum (ms).
+The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, deaf, stage:NAME:BOUND (jobs whose stage took at most
+BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import redis
 
 STEPS = "steps"
-DEAF = "deaf"
-# Each stage with the field of the record at which it starts, and the upper bounds of its buckets (ms).
+DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
+# For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
     "queued": ("created_at", (100, 300, 1000, 3000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000)),
     "denoise": (
@@ -35,13 +35,13 @@ def recovered(reason: str, to: str) -> str:
 
 
 def stage(name: str) -> dict[str, Any]:
-    """For move.lua: the stage that ends with a move."""
+    """The `stage` option of a move that ends this stage (lua/move.lua)."""
     since, bounds = STAGES[name]
     return {"name": name, "since": since, "bounds": bounds}
 
 
 def count(client: redis.Redis, field: str) -> None:
-    """Once more, of what happens outside of a move."""
+    """Adds one to a counter of something that is not a move."""
     client.hincrby(keys.COUNTERS, field, 1)
 
 

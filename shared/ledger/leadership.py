@@ -1,4 +1,4 @@
-"""Which of several sweepers works: the holder of a lock that runs out."""
+"""Leader election of the sweepers: only the holder of a lock that expires sweeps."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from shared.ledger.run import Command
 
 
 def lead(name: str, seconds: float) -> Command[bool]:
-    """Whether the sweeper `name` leads, for so many seconds from now on; 0: it gives the lead up."""
+    """Takes or renews the lead of the sweeper `name` for `seconds`, or gives it up with 0; whether it leads now."""
     return Command("lead", (keys.SWEEPER,), (name, round(seconds * 1000)), bool)

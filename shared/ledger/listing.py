@@ -1,4 +1,4 @@
-"""The jobs of one owner, newest first, by pages: an index beside the ledger's records (lua/create.lua)."""
+"""Lists one owner's jobs by pages, newest first, from an index beside the records (lua/create.lua, lua/list.lua)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shared.jobs import JobStatus
     from shared.ledger.replies import Reading
 
-# A call looks at so many jobs at most; where a status is rare its page is short and the cursor goes on.
+# The most jobs that one call looks at. With a rare status a page may thus be short, and the cursor continues behind it.
 LOOKED_AT = 1000
 
 
@@ -26,9 +26,9 @@ class Page:
 
 
 def page(owner: str, *, status: JobStatus | None = None, limit: int = 20, cursor: str = "") -> Command[Page]:
-    """Jobs that come while one pages appear on no later page, and none is skipped or repeated.
+    """A page of the owner's jobs. No job is skipped or repeated, and later pages have no jobs created meanwhile.
 
-    :raises ValueError: the cursor is none of ours.
+    :raises ValueError: `cursor` is not a `next_cursor`.
     """
     return Command(
         "list",

@@ -11,18 +11,18 @@ from shared.ledger.run import Command
 if TYPE_CHECKING:
     from shared.jobs import Job
 
-# A new measurement's part of the mean: the last ten or so decide, and a slower card is known after a few jobs.
+# The weight of a new measurement in the mean: about ten measurements dominate it, so that a slower card shows soon.
 WEIGHT = 0.2
 
 
 def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
-    """Of a job that has just become `finishing`. `step_seconds`: the mean of its steps after the first."""
+    """Records a job that has just become `finishing`. `step_seconds`: the mean over its steps after the first."""
     fixed = max(0.0, (job.drawn_at - job.started_at) / 1000 - job.steps * step_seconds)
     kind, steps = f"{job.width}x{job.num_images}", job.steps // job.num_images
     measured: dict[str, Any] = {f"{kind}:step": step_seconds, f"{kind}:fixed": fixed}
     return _learn(
         job.model,
-        # The first step has the encoding of the prompt in it: a drawing of one step teaches only who knows nothing.
+        # The first step includes encoding the prompt, so a drawing of one step counts only if nothing is known yet.
         {
             "mean" if steps > 1 else "first": measured,
             "largest": {f"{job.width}:asked": max(job.sizes)},
@@ -32,7 +32,7 @@ def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
 
 
 def learn_finishing(job: Job) -> Command[None]:
-    """Of a job that has just succeeded."""
+    """Records a job that has just succeeded."""
     seconds = (job.finished_at - job.drawn_at) / 1000
     return _learn(job.model, {"mean": {f"{job.width}x{job.num_images}:finish": seconds}})
 

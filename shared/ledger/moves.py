@@ -1,7 +1,7 @@
 """The moves of the job ledger: the only code that writes a job's status.
 
-Each function names an intent and returns a `Command` (run.py). Each is one atomic script, and safe to run again after a
-lost reply.
+Each function names an intent of the API, a worker or the sweeper and returns a `Command` (run.py): one atomic script,
+which is safe to run again after a lost reply.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One atomic compare-and-set (lua/move.lua). The fields are the script's options; one that is unset is not sent.
+    """One atomic compare-and-set (lua/move.lua). The fields are the script's options; unset ones are not sent.
 
-    :raises ValueError: a terminal state without `ttl_s`, or `ttl_s` with another.
+    :raises ValueError: `to` is terminal and `ttl_s` is missing, or the other way round.
     """
 
     to: JobStatus
-    only_from: AbstractSet[JobStatus] | None = None  # the states that it may leave; None: all that TRANSITIONS allows
+    only_from: AbstractSet[JobStatus] | None = None  # the states it may start from; None: all that TRANSITIONS allows
     flag_from: AbstractSet[JobStatus] = frozenset()  # states in which cancel_requested is set instead
     attempt: int | None = None  # the expected fencing token; None: any
     owner: str | None = None  # the expected owner; None: any
-    claim: str | None = None  # names the delivery that takes the job
+    claim: str | None = None  # the delivery that claims the job
     max_attempts: int | None = None
     set: dict[str, Any] = field(default_factory=dict)
-    stamp: str | None = None  # the field that takes the time of the move
-    stamp_later: dict[str, int] = field(default_factory=dict)  # fields that take a later time, by ms from the move
+    stamp: str | None = None  # the field set to the time of the move
+    stamp_later: dict[str, int] = field(default_factory=dict)  # fields set to the time of the move plus so many ms
     lease_ms: int | None = None
-    ttl_s: int | None = None  # life of the record from now on
-    unless_leased: bool = False  # refuse while the present lease has not run out
-    again: bool = False  # from a state to itself, for a new lease
-    stage: str | None = None  # the stage whose time ends here (counters.py)
-    count: dict[str, int] = field(default_factory=dict)
+    ttl_s: int | None = None  # the record expires after this time
+    unless_leased: bool = False  # refused while a lease is valid
+    again: bool = False  # allowed from a state to itself, for a new lease
+    stage: str | None = None  # the stage that ends with the move (counters.py)
+    count: dict[str, int] = field(default_factory=dict)  # what to add to the counters, by field
 
     def __post_init__(self) -> None:
         if (self.ttl_s is not None) != is_terminal(self.to):
-            raise ValueError(f"a terminal state, and only that, takes a TTL: {self.to}")
+            raise ValueError(f"a move takes a TTL if and only if it enters a terminal state: {self.to}")
 
     def of(self, job_id: str) -> Command[Moved]:
         options = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "only_from"}
@@ -71,12 +71,12 @@ class Move:
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS),
             ),
-            (job_id, json.dumps(_said(options))),
+            (job_id, json.dumps(_without_unset(options))),
             moved_of,
         )
 
 
-def create(  # noqa: PLR0913 - a submit's conditions
+def create(  # noqa: PLR0913 - each is a condition of a submit
     job: Job,
     *,
     fingerprint: str = "",
@@ -86,7 +86,9 @@ def create(  # noqa: PLR0913 - a submit's conditions
     max_own_high: int = 0,
     deadline_seconds: float = 0,
 ) -> Command[Created]:
-    """`max_own` bounds the owner's queued jobs, `max_own_high` those of high priority; 0: only `max_queue` does."""
+    """Creates a queued job. `max_own` bounds the owner's queued jobs and `max_own_high` those of high priority; 0: no
+    bound but `max_queue`.
+    """
     return Command(
         "create",
         (
@@ -111,7 +113,7 @@ def create(  # noqa: PLR0913 - a submit's conditions
 
 
 def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
-    """Queued -> running, as the next attempt. `delivery` names this delivery of the message."""
+    """QUEUED -> RUNNING, as the next attempt. `delivery` identifies this delivery of the message."""
     return Move(
         to=JobStatus.RUNNING,
         claim=delivery,
@@ -124,7 +126,7 @@ def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
 
 
 def renew(job_id: str, attempt: int, *, step: int = 0, steps: int | None = None) -> Command[Hold]:
-    """Running and finishing alike; without `steps` the progress stays as it is."""
+    """Renews the lease of a running or finishing job; without `steps` its progress is unchanged."""
     return Command(
         "renew",
         (keys.job(job_id), keys.LEASES),
@@ -133,10 +135,10 @@ def renew(job_id: str, attempt: int, *, step: int = 0, steps: int | None = None)
     )
 
 
-def finish(  # noqa: PLR0913 - what is known of the drawing
+def finish(  # noqa: PLR0913 - each describes the drawing
     job_id: str, attempt: int, *, width: int, height: int, model: str, steps: int = 0
 ) -> Command[Moved]:
-    """Running -> finishing: the raw pixels of this attempt are stored."""
+    """RUNNING -> FINISHING: the raw pixels of this attempt are stored."""
     return Move(
         to=JobStatus.FINISHING,
         attempt=attempt,
@@ -149,7 +151,7 @@ def finish(  # noqa: PLR0913 - what is known of the drawing
 
 
 def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "", unless_leased: bool = False) -> Command[Moved]:
-    """Finishing stays finishing: the message goes out once more, under a new lease."""
+    """FINISHING -> FINISHING, with a new lease: the finish message is sent once more."""
     return Move(
         to=JobStatus.FINISHING,
         attempt=attempt,
@@ -163,7 +165,7 @@ def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "", unless_
 
 
 def succeed(job_id: str, attempt: int, *, images_ttl_seconds: int, ttl_seconds: int) -> Command[Moved]:
-    """Finishing -> succeeded: the images of this attempt are stored, for `images_ttl_seconds`."""
+    """FINISHING -> SUCCEEDED: the images of this attempt are stored for `images_ttl_seconds`."""
     return Move(
         to=JobStatus.SUCCEEDED,
         attempt=attempt,
@@ -175,7 +177,7 @@ def succeed(job_id: str, attempt: int, *, images_ttl_seconds: int, ttl_seconds: 
     ).of(job_id)
 
 
-def fail(  # noqa: PLR0913 - what is known of the failure
+def fail(  # noqa: PLR0913 - each describes the failure
     job_id: str,
     *,
     code: Failure,
@@ -185,7 +187,7 @@ def fail(  # noqa: PLR0913 - what is known of the failure
     reason: str = "",
     unless_leased: bool = False,
 ) -> Command[Moved]:
-    """`reason`: why its holder was lost, if it was."""
+    """Any state but a terminal one -> FAILED. `reason`: why the job's holder was lost; empty if it was not."""
     return Move(
         to=JobStatus.FAILED,
         attempt=attempt,
@@ -198,7 +200,7 @@ def fail(  # noqa: PLR0913 - what is known of the failure
 
 
 def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_leased: bool = False) -> Command[Moved]:
-    """Ends the job, whoever holds it. Its worker calls this; a caller asks with `request_cancel`."""
+    """Any state but a terminal one -> CANCELED. Workers and the sweeper call this; the API calls `request_cancel`."""
     return Move(
         to=JobStatus.CANCELED,
         attempt=attempt,
@@ -210,9 +212,9 @@ def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_
 
 
 def request_cancel(job_id: str, *, ttl_seconds: int, owner: str | None = None) -> Command[Moved]:
-    """queued, finishing -> canceled at once; running is flagged and canceled by its worker within a step.
+    """QUEUED, FINISHING -> CANCELED; a running job is flagged, and its worker cancels it within two steps.
 
-    `owner`: the caller; another owner's job is `MISSING`.
+    With `owner`, the job of another owner is `MISSING`.
     """
     return Move(
         to=JobStatus.CANCELED,
@@ -235,9 +237,9 @@ def expire(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Comm
 
 
 def requeue(job_id: str, attempt: int, *, reason: str = "", unless_leased: bool = False) -> Command[Moved]:
-    """running, finishing -> queued: its worker is gone, or its pixels are.
+    """RUNNING, FINISHING -> QUEUED: the job's worker or its pixels are lost.
 
-    Here and in the other moves of a recovery, `unless_leased` leaves the job to a holder whose lease has not run out.
+    In all moves of a recovery, `unless_leased` leaves the job to a holder that has renewed its lease meanwhile.
     """
     return Move(
         to=JobStatus.QUEUED,
@@ -248,8 +250,8 @@ def requeue(job_id: str, attempt: int, *, reason: str = "", unless_leased: bool 
     ).of(job_id)
 
 
-def _said(options: dict[str, Any]) -> dict[str, Any]:
-    """Without what is unset. An empty owner and an attempt of 0 say something."""
+def _without_unset(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are set; an empty owner and an attempt of 0 are."""
     return {name: value for name, value in options.items() if value not in (None, {}, []) and value is not False}
 
 

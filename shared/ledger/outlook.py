@@ -1,4 +1,7 @@
-"""What is being drawn and queued, by how many workers and at which pace: all that an estimate needs, in one look."""
+"""Reads all that an estimate needs in one call: running and queued jobs, ready workers and their measured pace.
+
+The API's forecasts use it (api/forecasting.py).
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,16 @@ from shared.ledger import keys
 from shared.ledger.run import Command
 from shared.pace import Pace, Shape
 
-# Queued jobs that are read one by one; an estimate counts those behind them as the mean of these.
+# The most queued jobs that are read; an estimate assumes the mean of these for each job behind them.
 LOOKED_AT = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A running job."""
-
     shape: Shape
-    step: int  # of all its images, as `steps`
+    step: int  # `step` and `steps` count the denoising steps of all images together
     steps: int
-    started_at: int
+    started_at: int  # milliseconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    time: int  # of the Redis server, in milliseconds
+    time: int  # milliseconds since the epoch by the Redis server's clock
     running: list[Running]
     queued: list[Queued]
-    ready_workers: int = 0  # those whose model is loaded
-    pace: Pace = field(default_factory=lambda: Pace({}))  # of their model
+    ready_workers: int = 0  # workers whose model is loaded
+    pace: Pace = field(default_factory=lambda: Pace({}))  # the pace of their model
 
 
 def outlook() -> Command[Outlook]:
@@ -61,5 +62,5 @@ def _outlook(reply: list[Any]) -> Outlook:
 
 
 def _shape(sizes: bytes, requested_steps: bytes | None, num_images: bytes | None) -> Shape:
-    # A record from before variations has no number of images.
+    # Records written before `requested_steps` or `num_images` existed lack the field.
     return Shape(max(json.loads(sizes)), int(requested_steps or 0), int(num_images or 1))

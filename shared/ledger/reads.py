@@ -1,4 +1,4 @@
-"""What the ledger can be asked without changing anything. Each function returns a `Command` (run.py)."""
+"""The read-only commands of the ledger, for the API and the sweeper. Each function returns a `Command` (run.py)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from shared.ledger.run import Command
 
 
 def job(job_id: str) -> Command[Reading | None]:
-    """None for an unknown job."""
+    """One job; None if it is unknown."""
     return Command("read", (keys.job(job_id), keys.QUEUED), (job_id,), reading_of)
 
 
 def lost_leases(limit: int = 100) -> Command[list[str]]:
-    """Jobs whose lease has run out."""
+    """The jobs whose lease has expired."""
     return due(keys.LEASES, limit)
 
 
@@ -22,7 +22,7 @@ def passed_deadlines(limit: int = 100) -> Command[list[str]]:
 
 
 def due(zset: str, limit: int) -> Command[list[str]]:
-    """The job ids in `zset` whose time has come, by the server's clock."""
+    """The job ids in `zset` whose time has passed, by the Redis server's clock."""
     return Command("due", (zset,), (limit,), ids_of)
 
 

@@ -1,4 +1,4 @@
-"""What the ledger answers, and how a script's reply is read."""
+"""The results of the ledger's commands, and the functions that parse the scripts' replies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shared.jobs import Job
 
 
 class Outcome(StrEnum):
-    """What a move came to. `MOVED` and `ALREADY` both mean that the job is where the caller wanted it."""
+    """The result of a move. `MOVED` and `ALREADY` both mean that the job is in the state that the caller wanted."""
 
     MOVED = "moved"
-    ALREADY = "already"  # by an earlier, equal call
-    FLAGGED = "flagged"  # cancel only: the worker that runs the job will stop it
+    ALREADY = "already"  # an earlier, equal call has moved it
+    FLAGGED = "flagged"  # cancel only: the job's worker will cancel it
     REFUSED = "refused"  # another state or attempt: the caller no longer holds the job
     EXHAUSTED = "exhausted"  # claim only: MAX_ATTEMPTS are used up
     MISSING = "missing"  # no such job, or another owner's
@@ -25,29 +25,29 @@ class Outcome(StrEnum):
 
 
 class Hold(StrEnum):
-    """A lease's answer to its holder."""
+    """The result of renewing a lease."""
 
     HELD = "held"
-    LOST = "lost"
-    CANCEL = "cancel"
-    EXPIRED = "expired"
+    LOST = "lost"  # the job is no longer this attempt's
+    CANCEL = "cancel"  # the caller asked for cancellation
+    EXPIRED = "expired"  # the job's deadline has passed
 
 
 class Creation(StrEnum):
-    """What a submit came to."""
+    """The result of creating a job."""
 
     CREATED = "created"
     REPLAYED = "replayed"  # the same idempotency key and request: the earlier job
     CONFLICT = "conflict"  # the same idempotency key, another request
-    FULL = "full"  # the queue's bound
-    OWNER_FULL = "owner_full"  # the owner's bound
-    OWNER_HIGH_FULL = "owner_high_full"  # the owner's bound of high-priority jobs
+    FULL = "full"  # the queue is at its bound
+    OWNER_FULL = "owner_full"  # the owner's queued jobs are at their bound
+    OWNER_HIGH_FULL = "owner_high_full"  # the owner's queued jobs of high priority are at their bound
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     job: Job
-    queue_position: int | None  # from 1, while queued
+    queue_position: int | None  # from 1; None unless queued
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Moved:
 class Created:
     outcome: Creation
     reading: Reading | None = None  # the job that was created, or that the idempotency key had created before
-    depth: int = 0  # how many jobs the exceeded bound counted, where one was exceeded
+    depth: int = 0  # jobs counted against the bound that was reached; 0 if none was
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,13 @@ class Backlog:
 
 
 def job_of(flat: list[bytes]) -> Job | None:
-    """A hash as HGETALL gives it in Lua; None where it is empty."""
+    """The job of a hash as HGETALL returns it in Lua (field, value, ...); None for an empty one."""
     texts = [item.decode() for item in flat]
     return Job.from_record(dict(zip(texts[::2], texts[1::2], strict=True))) if texts else None
 
 
 def reading_of(reply: list[Any]) -> Reading | None:
-    """`reply`: the rank in the queue from 0, or -1, then the record."""
+    """`reply`: the job's rank in the queue from 0, or -1, then its record."""
     job = job_of(reply[1:])
     return Reading(job, reply[0] + 1 if reply[0] >= 0 else None) if job else None
 
@@ -87,7 +87,7 @@ def moved_of(reply: list[Any]) -> Moved:
 
 def created_of(reply: list[Any]) -> Created:
     outcome = Creation(reply[0].decode())
-    if len(reply) == 2:  # noqa: PLR2004 - only how many are queued
+    if len(reply) == 2:  # noqa: PLR2004 - an outcome without a record, only with a count
         return Created(outcome, depth=reply[1])
     return Created(outcome, reading_of(reply[1:]))
 

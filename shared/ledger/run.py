@@ -1,4 +1,4 @@
-"""Atomic commands on Redis: a Lua script with its keys, its arguments and the reading of its reply; who runs them."""
+"""Atomic commands on Redis and their two runners: `Ledger` for blocking clients, `AsyncLedger` for asyncio."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Command(Generic[T]):
-    script: str
+    """A call of a Lua script with its keys and arguments, and the parser of its reply."""
+
+    script: str  # the name of a file in lua/, without its extension
     keys: tuple[str, ...]
     args: tuple[str | int, ...]
     parse: Callable[[Any], T]
 
     def call(self) -> tuple[_Script, list[Any]]:
-        """Its script, and what follows the script in EVALSHA and EVAL."""
+        """The script, and the arguments that follow it in EVALSHA and EVAL."""
         return _SCRIPTS[self.script], [len(self.keys), *self.keys, *self.args]
 
 
 class _Script:
-    """By its digest, so that its text need not travel each time."""
+    """A script's text and digest; a call by digest need not send the text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -52,7 +54,7 @@ class Ledger:
         try:
             reply = self.client.evalsha(script.digest, *rest)
         except NoScriptError:
-            # Its text and the call in one: a server that restarts after a SCRIPT LOAD would have forgotten it again.
+            # EVAL sends text and call together; after a SCRIPT LOAD, a server that restarts loses the script again.
             reply = self.client.eval(script.text, *rest)
         return command.parse(reply)
 
@@ -68,13 +70,13 @@ class AsyncLedger:
         try:
             reply = await self.client.evalsha(script.digest, *rest)
         except NoScriptError:
-            # As above.
+            # EVAL and not SCRIPT LOAD, as in `Ledger.run`.
             reply = await self.client.eval(script.text, *rest)
         return command.parse(reply)
 
     async def run_many(self, commands: list[Command[T]]) -> list[T | ValueError]:
-        """One round trip for all of them, texts included: a script that is missing would fail in mid-pipeline. A reply
-        that cannot be read is its error, and keeps nobody from the others.
+        """Runs commands in one round trip. It sends the scripts' texts, because a missing script would fail within the
+        pipeline. A reply that cannot be parsed is returned as its ValueError, beside the other results.
         """
         pipeline = self.client.pipeline(transaction=False)
         for command in commands:

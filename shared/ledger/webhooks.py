@@ -1,4 +1,7 @@
-"""Webhooks that are to be delivered: when each is due, in the ledger. Terminal moves put them there (move.lua)."""
+"""The pending webhooks in the ledger and when each is due; the sweeper and the webhook worker use it.
+
+A terminal move adds a job's webhook (lua/move.lua).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# After which try the next one comes how much later: 17 hours in all, less than a finished job's record is kept for.
+# The pause after each failed try: 17 hours in all, less than the default JOB_TTL_SECONDS.
 RETRY_SECONDS = (5, 60, 300, 1800, 7200, 18000, 36000)
 TRY_SECONDS = 15.0
-# From the message to the end of the try; whoever sends it may die meanwhile, then it is due again.
+# The time from sending the message to the end of the try. If the worker dies meanwhile, the webhook is due again.
 HOLD_SECONDS = 2 * TRY_SECONDS
 
 
@@ -24,12 +27,12 @@ def due(limit: int = 500) -> Command[list[str]]:
 
 
 def hold(job_id: str) -> Command[bool]:
-    """A message is on its way; False: there is nothing to deliver."""
+    """Postpones the webhook while its message is on the way; False if there is nothing to deliver."""
     return _due_in(job_id, HOLD_SECONDS, lambda tries: int(tries) >= 0)
 
 
 def begin(job_id: str) -> Command[int | None]:
-    """The number of this try, from 1; None: there is nothing to deliver."""
+    """Counts a try and returns its number, from 1; None if there is nothing to deliver."""
     return _due_in(job_id, HOLD_SECONDS, lambda tries: int(tries) if tries > 0 else None, counted=True)
 
 
@@ -38,7 +41,7 @@ def retry(job_id: str, seconds: float) -> Command[bool]:
 
 
 def settle(job_id: str) -> Command[None]:
-    """Delivered or given up."""
+    """Removes the webhook, which was delivered or given up."""
     return Command("settle", (keys.WEBHOOKS,), (job_id,), lambda _: None)
 
 

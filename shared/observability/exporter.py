@@ -1,4 +1,4 @@
-"""A worker's own port: /metrics for Prometheus, /health for its container. Off while METRICS_PORT is 0."""
+"""The HTTP port of a worker or sweeper: /metrics for Prometheus, /health for its container. METRICS_PORT=0: no port."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Collector:
 
 
 def registry(process: str, collect: Callable[[], Iterable[Metric]]) -> CollectorRegistry:
-    """`collect` is asked at each scrape."""
+    """A registry with the metrics of the process and those that `collect` returns; each scrape calls `collect`."""
     own = CollectorRegistry()
     ProcessCollector(registry=own)
     PlatformCollector(registry=own)
@@ -51,9 +51,9 @@ def registry(process: str, collect: Callable[[], Iterable[Metric]]) -> Collector
 def serve(
     settings: Settings, process: str, trouble: Callable[[], str], collect: Callable[[], Iterable[Metric]] = tuple
 ) -> None:
-    """In a thread of this process; its forked children let go of the port.
+    """Serves the port from a thread of this process; forked children close it.
 
-    `trouble` says what is wrong, or nothing: then /health is 200, else 503.
+    `trouble` returns what is wrong, for a 503 at /health, or an empty text, for a 200.
 
     :raises SystemExit: the port cannot be used.
     """

@@ -1,4 +1,7 @@
-"""Structured logs: events with fields, one line each, on standard output, our own and the libraries' alike."""
+"""Configures the logs of every process: events with fields, one line each, on standard output.
+
+The libraries' records pass through the same processors as our own events.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-# Told apart from our own lines by their logger's name; at INFO they repeat what our events say, with fields.
+# Loggers of libraries that are shown from WARNING on: at INFO they repeat what our own events say with fields.
 _QUIET = ("uvicorn.access", "celery.worker.strategy", "celery.app.trace", "httpx", "kombu", "urllib3", "httpcore")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def configure(level: str, log_format: str, process: str) -> None:
-    """`process` names the part of the system (api, generate, finish, sweeper) in each line."""
+    """`process`: the part of the system (api, generate, finish, sweeper, ...) that each line names."""
     shared_processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -26,13 +29,13 @@ def configure(level: str, log_format: str, process: str) -> None:
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _name(process),
+        _add_process(process),
     ]
     renderer: Any
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
     else:
-        shared_processors.append(_clean)
+        shared_processors.append(_replace_control_characters)
         renderer = structlog.dev.ConsoleRenderer(colors=True, pad_event_to=24)
     structlog.configure(
         processors=[*shared_processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -64,7 +67,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def _name(process: str) -> Any:
+def _add_process(process: str) -> Any:
     def add(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event.setdefault("process", process)
         return event
@@ -72,8 +75,8 @@ def _name(process: str) -> Any:
     return add
 
 
-def _clean(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A prompt or header must not be able to start a line of its own in the text format; JSON escapes by itself."""
+def _replace_control_characters(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keeps a prompt or header from starting a line of its own in the text format; JSON escapes line breaks itself."""
     return {
         key: _CONTROL.sub(" ", value) if isinstance(value, str) and key != "exception" else value
         for key, value in event.items()

@@ -1,7 +1,7 @@
-"""Every metric of this service by name, and how the figures that all processes share become metrics.
+"""The definitions of all metrics, and the conversion of the counters and heartbeats in Redis to metrics.
 
-The numbers of a job's way are counted in Redis by the ledger's own moves (shared/ledger/lua/move.lua): each exactly
-once, whichever process made the move, and whether or not it lived to be asked. docs/decisions/0009 has the reasons.
+The ledger's moves count jobs in Redis (shared/ledger/lua/move.lua), each exactly once, even if the process that made
+the move ends before Prometheus scrapes it (docs/decisions/0009).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Definition:
     labels: tuple[str, ...] = ()
 
     def family(self, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-        """A gauge or counter that was measured elsewhere: label values and value of each sample."""
+        """A gauge or counter with given samples, each the label values and the value."""
         kind = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
         family: Metric = kind(self.name, self.help, labels=self.labels)
         for values, value in samples:
@@ -50,9 +50,12 @@ class Definition:
 
 
 BUILD_INFO = Definition(
-    "logo_build_info", "gauge", "1; what runs here, of which commit.", ("version", "revision", "python", "process")
+    "logo_build_info",
+    "gauge",
+    "Always 1; the labels say what runs and from which commit.",
+    ("version", "revision", "python", "process"),
 )
-# Of the ledger: the same figures from each API process, so take the maximum and not the sum.
+# From the ledger. Every API process reports the same figures, so take the maximum and not the sum.
 QUEUE_JOBS = Definition("logo_queue_jobs", "gauge", "Jobs that wait to be drawn.", ("priority",))
 QUEUE_AGE = Definition("logo_queue_oldest_age_seconds", "gauge", "Age of the oldest queued job.", ("priority",))
 JOBS_ENDED = Definition(
@@ -76,38 +79,44 @@ DEAF_WORKERS = Definition(
 )
 OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
-REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis takes.")
-REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Its maxmemory; 0: no bound.")
+REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis uses.")
+REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Redis' maxmemory; 0: no bound.")
 REDIS_WORST_CASE = Definition(
-    "logo_redis_worst_case_bytes", "gauge", "Memory that Redis may come to need, by the settings."
+    "logo_redis_worst_case_bytes", "gauge", "Memory that Redis may need in the worst case, by the settings."
 )
-# Of one API process.
-WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that it holds until their jobs end.")
-EVENTS_LAG = Definition("logo_events_lag_seconds", "gauge", "How far its reader of the events stream is behind.")
+# From each API process.
+WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
+EVENTS_LAG = Definition(
+    "logo_events_lag_seconds", "gauge", "How far the process's reader of the events stream is behind."
+)
 HTTP_REQUESTS = Definition(
     "logo_http_requests_total", "counter", "Requests by route and status.", ("method", "route", "status")
 )
 HTTP_SECONDS = Definition(
     "logo_http_request_seconds", "histogram", "Time to the end of a response, held calls included.", ("route",)
 )
-# Of the generate workers, by their heartbeats: all of them from the API, its own from each worker.
-WORKER_READY = Definition("logo_worker_ready", "gauge", "1 if its model is warm.", ("worker", "device"))
-WORKER_BUSY = Definition("logo_worker_busy", "gauge", "1 while it holds a job.", ("worker", "device"))
-GPU_USED = Definition("logo_gpu_memory_used_bytes", "gauge", "Taken on the card, by anyone.", ("worker", "device"))
+# From the heartbeats of the generate workers: the API reports all workers, each worker reports itself.
+WORKER_READY = Definition("logo_worker_ready", "gauge", "1 if the worker's model is warm.", ("worker", "device"))
+WORKER_BUSY = Definition("logo_worker_busy", "gauge", "1 while the worker holds a job.", ("worker", "device"))
+GPU_USED = Definition(
+    "logo_gpu_memory_used_bytes", "gauge", "Memory used on the card, by all processes.", ("worker", "device")
+)
 GPU_TOTAL = Definition("logo_gpu_memory_total_bytes", "gauge", "The card's memory.", ("worker", "device"))
 GPU_UTILIZATION = Definition(
     "logo_gpu_utilization_ratio", "gauge", "Share of the time in which a kernel ran, 0 to 1.", ("worker", "device")
 )
-# Of one sweeper.
-SWEEPER_LEADS = Definition("logo_sweeper_leads", "gauge", "1 if it holds the sweepers' lock.")
+# From each sweeper.
+SWEEPER_LEADS = Definition("logo_sweeper_leads", "gauge", "1 if the sweeper holds the sweepers' lock.")
 SWEEPER_LAST = Definition(
-    "logo_sweeper_last_sweep_timestamp_seconds", "gauge", "When it last swept; 0 if it never did, as without the lock."
+    "logo_sweeper_last_sweep_timestamp_seconds",
+    "gauge",
+    "When the sweeper last swept; 0 if never, as without the lock.",
 )
 ALL = tuple(value for value in vars().copy().values() if isinstance(value, Definition))
 
 
 _OUT_OF_MEMORY = counted.ended(JobStatus.FAILED, Failure.GPU_OUT_OF_MEMORY)
-_FROM_THE_START = (
+_STARTING_AT_ZERO = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
     *(counted.ended(JobStatus.FAILED, code) for code in Failure),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
@@ -115,7 +124,7 @@ _FROM_THE_START = (
 
 
 def build_info(process: str) -> Metric:
-    """Its revision is the image's, or what `make serve` found."""
+    """The version, and the commit from REVISION, which the image's build or `make serve` sets."""
     revision = os.environ.get("REVISION", "")
     return BUILD_INFO.family([((VERSION, revision, platform.python_version(), process), 1)])
 
@@ -135,9 +144,9 @@ def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:
 
 
 def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
-    """`counters`: what the ledger's moves have counted (shared/ledger/counters.py)."""
-    # A series that begins with its first event shows no increase: those that alerts watch begin with 0.
-    counters = dict.fromkeys(_FROM_THE_START, 0) | dict(counters)
+    """`counters`: the fields and values of the ledger's counters (shared/ledger/counters.py)."""
+    # Prometheus sees no increase in a series that begins with its first event, so those that alerts watch begin at 0.
+    counters = dict.fromkeys(_STARTING_AT_ZERO, 0) | dict(counters)
     parts = [(tuple(field.split(":")), value) for field, value in sorted(counters.items())]
     yield JOBS_ENDED.family((names[1:], value) for names, value in parts if names[0] == "ended")
     yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")

@@ -1,7 +1,7 @@
-"""Traces by OpenTelemetry: one for each job, in every process. Off, and nothing of it imported, without an endpoint.
+"""OpenTelemetry traces: one for each job, across all processes. Without an endpoint nothing is imported or recorded.
 
-The context of a job's trace is part of its record (`Job.traceparent`, as in W3C's Trace Context), not of its messages:
-so it holds for a message that the sweeper publishes anew, and for each attempt.
+The trace context is part of the job's record (`Job.traceparent`, in the format of W3C Trace Context) and not of its
+messages, so that it survives a message that the sweeper publishes again, and a new attempt.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _tracing: Any = None  # opentelemetry's tracer provider, once this process has o
 
 
 def configure(endpoint: str | None, process: str) -> None:
-    """Call it in a child, not before the fork: spans are sent by a thread.
+    """Starts tracing in this process. Call it in a child and not before the fork, because a thread sends the spans.
 
     :raises SystemExit: an endpoint is set, but the dependency group `tracing` is not installed.
     """
-    global _tracing  # noqa: PLW0603 - as OpenTelemetry's own provider is one for the process
+    global _tracing  # noqa: PLW0603 - one provider for the process, as in OpenTelemetry itself
     if not endpoint or _tracing is not None:
         return
     try:
@@ -40,15 +40,15 @@ def configure(endpoint: str | None, process: str) -> None:
 
 
 def shutdown() -> None:
-    """Sends what is left."""
-    global _tracing  # noqa: PLW0603 - as above
+    """Sends the remaining spans and ends tracing."""
+    global _tracing  # noqa: PLW0603 - one provider for the process
     if _tracing is not None:
         _tracing.shutdown()
         _tracing = None
 
 
 def instrument(app: FastAPI) -> None:
-    """A span for each request, under the caller's trace if it names one."""
+    """Records a span for each request, in the caller's trace if the request has a traceparent."""
     if _tracing is None:
         return
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - optional
@@ -60,7 +60,7 @@ def instrument(app: FastAPI) -> None:
 
 @contextlib.contextmanager
 def span(name: str, traceparent: str = "", **attributes: str | int) -> Iterator[None]:
-    """A span of the trace that `traceparent` names; without it, of the current one."""
+    """Records a span around the context, in the trace of `traceparent` or, if that is empty, in the current trace."""
     if _tracing is None:
         yield
         return
@@ -69,14 +69,14 @@ def span(name: str, traceparent: str = "", **attributes: str | int) -> Iterator[
 
 
 def past(name: str, traceparent: str, start_ms: int, end_ms: int) -> None:
-    """A span that is over already. Times are milliseconds since the epoch."""
+    """Records a span that has already ended. Times are milliseconds since the epoch."""
     if _tracing is not None:
         ended = _tracing.get_tracer("logo").start_span(name, _context(traceparent), start_time=start_ms * 1_000_000)
         ended.end(end_ms * 1_000_000)
 
 
 def current() -> str:
-    """The traceparent of the current span; empty where there is none."""
+    """The traceparent of the current span; empty without one."""
     if _tracing is None:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - optional

@@ -1,4 +1,4 @@
-"""The formats of finished images: the one table that the finisher encodes by and the API serves by."""
+"""The formats of finished images: the table by which the finisher encodes them and the API serves them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    name: str  # in a request, and the extension of a file
+    name: str  # the extension of the file name
     media_type: str
     encoder: str  # the name of Pillow's plugin
     options: dict[str, object] = field(default_factory=dict)  # the plugin's parameters
@@ -23,10 +23,10 @@ class Format:
 
 PNG = Format("png", "image/png", "PNG")
 JPEG_PREVIEW = Format("jpg", "image/jpeg", "JPEG", {"quality": 80})
-# What a job's images can be fetched as.
+# The formats in which a job's images can be fetched.
 FORMATS: dict[str, Format] = {known.name: known for known in (PNG,)}
 
-# `SIZE.png`, or of a further variation `SIZE-2.png`.
+# `SIZE.png`, or for further variations `SIZE-2.png` and so on.
 FILE_NAME_PATTERN = rf"^[0-9]{{2,4}}(-[2-9])?\.({'|'.join(map(re.escape, FORMATS))})$"
 
 

@@ -1,4 +1,4 @@
-"""Where the results of a job are kept: the name of each kind of result, and of the images in it."""
+"""Names the results of a job for the stores: a `Place` for each kind and attempt, and the parts in it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    PIXELS = "pixels"  # one part: raw RGB, 8 bits, row by row, image after image; between worker and finisher
+    PIXELS = "pixels"  # one part for the finisher: raw RGB, 8 bits, row by row, image after image
     IMAGES = "images"  # a part for each finished image, by `image_name`
-    PREVIEW = "preview"  # one part: a small JPEG of a drawing that is under way; the newest replaces the one before
+    PREVIEW = "preview"  # one part: the newest small JPEG of an unfinished drawing
 
 
-# The name of the part of a kind that has only one.
+# The part's name in a kind that has only one.
 WHOLE = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Of one attempt: a worker that lost its lease cannot overwrite its successor's results."""
+    """A result of one attempt: a worker that has lost its lease cannot overwrite the results of its successor."""
 
     kind: Kind
     job_id: str
@@ -42,10 +42,10 @@ def preview(job_id: str, attempt: int) -> Place:
 
 
 def pixels_prefix(job_id: str) -> str:
-    """The key of a job's pixels without the colon and the attempt: a move of the ledger deletes them (move.lua)."""
+    """The key of a job's pixels without colon and attempt, for the ledger's moves, which delete pixels (move.lua)."""
     return pixels(job_id, 0).key.removesuffix(":0")
 
 
 def image_name(size: int | str, index: int) -> str:
-    """The name of image `index`, from 0, of a job: `512` for the first, `512-2` and so on for the others."""
+    """The part's name for variation `index`, from 0: `512` for the first, `512-2` and so on for the others."""
     return f"{size}-{index + 1}" if index else str(size)

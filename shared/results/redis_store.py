@@ -1,4 +1,7 @@
-"""Results in Redis, under TTLs. Reads of a job's status never touch these keys."""
+"""The result stores in Redis: `RedisResults` for the workers, `AsyncRedisResults` for the API.
+
+Results expire by TTL. They have keys of their own, so that reading a job's status never reads image data.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class RedisResults:
 
 
 class AsyncRedisResults:
-    """A `ResultReader` of what `RedisResults` keeps. URLs are the API's own, signed where there are keys."""
+    """A `ResultReader` of what `RedisResults` stores. URLs are paths of the API, signed if there are signing keys."""
 
     def __init__(self, client: redis.asyncio.Redis, signer: UrlSigner) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""What a store of results does for the workers (blocking) and for the API (asyncio)."""
+"""The protocols of a result store: `ResultStore` for the workers (blocking), `ResultReader` for the API (asyncio)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
 
     from shared.results.places import Place
 
-# Longer than any stay in the finish queue; the ledger deletes pixels as soon as their job leaves `finishing`.
+# Longer than any time in the finish queue; the ledger deletes pixels as soon as their job leaves `finishing`.
 PIXELS_TTL_SECONDS = 3600
-# Of the newest preview, a few kB; it is of no use once the drawing is done.
+# A preview has a few kB and is useless once the drawing is done.
 PREVIEW_TTL_SECONDS = 60
 
 
 class ResultStore(Protocol):
-    """Raises the store's own errors, which are `shared.connection.UNAVAILABLE`, where it is out of reach."""
+    """The workers' side. While the store is out of reach, every method raises `shared.connection.UNAVAILABLE`."""
 
     def put(self, place: Place, parts: Mapping[str, bytes | str], ttl_seconds: int) -> None:
-        """Keeps `parts` by name for `ttl_seconds`, all or none of them, instead of what was there."""
+        """Stores `parts` by name for `ttl_seconds`, all or none of them; they replace earlier ones."""
 
     def get(self, place: Place) -> dict[str, bytes]:
         """The parts by name; empty once they have expired."""
@@ -30,15 +30,17 @@ class ResultStore(Protocol):
 
 
 class ResultReader(Protocol):
-    """The API's side: it reads, and hands out URLs."""
+    """The API's side: reads results and makes their URLs. Raises `shared.connection.UNAVAILABLE` like `ResultStore`."""
 
     async def get(self, place: Place) -> dict[str, bytes]: ...
 
     async def part(self, place: Place, name: str) -> bytes | None:
-        """One part; None where there is none, or it has expired."""
+        """One part; None if there is none, or it has expired."""
 
     def url(self, path: str, expires_at: int) -> str:
-        """What a client fetches a result at, until `expires_at` (seconds since the epoch). `path`: of the API."""
+        """The URL at which a client fetches a result until `expires_at` (seconds since the epoch). `path`: the API's
+        path of the result.
+        """
 
     def verify(self, path: str, expires_at: int, signature: str) -> None:
-        """:raises shared.errors.UrlNotValid: `signature` is not that of a URL which this store handed out."""
+        """:raises shared.errors.UrlNotValid: `signature` is not valid for `path` and `expires_at`, or has expired."""

@@ -49,7 +49,7 @@ def main() -> None:
             stack.wait()
     if code:
         raise SystemExit(code)
-    console.print('go on:  make serve, then open http://127.0.0.1:7860 ;  make demo PROMPT="a green leaf in a circle"')
+    console.print('next:  make serve, then open http://127.0.0.1:7860 ;  make demo PROMPT="a green leaf in a circle"')
 
 
 def _wait_until_ready(url: str, stack: subprocess.Popen[bytes]) -> None:

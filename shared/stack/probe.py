@@ -1,5 +1,6 @@
-"""`python -m shared.stack.probe`: whether each part of `make serve` says that it is well; for the all-in-one image's
-HEALTHCHECK. Prints and ends with 1 at the first that does not. The stack has written where to ask.
+"""`python -m shared.stack.probe`: checks the health of each part of `make serve`; the all-in-one image's HEALTHCHECK.
+
+It asks the URLs that the stack wrote to DATA_DIR/run/health_urls, prints the first failure and exits with 1.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-# Nothing of the stack is imported: this runs every ten seconds.
+# The standard library only, for a fast start: the probe runs every ten seconds.
 TIMEOUT_SECONDS = 3
 
 
@@ -22,9 +23,9 @@ def main() -> None:
 
 
 def trouble(url: str) -> str:
-    """Empty: none."""
+    """What is wrong at `url`; empty if nothing is."""
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS):  # noqa: S310 - our own, http
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS):  # noqa: S310 - the stack's own http URLs
             return ""
     except urllib.error.HTTPError as error:
         return error.read().decode(errors="replace")

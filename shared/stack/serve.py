@@ -1,5 +1,5 @@
-"""`make serve`: the whole stack on this machine, under supervisord, in the foreground. `make worker` (`python -m
-shared.serve worker`): generate workers only, for a stack elsewhere.
+"""`make serve` runs the whole stack on this machine, under supervisord, in the foreground. `make worker` (`python -m
+shared.serve worker`) runs generate workers only, for a stack on another machine.
 
 Settings: HOST, PORT, DATA_DIR, REDIS_URL (set: no embedded Valkey), REDIS_MAXMEMORY, GENERATE_WORKERS, FLOWER_ENABLED,
 METRICS_PORT (the first of several), and those of each process.
@@ -24,18 +24,18 @@ from shared.stack import embedded_redis, supervision
 class ServeSettings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
-    host: str = "0.0.0.0"  # noqa: S104 - as the API's own default
+    host: str = "0.0.0.0"  # noqa: S104 - the API's own default
     port: int = Field(7860, ge=1, le=65535)
-    data_dir: Path = Field(Path("data"), description="The embedded Valkey's file, and the supervisor's.")
-    redis_url: str | None = Field(None, description="Set: that server, and no embedded one.")
+    data_dir: Path = Field(Path("data"), description="Files of the embedded Valkey and supervisord.")
+    redis_url: str | None = Field(None, description="Set: this server instead of an embedded one.")
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
     gpu: str = "auto"
-    generate_workers: int | None = Field(None, ge=1, le=64, description="Unset: one for each card that they may take.")
+    generate_workers: int | None = Field(None, ge=1, le=64, description="Unset: one for each available card.")
     log_format: str | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(
-        0, ge=0, le=65535, description="The finisher's, then the sweeper's, each worker's, the webhooks'."
+        0, ge=0, le=65535, description="Of the finisher; the sweeper, generate and webhook workers get the next ones."
     )
     webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
     flower_enabled: bool = False
@@ -64,7 +64,7 @@ def main() -> None:
         if redis_url is None:
             redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
         programs = supervision.stack(count, webhooks=bool(config.webhook_secrets), flower=config.flower_enabled)
-    # For a terminal, as is the supervisor's own word; else for a collector of logs.
+    # In a terminal the logs are text and supervisord reports too; otherwise they are JSON for a log collector.
     log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
     (run / "supervisord.conf").write_text(
         supervision.supervisord(run, verbose=log_format == "text")
@@ -83,13 +83,13 @@ def main() -> None:
         "FLOWER_BASIC_AUTH": config.flower_basic_auth.get_secret_value(),
     }
     what = f"{count} generate worker(s)" if only_workers else f"serving on {where}"
-    print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201
+    print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201 - for a terminal
     supervisord = Path(sys.executable).with_name("supervisord")
     os.execv(supervisord, [str(supervisord), "--nodaemon", "--configuration", str(run / "supervisord.conf")])  # noqa: S606
 
 
 def generate_workers(config: ServeSettings, gpus: int) -> int:
-    """One for each card; a card that is named is one."""
+    """The number of generate workers: GENERATE_WORKERS, else one for each card, and one if GPU names a card."""
     if config.generate_workers is not None:
         return config.generate_workers
     return max(1, gpus) if config.gpu == "auto" else 1
@@ -102,7 +102,7 @@ def free_port() -> int:
 
 
 def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
-    """Its URL and its program."""
+    """The URL of the embedded Valkey, and its program for supervisord."""
     folder = data / "redis"
     folder.mkdir(exist_ok=True)
     try:
@@ -116,25 +116,25 @@ def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
 
 def _refuse_taken(host: str, port: int) -> None:
     try:
-        # As uvicorn decides.
+        # The address family is chosen as uvicorn chooses it.
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         raise SystemExit(f"PORT {port} on {host} cannot be used: {error.strerror}") from None
 
 
 def _reached(host: str) -> str:
-    """Where this machine reaches what listens on `host`, as part of a URL."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what it means, not where to listen
+    """The host part of a URL by which this machine reaches a server that listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared with, not listened on
     return f"[{host}]" if ":" in host else host
 
 
 def _revision() -> str:
-    """The commit that runs; empty where neither an image's build nor git tells."""
+    """The commit that runs, from REVISION or git; empty if neither is available."""
     if given := os.environ.get("REVISION"):
         return given
     command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603 - a fixed command
     except FileNotFoundError:
         return ""
 

@@ -1,4 +1,4 @@
-"""supervisord's configuration: which programs, with which ports, and how each is started again and stopped."""
+"""Writes supervisord's configuration for `make serve`: the programs, their ports, and how they restart and stop."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-# Together under ten seconds: the workers' time to end a job, then Valkey's to close its file.
+# The time for the workers to end their jobs, then for Valkey to close its file; together under the ten seconds that
+# `docker stop` waits.
 STOP_SECONDS, REDIS_STOP_SECONDS = 6, 3
-# Have no port for their metrics: the API has them on its own, Flower has others.
+# Programs without a metrics port: the API serves /metrics on its own port, Flower serves its own metrics.
 _WITHOUT_METRICS = ("api", "flower")
 
 
 def stack(generate_workers: int, *, webhooks: bool, flower: bool) -> dict[str, str]:
-    """Each program's arguments to Python, in the order of their metrics' ports."""
+    """The arguments to Python of each program, in the order of the metrics ports."""
     return {
         "finish": "-m worker.finish.main",
         "sweeper": "-m worker.sweeper",
@@ -30,8 +32,8 @@ def workers(count: int) -> dict[str, str]:
     return {f"generate-{number}": "-m worker.generate" for number in range(count)}
 
 
-def health_urls(of: dict[str, str], host: str, metrics_port: int) -> list[str]:
-    return [f"http://{host}:{port}/health" for port in _ports(of, metrics_port).values() if port]
+def health_urls(arguments: dict[str, str], host: str, metrics_port: int) -> list[str]:
+    return [f"http://{host}:{port}/health" for port in _ports(arguments, metrics_port).values() if port]
 
 
 def supervisord(run: Path, *, verbose: bool) -> str:
@@ -54,27 +56,28 @@ priority=1
 """
 
 
-def programs(of: dict[str, str], metrics_port: int) -> str:
-    """One group, so that they are stopped together, before Redis is."""
-    ports = _ports(of, metrics_port)
-    # For Flower: what it could do to a task would bypass the ledger; a worker that was started anew has a new name.
+def programs(arguments: dict[str, str], metrics_port: int) -> str:
+    """The programs' configuration. They are one group, so that they stop together and before Redis."""
+    ports = _ports(arguments, metrics_port)
+    # For Flower: read-only, because its actions on tasks bypass the ledger; old workers are purged, because a restarted
+    # worker may have a new name.
     settings = 'FLOWER_READ_ONLY="true",FLOWER_PURGE_OFFLINE_WORKERS="3600"'
     texts = (
         f"""
 [program:{name}]
-command={sys.executable} {arguments}
+command={sys.executable} {python_arguments}
 environment=METRICS_PORT="{ports[name]}",{settings}
 {_policy(STOP_SECONDS)}
 """
-        for name, arguments in of.items()
+        for name, python_arguments in arguments.items()
     )
-    return f"{''.join(texts)}\n[group:stack]\nprograms={','.join(of)}\npriority=10\n"
+    return f"{''.join(texts)}\n[group:stack]\nprograms={','.join(arguments)}\npriority=10\n"
 
 
-def _ports(of: dict[str, str], first: int) -> dict[str, int]:
-    """0: none."""
-    scraped = [name for name in of if name not in _WITHOUT_METRICS]
-    return dict.fromkeys(of, 0) | {name: first and first + number for number, name in enumerate(scraped)}
+def _ports(programs: Iterable[str], first: int) -> dict[str, int]:
+    """The metrics port of each program, counted from `first`; 0 for none."""
+    scraped = [name for name in programs if name not in _WITHOUT_METRICS]
+    return dict.fromkeys(programs, 0) | {name: first and first + number for number, name in enumerate(scraped)}
 
 
 def _policy(stop_seconds: int) -> str:

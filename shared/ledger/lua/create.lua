@@ -1,16 +1,16 @@
 #!lua
--- Creates a job, once. Not allowed at maxmemory: a new job is what memory must be kept from.
--- KEYS  1 job hash  2 queued zset (score: created_at, moved by the priority)  3 deadlines zset (score: deadline_at)
+-- Creates a job, once. Refused by Redis at maxmemory, because a new job takes memory.
+-- KEYS  1 job hash  2 queued zset (score: created_at plus the priority's offset)  3 deadlines zset (score: deadline_at)
 --       4 events stream  5 idempotency key (string "job_id fingerprint")
 --       6 prefix of the owned zsets (score: created_at, made unique); a colon and the owner follow
---       7 forget zset (member: "job_id owner", score: when the record goes)
+--       7 forget zset (member: "job_id owner", score: when the record expires)
 --       8 prefix of the sets of queued jobs; a colon and the owner follow
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
---       9 what the priority adds to the score in the queue (ms)  10 bound of the owner's queued jobs (0: none)
+--       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
 --       11 bound of the owner's queued jobs of high priority (0: none)
--- Reply {created | replayed | conflict, rank from 0 or -1, field, value, ...}: the job as it is
---       {full | owner_full | owner_high_full, how many are queued}
+-- Reply {created | replayed | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
+--       {full | owner_full | owner_high_full, number of jobs counted against the bound}
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local owned_prefix, forget_key, own_queued_prefix = KEYS[6], KEYS[7], KEYS[8]
 local job_id, record, fingerprint, idempotency_ttl_s = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
@@ -22,11 +22,11 @@ local function reply(outcome, id)
   return {outcome, redis.call('ZRANK', queued_key, id) or -1, unpack(redis.call('HGETALL', jobs_prefix .. id))}
 end
 if redis.call('EXISTS', job_key) == 1 then
-  return reply('created', job_id) -- the caller's own retry after a lost reply
+  return reply('created', job_id) -- the API retries after a lost reply
 end
 if fingerprint ~= '' then
   local known_id, known_fingerprint = string.match(redis.call('GET', idempotency_key) or '', '^(%S+) (%S+)$')
-  -- A key outlives its job's record where JOB_TTL_SECONDS is short: then it makes a new job.
+  -- With a short JOB_TTL_SECONDS an idempotency key outlives its job's record, and then creates a new job.
   if known_id and redis.call('EXISTS', jobs_prefix .. known_id) == 1 then
     if known_fingerprint ~= fingerprint then return reply('conflict', known_id) end
     return reply('replayed', known_id)
@@ -39,7 +39,7 @@ if max_own > 0 then
   local own_depth = redis.call('SCARD', own_queued_key)
   if own_depth >= max_own then return {'owner_full', own_depth} end
 end
--- Jobs of high priority are those whose score lies before the epoch.
+-- Only the offset of high priority is negative, so its jobs are those with a negative score.
 if max_own_high > 0 and offset_ms < 0 then
   local own_high = 0
   for _, id in ipairs(redis.call('SMEMBERS', own_queued_key)) do
@@ -60,12 +60,13 @@ if deadline_s > 0 then
   redis.call('HSET', job_key, 'deadline_at', deadline)
   redis.call('ZADD', deadlines_key, deadline, job_id)
 end
--- Kept for a job that is queued again.
+-- The score is stored in the record, for when the job is requeued.
 local score = string.format('%.0f', now_ms + offset_ms)
 redis.call('HSET', job_key, 'queue_score', score)
 redis.call('ZADD', queued_key, score, job_id)
 redis.call('SADD', own_queued_key, job_id)
--- Each creation lists one job and forgets up to ten whose records are gone: a list is no longer than its records.
+-- Each creation adds one job to its owner's list and removes up to ten expired ones, so that lists do not outgrow the
+-- records.
 local owned_key = owned_prefix .. ':' .. owner
 local newest = redis.call('ZRANGE', owned_key, -1, -1, 'WITHSCORES')
 redis.call('ZADD', owned_key, string.format('%.0f', math.max(now_ms, (tonumber(newest[2]) or 0) + 1)), job_id)

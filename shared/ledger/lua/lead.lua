@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Takes the lead, keeps it, or gives it up. Allowed at maxmemory: who leads ends jobs, which frees memory.
+-- Takes, renews or gives up the sweepers' lead. Allowed at maxmemory: the leader ends jobs, which frees memory.
 -- KEYS  1 lock (string: its holder)
--- ARGV  1 who asks  2 hold it for so long from now on (ms); 0: give it up
+-- ARGV  1 caller's name  2 hold the lock for this long (ms); 0: give it up
 -- Reply 1 if the caller leads, else 0
 local lock_key = KEYS[1]
 local caller, hold_ms = ARGV[1], ARGV[2]

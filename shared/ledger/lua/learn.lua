@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
--- Folds measurements into exponentially weighted means. Allowed at maxmemory: a model has a handful of fields.
+-- Folds measurements into exponentially weighted means. Allowed at maxmemory: a model has only a few fields.
 -- KEYS  1 pace hash of a model
 -- ARGV  1 weight of a new measurement  2 JSON object of objects, field to number:
---         mean     folded into the field's mean; the first one is the mean
---         first    only where the field does not exist
---         largest  the field keeps the larger one
---         last     the field takes it
+--         mean     folded into the field's mean; the first measurement is the mean
+--         first    set only if the field does not exist
+--         largest  set only if larger than the field
+--         last     always set
+-- Reply OK
 local pace_key = KEYS[1]
 local weight, measured = ARGV[1], cjson.decode(ARGV[2])
 for field, value in pairs(measured.mean or {}) do

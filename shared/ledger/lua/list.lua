@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- A page of one owner's jobs, newest first. Records only, never image data.
+-- Returns a page of one owner's jobs, newest first. It reads records only, never image data.
 -- KEYS  1 owned zset of the owner (score: the order of creation, unique)  2 queued zset
--- ARGV  1 prefix of the job hashes  2 below this score (empty: from the newest)  3 at most so many jobs
---       4 only this status (empty: any)  5 look at so many at most, so that a rare status cannot hold the server up
--- Reply {score to go on below, or '' at the end, {rank from 0 or -1, field, value, ...}, ...}
+-- ARGV  1 prefix of the job hashes  2 only jobs below this score (empty: from the newest)  3 maximum number of jobs
+--       4 only this status (empty: any)  5 maximum number of jobs looked at, so that a rare status cannot block the server
+-- Reply {score below which the next page starts, or '' at the end, {rank from 0 or -1, field, value, ...}, ...}
 local owned_key, queued_key = KEYS[1], KEYS[2]
 local jobs_prefix, below_score, limit, only_status, looked_at = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local below = below_score == '' and '+inf' or '(' .. below_score
@@ -13,7 +13,7 @@ for i = 1, #found, 2 do
   if #page > limit then return page end
   local id, score = found[i], found[i + 1]
   local status = redis.call('HGET', jobs_prefix .. id, 'status')
-  -- A record that has just expired is still listed for a moment.
+  -- The list may still have a job whose record has expired.
   if status and (only_status == '' or status == only_status) then
     local record = redis.call('HGETALL', jobs_prefix .. id)
     table.insert(record, 1, redis.call('ZRANK', queued_key, id) or -1)

@@ -1,27 +1,28 @@
 #!lua flags=allow-oom
--- Moves a job from one state to another: an atomic compare-and-set. Allowed at maxmemory: it ends jobs and frees memory.
+-- Moves a job from one state to another by an atomic compare-and-set. Allowed at maxmemory: moves end jobs, which frees
+-- memory.
 -- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
 --       6 prefix of the raw pixels; a colon and the attempt follow
---       7 forget zset (member: "job_id owner", score: when the record goes)
+--       7 forget zset (member: "job_id owner", score: when the record expires)
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 counters hash (counters.py)
---       10 webhooks zset (score: when it is due)
+--       10 webhooks zset (score: when the webhook is due)
 -- ARGV  1 job id  2 the move as a JSON object (moves.py, class Move):
---         to           the state to enter
---         from         the states it may be entered from
---         flag_from    states in which cancel_requested is set instead (a running job is canceled by its worker)
---         attempt      expected fencing token; absent: any
---         owner        expected owner; absent: any
---         unless_leased  refused while the lease has not run out: its holder renewed it after the caller had looked
---         again        the move from a state to itself is wanted (a new lease)
---         claim        names the delivery: take the job, attempt + 1; max_attempts bounds it
---         set          fields to write with the move
---         stamp        field that takes the time of the move
---         stamp_later  fields that take a time so many ms after the move
---         lease_ms     lease to hold from now on; absent: none
---         ttl_s        life of the record from now on; absent: as it was
---         max_events   bound of the events stream
---         count        what to add to counters, by field
---         stage        {name, since, bounds}: counts the time (ms) from the record's field `since` to now
+--         to             the state to enter
+--         from           the states from which it may be entered
+--         flag_from      states in which cancel_requested is set instead (a running job is canceled by its worker)
+--         attempt        expected fencing token; absent: any
+--         owner          expected owner; absent: any
+--         unless_leased  refused while the lease is valid: its holder renewed it after the caller had read the job
+--         again          allows a move from a state to itself (a new lease)
+--         claim          the delivery that claims the job: attempt + 1, up to max_attempts
+--         set            fields to write
+--         stamp          field set to the time of the move
+--         stamp_later    fields set to the time of the move plus so many ms
+--         lease_ms       new lease; absent: the job has none
+--         ttl_s          TTL of the record; absent: unchanged
+--         max_events     bound of the events stream
+--         count          what to add to the counters, by field
+--         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
 -- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | missing
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
@@ -46,7 +47,7 @@ local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local now = string.format('%.0f', now_ms)
 
--- The caller's own retry after a lost reply.
+-- A caller that retries after a lost reply finds its own move done.
 if move.claim and status == move.to and claim == move.claim then return reply('already') end
 if not move.claim and not move.again and status == move.to and (not move.attempt or move.attempt == attempt) then
   return reply('already')
@@ -78,7 +79,7 @@ for field, later_ms in pairs(move.stamp_later or {}) do
 end
 local own_queued_key = own_queued_prefix .. ':' .. owner
 if move.to == 'queued' then
-  -- A record from before priorities has no score: its priority is normal, whose score is the time of creation.
+  -- Records written before priorities existed have no queue_score; their priority is normal, whose offset is 0.
   local kept = redis.call('HMGET', job_key, 'queue_score', 'created_at')
   redis.call('ZADD', queued_key, kept[1] or kept[2], job_id)
   redis.call('SADD', own_queued_key, job_id)
@@ -91,12 +92,13 @@ if move.lease_ms then
 else
   redis.call('ZREM', leases_key, job_id)
 end
--- An attempt that was killed may have stored its pixels before it could hand them over.
+-- The pixels are deleted whenever the job does not enter finishing: a killed attempt may have stored them before its
+-- move.
 if move.to ~= 'finishing' and move.to ~= status then redis.call('UNLINK', pixels_prefix .. ':' .. drawn) end
 for field, by in pairs(move.count or {}) do
   redis.call('HINCRBY', counters_key, field, string.format('%.0f', by))
 end
--- Only a first attempt tells how long a job was queued: before a later one the job was drawn meanwhile.
+-- The queued stage is counted for the first attempt only: before a later one, the time includes the earlier drawing.
 if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   local took_ms = math.max(0, now_ms - redis.call('HGET', job_key, move.stage.since))
   local bucket = '+Inf'

@@ -1,11 +1,11 @@
 #!lua flags=no-writes
--- What is being drawn and queued, by how many workers, and how long their model takes: all that an estimate needs.
+-- Returns all that an estimate needs: running and queued jobs, the number of ready workers, the pace of their model.
 -- KEYS  1 queued zset  2 leases zset  3 workers zset (shared/workers.py)
--- ARGV  1 prefix of the job hashes  2 at most so many queued jobs, in the order of the queue
+-- ARGV  1 prefix of the job hashes  2 maximum number of queued jobs, in the order of the queue
 --       3 prefix of the workers' heartbeats (JSON)  4 prefix of the pace hashes (shared/pace.py)
 -- Reply {time (ms), {{sizes, requested steps, number of images}, step, steps, started_at} of each running job,
 --        {{sizes, requested steps, number of images}, owner} of each queued job,
---        number of workers whose model is loaded, {field, value, ...}: the pace of the first one's model}
+--        number of workers whose model is loaded, {field, value, ...}: the pace of the first such worker's model}
 local queued_key, leases_key, workers_key = KEYS[1], KEYS[2], KEYS[3]
 local jobs_prefix, limit, heartbeats_prefix, pace_prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local clock = redis.call('TIME')
@@ -26,7 +26,7 @@ local names = redis.call('ZRANGE', workers_key, 0, -1)
 table.sort(names)
 local ready, model = 0, nil
 for _, name in ipairs(names) do
-  -- A heartbeat that has run out is gone before its name is.
+  -- A heartbeat expires before its worker's name is removed from the zset.
   local heartbeat = redis.call('GET', heartbeats_prefix .. name)
   local worker = heartbeat and cjson.decode(heartbeat) or {}
   if worker.ready then

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- Reads a job with its place in the queue.
+-- Reads a job and its rank in the queue.
 -- KEYS  1 job hash  2 queued zset
 -- ARGV  1 job id
 -- Reply {rank from 0, or -1, field, value, ...}, or {} for an unknown job

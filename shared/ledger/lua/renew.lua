@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- Renews a lease, writes progress, and tells the holder whether to go on. Allowed at maxmemory: it adds no memory.
+-- Renews a lease, writes progress, and returns whether the holder may go on. Allowed at maxmemory: it takes no memory.
 -- KEYS  1 job hash  2 leases zset
--- ARGV  1 job id  2 attempt  3 lease (ms)  4 step  5 steps (empty: progress stays)
+-- ARGV  1 job id  2 attempt  3 lease (ms)  4 step  5 steps (empty: progress unchanged)
 -- Reply held | lost | cancel | expired
 local job_key, leases_key = KEYS[1], KEYS[2]
 local job_id, attempt, lease_ms, step, steps = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]

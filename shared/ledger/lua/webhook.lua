@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
--- Moves the time at which a job's webhook is due. Allowed at maxmemory: it adds no memory.
--- KEYS  1 webhooks zset (score: when it is due)  2 job hash
--- ARGV  1 job id  2 due in so many ms from now  3 1: this is a try, count it; else 0
--- Reply: the tries so far, or -1: none is pending (delivered or given up, or the record has gone)
+-- Postpones a job's pending webhook, and counts a try. Allowed at maxmemory: it takes no memory.
+-- KEYS  1 webhooks zset (score: when the webhook is due)  2 job hash
+-- ARGV  1 job id  2 delay until it is due (ms)  3 tries to add: 1 for a try, else 0
+-- Reply the number of tries, or -1 if no webhook is pending (delivered, given up, or the record has expired)
 local webhooks_key, job_key = KEYS[1], KEYS[2]
 local job_id, delay_ms, tries = ARGV[1], ARGV[2], ARGV[3]
 if not redis.call('ZSCORE', webhooks_key, job_id) then return -1 end
