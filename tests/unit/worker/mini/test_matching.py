@@ -1,28 +1,11 @@
 """The evaluation recognises what was drawn, and nothing in noise."""
 
-from random import Random
-
 import numpy as np
-import pytest
 from PIL import Image
 
 from worker.mini import evaluate, logos, paint
 from worker.mini.matching import match, sharpness
 from worker.mini.symbols import SYMBOLS
-
-
-@pytest.mark.parametrize("container", ["none", "circle", "ring"])
-def test_drawings_are_recognised(container):
-    rng = Random(4)
-    right = 0
-    cases = [rng.choice(SYMBOLS) for _ in range(20)]
-    for symbol in cases:
-        shape = logos.place(symbol, container, rng.randrange(3), rng)
-        page = "dark blue" if container == "none" else "white"
-        found = match(paint.image(logos.Logo(shape, "one-colour", "orange", "dark blue", page)), container)
-        right += (found.symbol, found.colour, found.ground) == (symbol, "orange", "dark blue")
-        assert found.residual < 0.26
-    assert right >= 19
 
 
 def test_noise_has_a_large_residual():
