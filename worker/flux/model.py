@@ -20,7 +20,7 @@ from worker.flux.checkpoint import CPU_MODEL_PATH
 from worker.flux.install import SPEED_PLANS, Speed
 from worker.flux.lora import Adapters
 from worker.flux.preview import Previews
-from worker.flux.step_sync import Pace
+from worker.flux.step_sync import StepSync
 from worker.model import Device, DeviceLost, Drawing, GenerationError, Pixels
 
 if TYPE_CHECKING:
@@ -163,13 +163,13 @@ class FluxModel:
             preview = previews.arrived(step) if previews else None
             on_step(*progress, preview) if preview else on_step(*progress)
 
-        pace = Pace(self._device, report)
+        sync = StepSync(self._device, report)
 
         def after_step(pipeline: Any, index: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
             if previews:
-                # Before the pace's event, which thus comes after the preview's copy.
+                # Before the step's event, so that the event completes after the preview's copy.
                 previews.take(index, tensors["latents"], pipeline.scheduler.sigmas)
-            pace.enqueued(index + 1)
+            sync.enqueued(index + 1)
             return tensors
 
         on_step(done * steps, total * steps)
@@ -187,7 +187,7 @@ class FluxModel:
                 callback_on_step_end=after_step,
             ).images
             finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
-            pace.finish(steps)
+            sync.finish(steps)
             if not finite:
                 raise GenerationError(Failure.OUTPUT_NOT_FINITE, "the model's output was not finite")
             if not pixels.flatten(1).any(1).all():
