@@ -102,7 +102,7 @@ def test_another_prompt_and_other_steps_replay_the_same_graph_with_other_numbers
 
 def test_two_streams_draw_what_one_does(gpu, exact, monkeypatch):
     """Also again and again: what one stream reads too early would be now the old, now the new."""
-    monkeypatch.setattr(denoiser, "BESIDE_ROWS", 0)
+    monkeypatch.setattr(denoiser, "SIDE_STREAM_MAX_ROWS", 0)
     expected = draw(make(gpu))
     for _ in range(10):
         assert psnr(draw(exact), expected) >= 60

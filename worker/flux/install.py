@@ -64,7 +64,7 @@ class Speed:
                 log.warning("speed.no_fp8", plan=plan.name, capability=capability)
         backends = (SDPBackend.CUDNN_ATTENTION, *BACKENDS) if capability >= CUDNN_CAPABILITY else BACKENDS
         modulations = Modulations(transformer)
-        forward: Callable[..., Any] = Denoiser(transformer, backends, beside=not memory.tiles_vae)
+        forward: Callable[..., Any] = Denoiser(transformer, backends, side_stream=not memory.tiles_vae)
         if not memory.tiles_vae:
             # Where memory is scarce the decoder needs what a graph would keep, and unpacking hides the host's time.
             forward = self._graphed(forward)
