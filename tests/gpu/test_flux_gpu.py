@@ -187,13 +187,13 @@ def test_an_adapter_changes_the_image_as_on_the_cpu(gpu, tmp_path, on_cpu):
 POISON = """
 import torch
 from worker.flux.model import FluxModel
-draw = FluxModel._draw
+generate_batch = FluxModel._generate_batch
 def poisoned(self, drawing, *rest):
     if drawing.prompt.startswith("poison") and not MARK.exists():
         MARK.touch()
         # An index far outside: the kernel's assertion leaves the context unusable.
         torch.zeros(4, device="cuda")[torch.tensor([10**6], device="cuda")].sum().item()
-    return draw(self, drawing, *rest)
+    return generate_batch(self, drawing, *rest)
 """
 
 
@@ -207,7 +207,7 @@ def test_a_poisoned_context_costs_an_attempt_and_a_child_but_not_the_job(valkey,
         "load = child.load\n"
         "def load_poisoned(*arguments):\n"
         + "".join(f"    {line}\n" for line in POISON.strip().splitlines())
-        + "    FluxModel._draw = poisoned\n"
+        + "    FluxModel._generate_batch = poisoned\n"
         "    return load(*arguments)\n"
         "child.load = load_poisoned\n"
         "main.main()\n"
