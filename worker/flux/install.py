@@ -9,10 +9,10 @@
     3 denoiser         transformer.forward            innermost: few kernels, no work of the host between them
     4 CUDA graph       the denoiser                   around the kernels only: what depends on the step stays outside
     5 modulated        the graph                      outside it: copies the step's row to where the graph reads it
-    6 extrapolation    modulated (draft)              outermost: a step that is skipped does nothing of the above
-    7 T5 bias layout   T5's compute_bias              before T5's graph, which captures the attention that it allows
-    8 encoder graphs   CLIP's and T5's forward
-    9 decoder compile  the decoder's forward          independent of the others
+    6 extrapolation    modulated (draft)              outermost: a skipped step runs none of 3 to 5
+    7 T5 bias layout   T5's compute_bias              before T5's graph: the layout decides which attention it captures
+    8 encoder graphs   CLIP's and T5's forward        independent of 1 to 6, as 9 is
+    9 decoder compile  the decoder's forward
 
 So a call of `transformer.forward` goes through 6, 5, 4 and 3. What a memory plan leaves out:
 
