@@ -102,7 +102,7 @@ def test_another_prompt_and_other_steps_replay_the_same_graph_with_other_numbers
 
 def test_two_streams_draw_what_one_does(gpu, exact, monkeypatch):
     """Also again and again: what one stream reads too early would be now the old, now the new."""
-    monkeypatch.setattr(denoiser, "BESIDE_ROWS", 0)
+    monkeypatch.setattr(denoiser, "SIDE_STREAM_MAX_ROWS", 0)
     expected = draw(make(gpu))
     for _ in range(10):
         assert psnr(draw(exact), expected) >= 60
@@ -187,13 +187,13 @@ def test_an_adapter_changes_the_image_as_on_the_cpu(gpu, tmp_path, on_cpu):
 POISON = """
 import torch
 from worker.flux.model import FluxModel
-draw = FluxModel._draw
+generate_batch = FluxModel._generate_batch
 def poisoned(self, drawing, *rest):
     if drawing.prompt.startswith("poison") and not MARK.exists():
         MARK.touch()
         # An index far outside: the kernel's assertion leaves the context unusable.
         torch.zeros(4, device="cuda")[torch.tensor([10**6], device="cuda")].sum().item()
-    return draw(self, drawing, *rest)
+    return generate_batch(self, drawing, *rest)
 """
 
 
@@ -207,7 +207,7 @@ def test_a_poisoned_context_costs_an_attempt_and_a_child_but_not_the_job(valkey,
         "load = child.load\n"
         "def load_poisoned(*arguments):\n"
         + "".join(f"    {line}\n" for line in POISON.strip().splitlines())
-        + "    FluxModel._draw = poisoned\n"
+        + "    FluxModel._generate_batch = poisoned\n"
         "    return load(*arguments)\n"
         "child.load = load_poisoned\n"
         "main.main()\n"

@@ -72,7 +72,8 @@ def test_sums_are_scaled_where_they_are_added():
         for device in ("cpu", "cuda"):
             layer.to(device)
             own = x.to(device, copy=True)
-            addend = layer.addend(rows.to_rows(rest.to(device), layer.takes), x.shape[:2], gate.to(device), x.dtype)
+            inputs = rows.to_rows(rest.to(device), layer.row_format)
+            addend = layer.addend(inputs, x.shape[:2], gate.to(device), x.dtype)
             out = rows.add_norm(own, addend, shift.to(device), scale.to(device), 1e-6, None)
             results.append((own.cpu().float(), numbers(out)))
     for expected, found in zip(*results, strict=True):

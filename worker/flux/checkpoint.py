@@ -1,4 +1,4 @@
-"""A FLUX checkpoint in diffusers format: where it is, whether it is whole, its tensors one by one."""
+"""A FLUX checkpoint in diffusers format: finds its folder, checks that its files are complete, reads single tensors."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ class Checkpoint:
         self.directory = directory
 
     def check(self) -> int:
-        """The bytes of its weights. Reads the files' heads only.
+        """Reads the files' headers only.
 
-        :raises CheckpointError: a file is missing, or shorter than its head says.
+        :returns: the bytes of all weights.
+        :raises CheckpointError: a file is missing, or shorter than its header says.
         """
         total = 0
         for component in COMPONENTS:
@@ -52,7 +53,7 @@ class Checkpoint:
         return total
 
     def files(self, component: str) -> list[Path]:
-        """Its safetensors files, whether they are there or not."""
+        """The safetensors files that the component should have, existing or not."""
         folder = self.directory / component
         for index in sorted(folder.glob("*.safetensors.index.json")):
             names = set(json.loads(index.read_text())["weight_map"].values())
@@ -69,7 +70,7 @@ class Checkpoint:
 
 
 class Tensors:
-    """A component's tensors by name, mapped from the files and read when they are copied. A context manager."""
+    """A context manager of a component's tensors by name. The files are mapped: a tensor is read when it is copied."""
 
     def __init__(self, files: list[Path]) -> None:
         self._files = files
@@ -90,7 +91,7 @@ class Tensors:
         return name in self._handles
 
     def get(self, name: str, shape: torch.Size) -> torch.Tensor:
-        """:raises CheckpointError: it is not in the files, or of another shape."""
+        """:raises CheckpointError: the files have no such tensor, or one of another shape."""
         where = self._files[0].parent
         if name not in self._handles:
             raise CheckpointError(f"{where}: no tensor {name}")
@@ -107,7 +108,7 @@ def model_name(settings: WorkerSettings, device: str) -> str:
 
 
 def find(settings: WorkerSettings, device: str) -> Checkpoint:
-    """MODEL_PATH, the CPU model, or MODEL_NAME from the hub, of which what is missing is fetched.
+    """MODEL_PATH, the CPU model, or MODEL_NAME from the hub; files that are not in the local cache are fetched.
 
     :raises CheckpointError: see `check`.
     """

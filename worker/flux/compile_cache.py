@@ -1,4 +1,6 @@
-"""Where compiled kernels are kept between starts: a folder for each card and set of versions. Imports no torch."""
+"""Where compiled kernels are kept between starts: a folder for each kind of card and set of versions. Imports no torch,
+which reads the variables that are set here when it is imported.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def use(base: Path, gpu: Gpu | None) -> None:
-    """Must run before torch is imported. Without a card nothing is compiled. The variables, where set, go first."""
+    """Points inductor and Triton at the folder. Must run before torch is imported. Variables that are set already keep
+    their values. Does nothing without a card, where nothing is compiled.
+    """
     if gpu is None:
         return
     folder = base / folder_name(gpu.name)
@@ -25,6 +29,6 @@ def use(base: Path, gpu: Gpu | None) -> None:
 
 
 def folder_name(card: str) -> str:
-    """What compiled code depends on: the card, and the versions of torch, diffusers and Python."""
+    """Compiled code depends on the card and on the versions of torch, diffusers and Python."""
     parts = (card, f"torch{version('torch')}", f"diffusers{version('diffusers')}", f"py{platform.python_version()}")
     return re.sub(r"[^A-Za-z0-9.+]+", "-", "_".join(parts)).strip("-")

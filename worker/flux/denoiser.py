@@ -1,7 +1,42 @@
-"""FLUX's transformer as few kernels as it takes: matrix products, attention, and one pass over the rows between them.
+"""One denoising step: from latents to their velocity, in as few kernels as it takes.
 
-The numbers are those of diffusers' `FluxTransformer2DModel.forward` without guidance by images or ControlNets, up to
+The numbers are those of diffusers' `FluxTransformer2DModel.forward` without image guidance or ControlNets, up to
 rounding: what is added to the residual stream, normed and rotated stays in float32 until it is stored.
+
+A step is matrix products (cuBLAS), attention (cuDNN or flash), and passes over rows (rows.py). A pass reads and writes
+each activation once. The products of FLUX.1, input times weight, with the letters of worker/flux/__init__.py (the MLPs
+are 4 W wide, T5's embeddings 4096, a latent token 64):
+
+    once       context_embedder   (B * T_text, 4096) x (4096, W)      the prompt's embeddings
+               x_embedder         (B * T_image, 64)  x (64, W)        the latents
+    19 double-stream blocks, for text and for image with weights of its own, T_s of T_text and T_image:
+               to_qkv             (B * T_s, W)       x (W, 3 W)       one product for queries, keys and values
+               attention          (B, H, T, D)                        over text and image together
+               to_out             (B * T_s, W)       x (W, W)
+               MLP in             (B * T_s, W)       x (W, 4 W)
+               MLP out            (B * T_s, 4 W)     x (4 W, W)
+    38 single-stream blocks, text and image as one sequence; both of the first two read the same normed rows:
+               to_qkv             (B * T, W)         x (W, 3 W)
+               proj_mlp           (B * T, W)         x (W, 4 W)
+               attention          (B, H, T, D)
+               proj_out           (B * T, 5 W)       x (5 W, W)       of attention and MLP side by side
+    once       proj_out           (B * T_image, W)   x (W, 64)        the velocity
+
+proj_out of a single-stream block is one product in fp8, else two whose outputs are added (single_stream.py says why).
+
+What is fused into which pass, in this order between the products:
+
+    add_norm       residual += gate * (the previous product's output, with its fp8 scales and bias); layer norm; AdaLN's
+                   (1 + scale) and shift; quantization for the next product
+    norm_rotate    RMS norm of each head's query and key; rotary embedding; the copy into the common (B, T, 3, H, D)
+    to_rows        GELU and quantization of an 8-bit product's input. In bf16 there is no such pass: the GELU is in the
+                   product's own kernel
+
+So the addition to the residual stream that ends a block is part of the pass that begins the next: it is handed on as
+an `Addend`. Of the last block only the image tokens are computed after the attention, because nothing reads the text's.
+
+With few rows, kernels that do not depend on each other run on two streams (side_stream.py): text beside image in a
+double-stream block, MLP beside attention in a single-stream block.
 """
 
 from __future__ import annotations
@@ -9,107 +44,69 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from worker.flux import double_stream
-from worker.flux.linears import Fp8Linear, Quantized
-from worker.flux.products import attend, gated, gelu_product, product, takes
-from worker.flux.rows import Addend, add_norm, norm_rotate, to_rows
-from worker.flux.side_stream import Beside
+from worker.flux import double_stream, single_stream
+from worker.flux.rows import Addend, add_norm
+from worker.flux.side_stream import SideStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Images times tokens. On an H100 1536 rows (512 px) were up to 5 % faster on two streams, 4608 (1024 px) were not: the
-# limit there is the card's power, not processors that idle.
-BESIDE_ROWS = 2048
+# B * T. On an H100 two streams made 1536 rows (512 px) up to 5 % faster, and 4608 (1024 px) no faster: there the card's
+# power is the limit, not idle processors.
+SIDE_STREAM_MAX_ROWS = 2048
 
 
 class Denoiser:
-    """Stands in for the transformer's forward, after `Modulations` has made its modulations rows."""
+    """Stands in for the transformer's forward, after `Modulations` has replaced its modulations by rows."""
 
-    def __init__(self, transformer: Any, backends: Sequence[SDPBackend], *, beside: bool = False) -> None:
-        """`backends` of attention, of which torch takes the first that can. `beside`: few rows on two streams, which
-        takes the memory of both.
+    def __init__(self, transformer: Any, backends: Sequence[SDPBackend], *, side_stream: bool = False) -> None:
+        """Replaces `proj_out` of the single-stream blocks by two layers where it is not fp8.
+
+        :param backends: of attention; torch takes the first that supports the inputs.
+        :param side_stream: use two streams for few rows. The memory of both streams' activations is held together.
         """
         self._transformer = transformer
         self._backends = list(backends)
-        self._one_stream, self._two_streams = Beside(used=False), Beside(used=beside)
-        self._angles: dict[tuple[int, ...], tuple[torch.Tensor, torch.Tensor]] = {}
-        for block in transformer.single_transformer_blocks:
-            if hasattr(block, "proj_out") and not isinstance(block.proj_out, Fp8Linear):
-                width = block.attn.inner_dim
-                block.proj_out_attn, block.proj_out_mlp = _split(block.proj_out, width)
-                del block.proj_out
+        self._double = [double_stream.layers_of(block) for block in transformer.transformer_blocks]
+        self._single = [single_stream.layers_of(block) for block in transformer.single_transformer_blocks]
+        self._one_stream, self._two_streams = SideStream(enabled=False), SideStream(enabled=side_stream)
+        self._angles: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __call__(self, **inputs: Any) -> tuple[torch.Tensor]:
+        """Takes the inputs of diffusers' forward, and ignores those that only the modulations need.
+
+        :param inputs: `hidden_states` (B, T_image, 64), `encoder_hidden_states` (B, T_text, 4096), `img_ids`
+            (T_image, 3) and `txt_ids` (T_text, 3).
+        :returns: the velocity (B, T_image, 64).
+        """
         transformer = self._transformer
         text = transformer.context_embedder(inputs["encoder_hidden_states"])
         image = transformer.x_embedder(inputs["hidden_states"])
         x = torch.cat([text, image], 1)
-        length = text.shape[1]
-        angles = self._rotation(inputs, [length, image.shape[1]])
-        beside = self._two_streams if x[..., 0].numel() <= BESIDE_ROWS else self._one_stream
+        text_tokens = text.shape[1]
+        angles = self._rotation(inputs, text_tokens, image.shape[1])
+        side = self._two_streams if x[..., 0].numel() <= SIDE_STREAM_MAX_ROWS else self._one_stream
         with sdpa_kernel(self._backends, set_priority=True):
-            double_stream.run(transformer.transformer_blocks, x, length, angles, beside)
+            double_stream.run(self._double, x, text_tokens, angles, side)
             last: Addend | None = None
-            *blocks, last_block = transformer.single_transformer_blocks
+            *blocks, last_block = self._single
             for block in blocks:
-                last = self._single(block, x, angles, last, beside)
-            # Nothing reads the text any more: the last block needs only its keys and values.
-            last = self._single(last_block, x, angles, last, beside, start=length)
+                last = single_stream.run(block, x, angles, last, side)
+            last = single_stream.run(last_block, x, angles, last, side, start=text_tokens)
         norm = transformer.norm_out
         scale, shift = norm.linear.row.chunk(2, 1)
-        rows = add_norm(x[:, length:], last, shift, scale, norm.norm.eps, None)
+        rows = add_norm(x[:, text_tokens:], last, shift, scale, norm.norm.eps, None)
         return (transformer.proj_out(rows.values).view(*image.shape[:2], -1),)
 
-    def _single(  # noqa: PLR0913 - the block, its inputs, and how
-        self, block: Any, x: torch.Tensor, angles: Any, addend: Addend | None, beside: Beside, start: int = 0
-    ) -> Addend:
-        """Text and image as one; attention, and beside it the MLP. To be added to the tokens from `start` on."""
-        attn = block.attn
-        shift, scale, gate = block.norm.linear.row.chunk(3, 1)
-        rows = add_norm(x, addend, shift, scale, block.norm.norm.eps, takes(attn.to_qkv))
-        joined, out_of = hasattr(block, "proj_out"), x[:, start:]
-        with beside.branch():
-            own = rows.after(start, x.shape[1])
-            if joined:
-                mlp = product(block.proj_mlp, own, x.dtype)
-            else:
-                inner = gelu_product(block.proj_mlp, own, takes(block.proj_out_mlp), x.dtype)
-                mlp = product(block.proj_out_mlp, inner, x.dtype)
-        flat = product(attn.to_qkv, rows, x.dtype)
-        qkv = flat.view(*x.shape[:2], 3, attn.heads, attn.head_dim)
-        norm_rotate(flat, qkv, (attn.norm_q, attn.norm_k), *angles)
-        attended = attend(qkv, start)
-        if joined:
-            beside.join()
-            # In fp8 one scale serves both inputs of a row: it is a floating-point format.
-            both = to_rows(mlp.view(*out_of.shape[:2], -1), takes(block.proj_out), gelu=True, before=attended)
-            return gated(gate, block.proj_out, both, out_of)
-        out = product(block.proj_out_attn, to_rows(attended, takes(block.proj_out_attn)), x.dtype)
-        beside.join()
-        return Addend(gate, [out.view(out_of.shape), mlp.view(out_of.shape)])
-
-    def _rotation(self, inputs: Any, lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines (tokens, dim / 2), kept: all drawings are squares, so the lengths say which."""
-        key = tuple(lengths)
+    def _rotation(self, inputs: Any, text_tokens: int, image_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and sines (T, D / 2) of the rotary embedding. Kept by the numbers of tokens, which determine the
+        positions, because all images are squares.
+        """
+        key = (text_tokens, image_tokens)
         if key not in self._angles:
             cos, sin = self._transformer.pos_embed(torch.cat([inputs["txt_ids"], inputs["img_ids"]]))
             # diffusers has each number twice.
             self._angles[key] = (cos[:, ::2].contiguous(), sin[:, ::2].contiguous())
         return self._angles[key]
-
-
-def _split(layer: Any, width: int) -> Sequence[nn.Module]:
-    """For the first `width` inputs and for the others: a product of two inputs side by side as two products."""
-    if isinstance(layer, Quantized):
-        return layer.split(width)
-    parts = []
-    for weight, bias in zip(layer.weight.split([width, layer.in_features - width], 1), (None, layer.bias), strict=True):
-        part = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, device="meta")
-        part.weight = nn.Parameter(weight.detach().clone(memory_format=torch.contiguous_format), requires_grad=False)
-        part.bias = bias
-        parts.append(part)
-    return parts

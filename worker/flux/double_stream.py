@@ -1,4 +1,8 @@
-"""FLUX's double-stream blocks: text and image have layers of their own, and meet in the attention."""
+"""FLUX's double-stream blocks: text and image have layers of their own, and meet in the attention alone.
+
+The loop runs from one attention to the next: what follows one block's attention and what precedes the next block's
+needs one stream's tokens only. So text and image can run on two CUDA streams, with one wait at each attention.
+"""
 
 from __future__ import annotations
 
@@ -6,90 +10,120 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from worker.flux.products import attend, gated, gelu_product, product, takes
+from worker.flux.products import attend, gated, gelu_product, product, row_format
 from worker.flux.rows import add_norm, norm_rotate, to_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import torch
 
     from worker.flux.rows import Addend
-    from worker.flux.side_stream import Beside
+    from worker.flux.side_stream import SideStream
 
 
-def run(blocks: Iterable[Any], x: torch.Tensor, length: int, angles: Any, beside: Beside) -> None:
-    """Adds to `x` (images, tokens, width) in place; its first `length` tokens are the text's. From one attention to the
-    next the text's layers run beside the image's.
-    """
-    cos, sin = angles
-    places = (slice(None, length), slice(length, None))
-    text, image = (
-        _Stream(x[:, place], place, (cos[place], sin[place]), layers)
-        for place, layers in zip(places, (_text_layers, _image_layers), strict=True)
+class StreamLayers(NamedTuple):
+    """Of one block, for text or for image."""
+
+    norm: Any
+    to_qkv: Any
+    head_norms: tuple[Any, Any]  # of queries and of keys
+    to_out: Any
+    mlp_norm: Any
+    mlp_in: Any
+    mlp_out: Any
+
+
+class Layers(NamedTuple):
+    """Of one block."""
+
+    text: StreamLayers
+    image: StreamLayers
+    heads: int
+    head_dim: int
+
+
+def layers_of(block: Any) -> Layers:
+    """Of diffusers' `FluxTransformerBlock` with fused projections."""
+    attn, text, image = block.attn, block.ff_context.net, block.ff.net
+    return Layers(
+        StreamLayers(
+            block.norm1_context,
+            attn.to_added_qkv,
+            (attn.norm_added_q, attn.norm_added_k),
+            attn.to_add_out,
+            block.norm2_context,
+            text[0].proj,
+            text[2],
+        ),
+        StreamLayers(
+            block.norm1,
+            attn.to_qkv,
+            (attn.norm_q, attn.norm_k),
+            attn.to_out[0],
+            block.norm2,
+            image[0].proj,
+            image[2],
+        ),
+        attn.heads,
+        attn.head_dim,
     )
-    attended: torch.Tensor | None = None
-    for before, block in pairwise([None, *blocks, None]):
-        qkv = x.new_empty(*x.shape[:2], 3, block.attn.heads, block.attn.head_dim) if block else None
-        with beside.branch():
-            _to_next_attention(text, before, attended, block, qkv)
-        _to_next_attention(image, before, attended, block, qkv)
-        beside.join()
-        attended = None if qkv is None else attend(qkv)
-        del qkv
 
 
 @dataclass(slots=True)
 class _Stream:
-    """Text or image: in a double-stream block each has layers of its own, and they meet in the attention alone."""
+    """Text or image on its way through the blocks."""
 
-    x: torch.Tensor  # (images, tokens, width), a part of the residual stream
+    x: torch.Tensor  # (B, T_text or T_image, W), a part of the residual stream
     place: slice  # of its tokens among all
     angles: tuple[torch.Tensor, torch.Tensor]
-    layers: Callable[[Any], _Layers]  # of a block
     addend: Addend | None = None  # what is yet to be added to x
 
 
-class _Layers(NamedTuple):
-    norm: Any
-    qkv: Any
-    head_norms: tuple[Any, Any]
-    out: Any
-    mlp_norm: Any
-    mlp: Any
+def run(blocks: Iterable[Layers], x: torch.Tensor, text_tokens: int, angles: Any, side: SideStream) -> None:
+    """All blocks.
 
-
-def _text_layers(block: Any) -> _Layers:
-    attn = block.attn
-    norms = (attn.norm_added_q, attn.norm_added_k)
-    return _Layers(
-        block.norm1_context, attn.to_added_qkv, norms, attn.to_add_out, block.norm2_context, block.ff_context
+    :param x: the residual stream (B, T, W), the text's tokens first; changed in place.
+    :param angles: cosines and sines (T, D / 2).
+    """
+    cos, sin = angles
+    text, image = (
+        _Stream(x[:, place], place, (cos[place], sin[place]))
+        for place in (slice(None, text_tokens), slice(text_tokens, None))
     )
-
-
-def _image_layers(block: Any) -> _Layers:
-    attn = block.attn
-    return _Layers(block.norm1, attn.to_qkv, (attn.norm_q, attn.norm_k), attn.to_out[0], block.norm2, block.ff)
+    attended: torch.Tensor | None = None
+    for before, block in pairwise([None, *blocks, None]):
+        qkv = x.new_empty(*x.shape[:2], 3, block.heads, block.head_dim) if block else None
+        with side.branch():
+            _to_next_attention(text, before and before.text, attended, block and block.text, qkv)
+        _to_next_attention(image, before and before.image, attended, block and block.image, qkv)
+        side.join()
+        attended = None if qkv is None else attend(qkv)
+        del qkv
 
 
 def _to_next_attention(
-    stream: _Stream, before: Any | None, attended: torch.Tensor | None, block: Any | None, qkv: torch.Tensor | None
+    stream: _Stream,
+    before: StreamLayers | None,
+    attended: torch.Tensor | None,
+    after: StreamLayers | None,
+    qkv: torch.Tensor | None,
 ) -> None:
-    """From what the attention of the block `before` gave (images, tokens, width) to `block`'s queries, keys and values,
-    into `qkv` (images, tokens, 3, heads, dim); None where there is no such block.
+    """The rest of the block `before`, then the beginning of the block `after`; None where there is no such block.
+
+    :param attended: the output of `before`'s attention (B, T, W).
+    :param qkv: (B, T, 3, H, D), into which the stream's queries, keys and values for `after` are written.
     """
     x = stream.x
-    if attended is not None:
-        norm, _, _, layer, norm2, mlp = stream.layers(before)
-        _, _, gate, shift, scale, gate_mlp = norm.linear.row.chunk(6, 1)
-        out = gated(gate, layer, to_rows(attended[:, stream.place], takes(layer)), x)
-        rows = add_norm(x, out, shift, scale, norm2.eps, takes(mlp.net[0].proj))
-        inner = gelu_product(mlp.net[0].proj, rows, takes(mlp.net[2]), x.dtype)
-        stream.addend = gated(gate_mlp, mlp.net[2], inner, x)
-    if qkv is not None:
-        norm, layer, head_norms, *_ = stream.layers(block)
-        shift, scale = norm.linear.row.chunk(6, 1)[:2]
-        rows = add_norm(x, stream.addend, shift, scale, norm.norm.eps, takes(layer))
-        norm_rotate(product(layer, rows, x.dtype), qkv[:, stream.place], head_norms, *stream.angles)
+    if before is not None and attended is not None:
+        _, _, gate, shift, scale, mlp_gate = before.norm.linear.row.chunk(6, 1)
+        out = gated(gate, before.to_out, to_rows(attended[:, stream.place], row_format(before.to_out)), x)
+        rows = add_norm(x, out, shift, scale, before.mlp_norm.eps, row_format(before.mlp_in))
+        inner = gelu_product(before.mlp_in, rows, row_format(before.mlp_out), x.dtype)
+        stream.addend = gated(mlp_gate, before.mlp_out, inner, x)
+    if after is not None and qkv is not None:
+        shift, scale = after.norm.linear.row.chunk(6, 1)[:2]
+        rows = add_norm(x, stream.addend, shift, scale, after.norm.norm.eps, row_format(after.to_qkv))
+        norm_rotate(product(after.to_qkv, rows, x.dtype), qkv[:, stream.place], after.head_norms, *stream.angles)
     elif stream.addend:
         x.add_(stream.addend.value())

@@ -1,8 +1,9 @@
-"""The draft plan's step cache: on a fixed schedule, the transformer runs at some of the steps only.
+"""The draft plan's step cache: the transformer runs at some of the steps only, by a fixed schedule.
 
-The velocity of a flow changes slowly along it. At a skipped step it is extrapolated in sigma through the last two that
-were computed: a second-order Adams-Bashforth sampler on a coarser grid. Nothing is read back from the card, unlike in
-caches that decide by the first block's output, so that each computed step stays one whole CUDA graph.
+The velocity of a flow changes slowly from step to step. At a skipped step it is extrapolated linearly in sigma from the
+last two that were computed, which makes the sampler a second-order Adams-Bashforth on a coarser grid. Caches that
+decide by the first block's output read it back from the card; a fixed schedule reads nothing, so each computed step
+stays one CUDA graph.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
-# The first steps place the shapes, and are all computed.
+# All of the first steps are computed: they decide the composition.
 FIRST_STEPS = 4
 
 
@@ -22,11 +23,11 @@ class Extrapolation:
     """Stands in for the transformer's forward."""
 
     def __init__(self, forward: Callable[..., Any], scheduler: Any, interval: int) -> None:
-        """`interval`: of so many steps after the first ones, one is computed."""
+        """`interval`: after the first steps, one of so many is computed."""
         self._forward = forward
         self._scheduler = scheduler
         self._interval = interval
-        # (sigma, velocity) of the last two steps that were computed.
+        # (sigma, velocity) of the last two steps that were computed, velocity (B, T_image, channels).
         self._known: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def __call__(self, **inputs: Any) -> tuple[torch.Tensor]:
@@ -36,6 +37,7 @@ class Extrapolation:
             self._known.clear()
         if computed(step, len(self._scheduler.timesteps), self._interval):
             (velocity,) = self._forward(**inputs)
+            # A graph's output is overwritten by its next replay.
             self._known = [*self._known[-1:], (sigma, velocity.clone())]
             return (velocity,)
         (sigma_a, velocity_a), (sigma_b, velocity_b) = self._known
@@ -44,4 +46,5 @@ class Extrapolation:
 
 
 def computed(step: int, steps: int, interval: int) -> bool:
+    """Whether `step`, from 0, of `steps` runs the transformer; the first and the last always do."""
     return step < FIRST_STEPS or step == steps - 1 or (step - FIRST_STEPS) % interval == interval - 1

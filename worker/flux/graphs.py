@@ -1,4 +1,39 @@
-"""A model's forward as one CUDA graph for each shape: the card goes from kernel to kernel without the host."""
+"""A forward as CUDA graphs: the card goes from kernel to kernel without waiting for the host.
+
+A step of FLUX is about 550 kernels, some of them shorter than the time that Python and the driver take to launch the
+next. A graph is the recorded list of launches, and one call replays all of it.
+
+What a graph captures
+    Kernels, their order and their dependences across streams (the waits of side_stream.py become edges of the graph),
+    their launch parameters, and the addresses of all tensors. Nothing that Python does is captured: what a forward
+    decides or computes on the host keeps its value of the capture. So what changes from step to step (latents, time
+    step, the modulations' rows) must reach the kernels through memory that is overwritten in place.
+
+Static inputs
+    Because addresses are captured, each combination of shapes has its own input tensors. A call copies its arguments
+    into them, replays, and returns the captured output tensors, which the next call overwrites. Arguments that are not
+    tensors are taken to be the same at each call with the same shapes.
+
+Warm-ups
+    The forward runs three times before the capture, on a stream of its own, as torch asks for. The first run compiles
+    Triton kernels, cuBLAS and cuDNN choose algorithms and allocate workspaces, and the denoiser makes its table of
+    rotations, which it keeps. None of this may happen in a capture. The allocator keeps what the warm-ups took for
+    their stream, so its cache is emptied before the graph asks for as much again.
+
+Pool
+    A graph's activations stay allocated while it exists, in a private memory pool. The graphs of one forward share a
+    pool, because only one runs at a time: a further size costs only what it needs beyond the others. Transformer, CLIP
+    and T5 have a pool each.
+
+What must not happen in a captured forward
+    Reading from the card (`.item()`, `.cpu()`, `if tensor:`), synchronizing, allocating outside the pool, compiling:
+    the capture then fails with an error. The mode thread_local forbids this to the capturing thread only. The default
+    would forbid it to all, and the heartbeat's thread asks the device for its memory at any time.
+
+clear
+    Drops the graphs, their input and output tensors and the pool, so that `torch.cuda.empty_cache()` can return the
+    memory. The engine does so after it ran out of memory; the next call for each shape captures again.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = get_logger(__name__)
-# The first compiles, the others settle what allocates or tunes itself at first use.
+# The first compiles; the others are for what is tuned or allocated after first use.
 WARM_UPS = 3
 
 
@@ -25,16 +60,15 @@ class _Captured:
 
 
 class Graphs:
-    """Stands in for a forward. What it returns is overwritten by its next call."""
+    """Stands in for a forward, with a graph for each combination of shapes and dtypes, captured at its first call."""
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         self._forward = forward
         self._captured: dict[tuple[Any, ...], _Captured] = {}
-        # Shared: only one graph runs at a time, so that a second size costs only what it needs beyond the first.
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, *rest: Any, **inputs: Any) -> Any:
-        """Other arguments than tensors are taken to be the same each time."""
+        """:returns: the graph's own output tensors, which the next call overwrites."""
         named = dict(enumerate(rest)) | inputs
         tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
         key = tuple((name, tuple(value.shape), value.dtype) for name, value in tensors.items())
@@ -47,7 +81,7 @@ class Graphs:
         return captured.output
 
     def clear(self) -> None:
-        """Gives the graphs' memory back."""
+        """Drops all graphs and their memory pool."""
         self._captured.clear()
         self._pool = torch.cuda.graph_pool_handle()
 
@@ -62,11 +96,11 @@ class Graphs:
             for _ in range(WARM_UPS):
                 self._forward(*rest, **inputs)
         torch.cuda.current_stream().wait_stream(stream)
-        # What the warm-ups took stays with their stream, of no use to anything else.
+        # The allocator keeps what the warm-ups took for their stream, where nothing else can use it.
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         graph = torch.cuda.CUDAGraph()
-        # Other threads (the heartbeat) may ask the device for its memory meanwhile.
+        # The heartbeat's thread may ask the device for its memory meanwhile.
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             output = self._forward(*rest, **inputs)
         log.info("graph.captured", shapes=[list(value.shape) for value in static.values()])

@@ -1,29 +1,49 @@
-"""How a card draws: `exact` as the model computes in bf16, `fast` with fp8 products, `draft` with fewer of them.
+"""What a speed plan puts on a pipeline, step by step. The order matters; `install` follows this table.
 
-All three run each step as one CUDA graph of few kernels (worker/flux/denoiser.py), compute the modulations once for a
-drawing, replay the text encoders as graphs too, and compile the decoder for the sizes that are served.
+    step               what it replaces               why here in the order
+    1 fp8 products     linear layers of the blocks    first: the denoiser looks at the layers' classes once, when it is
+                       (fast, draft)                  made; the modulations' layers keep bf16, they run once a request
+    2 modulations      each AdaLN's linear layer, by  before the denoiser, which reads the rows, and before any graph,
+      table            a row of a table; the time     which captures their address
+                       embedding
+    3 denoiser         transformer.forward            innermost: few kernels, no work of the host between them
+    4 CUDA graph       the denoiser                   around the kernels only: what depends on the step stays outside
+    5 modulated        the graph                      outside it: copies the step's row to where the graph reads it
+    6 extrapolation    modulated (draft)              outermost: a skipped step runs none of 3 to 5
+    7 T5 bias layout   T5's compute_bias              before T5's graph: the layout decides which attention it captures
+    8 encoder graphs   CLIP's and T5's forward        independent of 1 to 6, as 9 is
+    9 decoder compile  the decoder's forward
+
+So a call of `transformer.forward` goes through 6, 5, 4 and 3. What a memory plan leaves out:
+
+    offload   everything: the weights move at each step
+    4bit      4, because the decoder needs the memory that a graph would keep, and unpacking weights takes the card
+              longer than launching kernels takes the host; T5's graph, because its weights are streamed; 9, because
+              it decodes in tiles
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.attention import SDPBackend
 
 from shared.observability.logging import get_logger
+from worker.flux.decoder import CompiledDecoder
 from worker.flux.denoiser import Denoiser
 from worker.flux.extrapolation import Extrapolation
 from worker.flux.graphs import Graphs
 from worker.flux.linears import quantize_layers
 from worker.flux.memory_plan import FP8_CAPABILITY
-from worker.flux.modulation import Modulations
+from worker.flux.modulation import Modulated, Modulations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from worker.flux.memory_plan import MemoryPlan
+    from worker.flux.speed_plan import SpeedPlan
 
 log = get_logger(__name__)
 # On Hopper cuDNN's attention is about twice as fast as torch's flash attention, on older cards it is not.
@@ -31,109 +51,81 @@ CUDNN_CAPABILITY = (9, 0)
 BACKENDS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 
 
-@dataclass(frozen=True, slots=True)
-class SpeedPlan:
-    name: str
-    fp8: bool = False
-    interval: int = 1  # of so many steps one is computed (worker/flux/extrapolation.py)
+@dataclass(slots=True)
+class Installed:
+    """The parts of an installed plan that hold memory beyond the weights."""
 
-
-SPEED_PLANS = {
-    "exact": SpeedPlan("exact"),
-    "fast": SpeedPlan("fast", fp8=True),
-    "draft": SpeedPlan("draft", fp8=True, interval=2),
-}
-
-
-class Speed:
-    """What a plan has put into a pipeline."""
-
-    def __init__(self, pipeline: Any, plan: SpeedPlan, memory: MemoryPlan, edges: Collection[int]) -> None:
-        """`edges`: pixels of the sizes whose decoder is compiled."""
-        self._graphs: list[Graphs] = []
-        transformer = pipeline.transformer
-        if memory.streams_everything:
-            log.warning("speed.none", plan=plan.name, reason="the weights pass through the card at each step")
-            return
-        capability = torch.cuda.get_device_capability()
-        if plan.fp8 and memory.transformer == "bf16":
-            if capability >= FP8_CAPABILITY:
-                for blocks in (transformer.transformer_blocks, transformer.single_transformer_blocks):
-                    _to_fp8(blocks)
-            else:
-                log.warning("speed.no_fp8", plan=plan.name, capability=capability)
-        backends = (SDPBackend.CUDNN_ATTENTION, *BACKENDS) if capability >= CUDNN_CAPABILITY else BACKENDS
-        modulations = Modulations(transformer)
-        forward: Callable[..., Any] = Denoiser(transformer, backends, beside=not memory.tiles_vae)
-        if not memory.tiles_vae:
-            # Where memory is scarce the decoder needs what a graph would keep, and unpacking hides the host's time.
-            forward = self._graphed(forward)
-        forward = Modulated(forward, modulations, pipeline.scheduler)
-        if plan.interval > 1:
-            forward = Extrapolation(forward, pipeline.scheduler, plan.interval)
-        transformer.forward = forward
-        _lay_bias_out(pipeline.text_encoder_2)
-        for encoder in (pipeline.text_encoder, *(() if memory.streams_t5 else (pipeline.text_encoder_2,))):
-            encoder.forward = self._graphed(encoder.forward)
-        if not memory.tiles_vae:
-            decoder = pipeline.vae.decoder
-            decoder.forward = Decode(decoder.forward, {edge // pipeline.vae_scale_factor for edge in edges})
+    graphs: list[Graphs] = field(default_factory=list)
 
     def free(self) -> None:
-        """Lets go of what can be made again."""
-        for graphs in self._graphs:
+        """Frees the memory of all CUDA graphs; the next call of each forward captures its graph again."""
+        for graphs in self.graphs:
             graphs.clear()
 
-    def _graphed(self, forward: Callable[..., Any]) -> Graphs:
-        self._graphs.append(Graphs(forward))
-        return self._graphs[-1]
+    def graphed(self, forward: Callable[..., Any]) -> Graphs:
+        self.graphs.append(Graphs(forward))
+        return self.graphs[-1]
 
 
-class Decode:
-    """Stands in for the decoder's forward: compiled for the shapes of the sizes that are served, else as it is."""
+def install(pipeline: Any, plan: SpeedPlan, memory: MemoryPlan, edges: Collection[int]) -> Installed:
+    """Puts `plan` on a `FluxPipeline` whose weights are on the card, in the order of the table above.
 
-    def __init__(self, forward: Callable[..., Any], edges: Collection[int]) -> None:
-        self._forward = forward
-        self._edges = edges
-        self._compiled = torch.compile(forward, fullgraph=True, dynamic=False)
-
-    def __call__(self, latents: torch.Tensor, *rest: Any) -> Any:
-        """:param latents: (images, channels, edge, edge)."""
-        forward = self._compiled if latents.shape[-1] in self._edges else self._forward
-        return forward(latents, *rest)
-
-
-class Modulated:
-    """Stands in for the transformer's forward: fills the modulations' table first, and picks each step's row."""
-
-    def __init__(self, forward: Callable[..., Any], modulations: Modulations, scheduler: Any) -> None:
-        self._forward = forward
-        self._modulations = modulations
-        self._scheduler = scheduler
-
-    def __call__(self, **inputs: Any) -> Any:
-        step = self._scheduler.step_index or 0
-        if step == 0:
-            guidance, pooled = inputs["guidance"], inputs["pooled_projections"]
-            self._modulations.prepare(self._scheduler.timesteps, guidance, pooled)
-        self._modulations.select(step)
-        return self._forward(**inputs)
-
-
-def _lay_bias_out(t5: Any) -> None:
-    """T5's table of relative positions comes transposed, which no fused attention takes: torch would fall back to
-    products in float32, half of the encoder's time.
+    :param edges: pixels of the sizes whose decoder is compiled.
     """
-    attention = t5.encoder.block[0].layer[0].SelfAttention
-    compute = attention.compute_bias
-    attention.compute_bias = lambda *rest, **named: compute(*rest, **named).contiguous()
+    installed = Installed()
+    if memory.streams_everything:
+        log.warning("speed.none", plan=plan.name, reason="the weights pass through the card at each step")
+        return installed
+    transformer = pipeline.transformer
+    capability = torch.cuda.get_device_capability()
+    # 1. Where the memory plan has quantized the blocks already, they stay as they are.
+    if plan.fp8 and memory.transformer == "bf16":
+        if capability >= FP8_CAPABILITY:
+            _to_fp8(transformer.transformer_blocks)
+            _to_fp8(transformer.single_transformer_blocks)
+        else:
+            log.warning("speed.no_fp8", plan=plan.name, capability=capability)
+    # 2.
+    modulations = Modulations(transformer)
+    # 3.
+    backends = (SDPBackend.CUDNN_ATTENTION, *BACKENDS) if capability >= CUDNN_CAPABILITY else BACKENDS
+    forward: Callable[..., Any] = Denoiser(transformer, backends, side_stream=not memory.tiles_vae)
+    # 4.
+    if not memory.tiles_vae:
+        forward = installed.graphed(forward)
+    # 5.
+    forward = Modulated(forward, modulations, pipeline.scheduler)
+    # 6.
+    if plan.interval > 1:
+        forward = Extrapolation(forward, pipeline.scheduler, plan.interval)
+    transformer.forward = forward
+    # 7.
+    _lay_out_t5_bias(pipeline.text_encoder_2)
+    # 8.
+    pipeline.text_encoder.forward = installed.graphed(pipeline.text_encoder.forward)
+    if not memory.streams_t5:
+        pipeline.text_encoder_2.forward = installed.graphed(pipeline.text_encoder_2.forward)
+    # 9.
+    if not memory.tiles_vae:
+        decoder = pipeline.vae.decoder
+        decoder.forward = CompiledDecoder(decoder.forward, {edge // pipeline.vae_scale_factor for edge in edges})
+    return installed
 
 
-def _to_fp8(blocks: Any) -> None:
-    """The products over all tokens; the modulations stay as they are, they are computed once for a drawing."""
+def _to_fp8(blocks: Iterable[Any]) -> None:
+    """Replaces the layers that multiply all tokens; the modulations' layers (`norm…`) run once a request."""
     for block in blocks:
         for name, child in block.named_children():
             if not name.startswith("norm"):
                 holder = torch.nn.ModuleDict({name: child})
                 quantize_layers(holder, "fp8")
                 setattr(block, name, holder[name])
+
+
+def _lay_out_t5_bias(t5: Any) -> None:
+    """Makes T5's position bias (1, H, T_text, T_text) contiguous. It comes transposed, which no fused attention takes:
+    torch would multiply in float32 instead, half of the encoder's time.
+    """
+    attention = t5.encoder.block[0].layer[0].SelfAttention
+    compute = attention.compute_bias
+    attention.compute_bias = lambda *rest, **named: compute(*rest, **named).contiguous()

@@ -1,6 +1,8 @@
-"""What lies between FLUX's matrix products, in Triton: each is one pass over the rows, so that the card reads and
-writes every activation as few times as possible. Imported where there is a card; `rows.py` calls them, and has
-the same in torch.
+"""The passes between FLUX's matrix products, in Triton. A program reads a whole row into registers, does all that is to
+be done with it, and writes it once: these passes are bound by memory. `rows.py` calls them, and has the same in torch.
+
+Imported where there is a card only. `length` is T, `width` is W unless a kernel says otherwise; strides are in numbers.
+The scale of a quantized row is its largest magnitude / LARGEST (linears.py).
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ def add_norm(
     ADDS: tl.constexpr, ADDS_TOO: tl.constexpr, SCALES: tl.constexpr,
     LARGEST: tl.constexpr, ROUNDS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """`x` += gate * (y + y_too), or gate * (y * its scales + bias), in place.
+    """x += gate * (y + y_too), or x += gate * (y * y_row_scale * y_col_scale + y_bias), in place.
+    out = layer_norm(x) * (1 + scale) + shift, quantized where LARGEST > 0.
 
-    out = layer_norm(x) * (1 + scale) + shift, quantized if LARGEST says so.
+    A program for each row of x (B, T, W). The norm is that of x as stored, in x's dtype.
     """
     row = tl.program_id(0).to(tl.int64)
     image, token = row // length, row % length
@@ -57,9 +60,10 @@ def quantize(
     GELU: tl.constexpr, LARGEST: tl.constexpr, ROUNDS: tl.constexpr,
     BEFORE: tl.constexpr, BLOCK: tl.constexpr, REST: tl.constexpr,
 ):  # fmt: skip
-    """`out` * row_scale = `before` (none where BEFORE is 0) and beside it x, or gelu(x) by its tanh formula.
+    """out * row_scale = [before, x], or [before, gelu(x)] with GELU's tanh formula; only x where BEFORE is 0.
 
-    A row of x is read as BLOCK and REST numbers: 12288 are 8192 and 4096, no lane is idle.
+    A program for each row; `width` is that of x. Blocks are powers of two, and one of 16384 for 12288 numbers (4 W)
+    would leave a quarter of its lanes idle: so a row of x is read in two blocks, of BLOCK (8192) and REST (4096).
     """
     row = tl.program_id(0).to(tl.int64)
     image, token = row // length, row % length
@@ -108,7 +112,11 @@ def norm_rotate(
     length, out_batch, eps,
     HEADS: tl.constexpr, DIM: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
-    """RMS norm of each head's query and key, and their rotation; a value is copied. `out` may be `qkv` itself."""
+    """RMS norm and rotation of each head's query and key, a copy of its value: (B * T, 3 * W) to (B, T, 3, H, D).
+
+    A program for each row, part (0: query, 1: key, 2: value) and GROUP heads. `out` may be `qkv` itself: then there is
+    no program for the values.
+    """
     row = tl.program_id(0).to(tl.int64)
     part = tl.program_id(1)
     heads = tl.program_id(2) * GROUP + tl.arange(0, GROUP)
@@ -134,7 +142,7 @@ def norm_rotate(
 
 @triton.jit
 def scale_product(product, out, row_scale, col_scale, bias, width, HAS_BIAS: tl.constexpr, BLOCK: tl.constexpr):
-    """An int8 product's int32 sums, as the numbers that they stand for."""
+    """out = product * row_scale * col_scale + bias, of an int8 product's int32 sums (rows, width)."""
     row = tl.program_id(0).to(tl.int64)
     cols = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     mask = cols < width
@@ -147,7 +155,7 @@ def scale_product(product, out, row_scale, col_scale, bias, width, HAS_BIAS: tl.
 
 @triton.jit
 def unpack_nf4(codes, scale, table, out, count, PER_SCALE: tl.constexpr, BLOCK: tl.constexpr):
-    """Each byte is two weights, of `table`'s 16 values, times the scale of their block."""
+    """A byte of `codes` is two weights, the high half first: indices of `table`, times the scale of their block."""
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = at < count
     byte = tl.load(codes + at, mask=mask, other=0).to(tl.int32)

@@ -1,5 +1,7 @@
-"""From the checkpoint's files straight to the card, block by block: each is read, given its adapters' share, fused and
-quantized before the next, so that neither the host nor the card ever holds more than one block unquantized.
+"""Loads a checkpoint block by block, from mapped files straight to the card.
+
+Each block is read, its LoRA adapters are added, its projections fused and its layers quantized, before the next is
+read. So neither the host nor the card ever holds more than one block unquantized.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ PROGRESS_SECONDS = 2.0
 
 
 def load_whole(checkpoint: Checkpoint, adapters: Adapters, device: torch.device, dtype: torch.dtype) -> Any:
-    """As diffusers loads it, for a processor or a Mac.
+    """A `FluxPipeline` as diffusers loads it, for a CPU or a Mac (mps).
 
-    :raises CheckpointError: an adapter does not fit.
+    :raises CheckpointError: an adapter does not fit the model.
     """
     pipeline = FluxPipeline.from_pretrained(checkpoint.directory, dtype=dtype, use_safetensors=True)
     with torch.no_grad():
@@ -42,7 +44,7 @@ def load_whole(checkpoint: Checkpoint, adapters: Adapters, device: torch.device,
 
 
 def load(checkpoint: Checkpoint, plan: MemoryPlan, adapters: Adapters, device: torch.device, dtype: torch.dtype) -> Any:
-    """A `FluxPipeline` with its weights where `plan` wants them.
+    """A `FluxPipeline` for a card, each weight where and in the format that `plan` says.
 
     :raises CheckpointError: a tensor is missing or of another shape.
     """
@@ -51,7 +53,7 @@ def load(checkpoint: Checkpoint, plan: MemoryPlan, adapters: Adapters, device: t
     with torch.device("meta"):
         transformer: Any = FluxTransformer2DModel.from_config(checkpoint.config("transformer"))
         t5: Any = T5EncoderModel(T5Config.from_pretrained(folder / "text_encoder_2"))
-    # First, because where it is streamed it must be gone from the card before the transformer comes.
+    # T5 first: where it is streamed, it leaves the card before the transformer needs the memory.
     _fill(t5, checkpoint.tensors("text_encoder_2"), plan.t5, home, dtype)
     t5.encoder.embed_tokens.weight = t5.shared.weight
     if plan.streams_t5:
@@ -59,7 +61,7 @@ def load(checkpoint: Checkpoint, plan: MemoryPlan, adapters: Adapters, device: t
         cpu_offload(t5, execution_device=device, offload_buffers=True)
     _fill(transformer, checkpoint.tensors("transformer"), plan.transformer, home, dtype, adapters.add)
     adapters.check_all_used()
-    # The small parts, the tokenizers and the scheduler as diffusers loads them.
+    # CLIP, the autoencoder, the tokenizers and the scheduler are small: diffusers loads them.
     pipeline: Any = FluxPipeline.from_pretrained(
         folder, transformer=transformer, text_encoder_2=t5, dtype=dtype, use_safetensors=True
     )
@@ -75,7 +77,7 @@ def load(checkpoint: Checkpoint, plan: MemoryPlan, adapters: Adapters, device: t
     return pipeline
 
 
-def _fill(  # noqa: PLR0913 - a module, what it is filled with, and what is done on the way
+def _fill(  # noqa: PLR0913 - a module, its weights, and how they are kept
     model: nn.Module,
     tensors: Tensors,
     kind: str,
@@ -83,6 +85,11 @@ def _fill(  # noqa: PLR0913 - a module, what it is filled with, and what is done
     dtype: torch.dtype,
     adapt: Callable[[str, torch.Tensor], torch.Tensor] = lambda _, weight: weight,
 ) -> None:
+    """Gives the parameters of `model`, which are on the meta device, their values.
+
+    :param kind: how linear layers are kept, a key of BYTES_PER_WEIGHT.
+    :param adapt: from a parameter's name and value to the value to use.
+    """
     progress = _Progress(model)
     with tensors, torch.no_grad():
         for name, unit in _units(model):
@@ -101,16 +108,17 @@ def _fill(  # noqa: PLR0913 - a module, what it is filled with, and what is done
     model.eval()
 
 
+# T5's embedding has two names, of which a file has one.
 _ALIASES = {"encoder.embed_tokens.weight": "shared.weight", "shared.weight": "encoder.embed_tokens.weight"}
 
 
 def _dtype(name: str, dtype: torch.dtype) -> torch.dtype:
-    """T5's output projection overflows in fp16 (as transformers' `_keep_in_fp32_modules` has it)."""
+    """In fp16, float32 for T5's output projections, which would overflow (transformers' `_keep_in_fp32_modules`)."""
     return torch.float32 if dtype is torch.float16 and name.endswith("DenseReluDense.wo.weight") else dtype
 
 
 def _units(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The model in parts of one block, or of what is not in a block."""
+    """(name, module) of each block of the model, and of each part that is not in a block."""
     units: list[tuple[str, nn.Module]] = []
     for name, child in model.named_children():
         if isinstance(child, nn.ModuleList):
@@ -123,7 +131,7 @@ def _units(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def _fuse(attention: Any) -> None:
-    """One product for queries, keys and values instead of three; the three are let go."""
+    """Replaces the three projections to queries, keys and values by one."""
     attention.fuse_projections()
     for name in ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj"):
         if getattr(attention, name, None) is not None:
@@ -131,6 +139,8 @@ def _fuse(attention: Any) -> None:
 
 
 class _Progress:
+    """Logs the share of parameters that are loaded, every PROGRESS_SECONDS and at the end."""
+
     def __init__(self, model: nn.Module) -> None:
         self._name = type(model).__name__
         self._total = sum(parameter.numel() for parameter in model.parameters())

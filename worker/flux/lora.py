@@ -1,4 +1,4 @@
-"""LoRA adapters, added to the weights while these are loaded: drawing with them costs nothing, in every plan."""
+"""LoRA adapters, added to the weights while these are loaded, so that they cost no time later, under every plan."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ PREFIX = "transformer."
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """`scale * up @ down` is added to a weight: (out, rank) and (rank, in)."""
+    """`scale * up @ down` is added to a weight (out, in)."""
 
-    up: torch.Tensor
-    down: torch.Tensor
+    up: torch.Tensor  # (out, rank)
+    down: torch.Tensor  # (rank, in)
     scale: float
 
 
 class Adapters:
-    """Of the transformer; parts for a text encoder are left out, with a warning."""
+    """The adapters of the transformer. Parts for a text encoder are ignored, with a warning."""
 
     def __init__(self, paths: str) -> None:
         """`paths`: `file[:scale]`, separated by commas; any format that diffusers reads.
 
-        :raises CheckpointError: a file is missing, damaged, or no LoRA for FLUX.
+        :raises CheckpointError: a file is missing, damaged, or not a LoRA for FLUX.
         """
         self._factors: dict[str, list[Factor]] = {}
         for item in filter(None, (part.strip() for part in paths.split(","))):
@@ -45,7 +45,10 @@ class Adapters:
         self._unused = set(self._factors)
 
     def add(self, name: str, weight: torch.Tensor) -> torch.Tensor:
-        """`weight` of the parameter `name`, with the adapters' share; computed in float32 on its device."""
+        """The weight (out, in) of the parameter `name` plus its adapters, computed in float32 on the weight's device.
+
+        :raises CheckpointError: an adapter is of another shape.
+        """
         module = name.removesuffix(".weight")
         if module not in self._factors or module == name:
             return weight
@@ -59,7 +62,7 @@ class Adapters:
         return total.to(weight.dtype)
 
     def check_all_used(self) -> None:
-        """:raises CheckpointError: some are for layers that this model has not."""
+        """:raises CheckpointError: an adapter is for a layer that this model does not have."""
         if self._unused:
             raise CheckpointError(f"LoRA: this model has no {min(self._unused)} (of {len(self._unused)} unknown)")
 
@@ -97,5 +100,5 @@ def _read(path: Path, scale: float) -> dict[str, Factor]:
 
 
 def _alpha(module: str, rank: int, alphas: dict[str, Any], metadata: dict[str, Any]) -> float:
-    """As diffusers has it: of the file's tensors, else of its metadata, else the rank."""
+    """From the file's tensors, else from its metadata, else the rank, as in diffusers."""
     return float(alphas.get(f"{module}.alpha", metadata.get("transformer.lora_alpha", rank)))

@@ -1,6 +1,6 @@
-"""How a model is kept on a card: in bf16, in 8 or 4 bits, or streamed from the host.
+"""The memory plans (`MEMORY_PLAN`): how the weights are kept, in bf16, in 8 or 4 bits, or streamed from the host.
 
-What a plan takes is estimated from the model's configuration; `MEMORY_PLAN=auto` is the first plan that fits.
+The memory that a plan takes is estimated from the model's configuration; `auto` chooses the first plan that fits.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 GIB = 2**30
-# Rough figures for FLUX.1 at 1024 pixels; all grow with the pixels. On an H100 the peaks were 37.7 (full), 21.2 (8bit),
-# 10.5 (4bit) and 6.8 GiB (offload): up to 0.9 above the estimates but for offload, which keeps more of its stream.
+# Rough figures for FLUX.1 and one image of 1024 x 1024; the first two grow with the number of pixels. On an H100 the
+# peaks were 37.7 (full), 21.2 (8bit), 10.5 (4bit) and 6.8 GiB (offload). Those are up to 1.3 above the estimates, but
+# for offload's, whose estimate leaves out the weights that are on the card while they are streamed.
 DENOISE_BYTES = 1.6 * GIB
 DECODE_BYTES = 2.6 * GIB
 TILED_DECODE_BYTES = 0.9 * GIB
@@ -36,16 +37,16 @@ class MemoryPlan:
     name: str
     transformer: str = "bf16"  # how its weights are kept, a key of BYTES_PER_WEIGHT
     t5: str = "bf16"
-    streams_t5: bool = False  # its weights wait in the host's memory, and pass through the card layer by layer
-    streams_everything: bool = False  # so do the transformer's, at each step
-    tiles_vae: bool = False  # decodes in tiles, whose edges are blended
+    streams_t5: bool = False  # T5's weights stay in the host's memory and go to the card layer by layer
+    streams_everything: bool = False  # so do all but the autoencoder's, the transformer's at each step
+    tiles_vae: bool = False  # images are decoded in tiles, whose edges are blended
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of a model: weights of linear layers (quantizable), other parameters."""
+    """Numbers of parameters of a model."""
 
-    linear: int
+    linear: int  # weights of linear layers, which can be quantized
     other: int
 
     def bytes_as(self, kind: str) -> float:
@@ -60,7 +61,7 @@ class Sizes:
 
 
 def plans(capability: tuple[int, int]) -> dict[str, MemoryPlan]:
-    """By name, the most comfortable first. fp8 where the card multiplies it, else int8."""
+    """By name, from the most memory to the least. 8 bits are fp8 where the card multiplies it, else int8."""
     eight = "fp8" if capability >= FP8_CAPABILITY else "int8"
     return {
         "full": MemoryPlan("full"),
@@ -71,7 +72,7 @@ def plans(capability: tuple[int, int]) -> dict[str, MemoryPlan]:
 
 
 def estimate(plan: MemoryPlan, sizes: Sizes, *, pixels: int = 1024, images: int = 1) -> float:
-    """The most bytes of the card that drawing `images` together takes, the context's own included."""
+    """Bytes of the card at the peak of a batch of `images` of `pixels` x `pixels`, with those of the CUDA context."""
     scale = (pixels / 1024) ** 2 * images
     decode = TILED_DECODE_BYTES * images if plan.tiles_vae else DECODE_BYTES * scale
     weights = 0.0 if plan.streams_everything else sizes.transformer.bytes_as(plan.transformer)
@@ -80,7 +81,12 @@ def estimate(plan: MemoryPlan, sizes: Sizes, *, pixels: int = 1024, images: int 
 
 
 def choose(wanted: str, free_bytes: int, capability: tuple[int, int], sizes: Sizes, *, images: int = 1) -> MemoryPlan:
-    """`free_bytes` of the card before this process has a context. `wanted`: a plan's name, or auto."""
+    """A plan that does not fit is chosen with a warning.
+
+    :param wanted: a plan's name; or auto: the first plan that fits, `offload` where none does.
+    :param free_bytes: of the card, before this process has a CUDA context.
+    :param images: of a batch.
+    """
     known = plans(capability)
     needs = {name: estimate(plan, sizes, images=images) for name, plan in known.items()}
     fitting = (name for name, need in needs.items() if need <= free_bytes)
@@ -97,7 +103,7 @@ def choose(wanted: str, free_bytes: int, capability: tuple[int, int], sizes: Siz
 
 
 def sizes_of(checkpoint: Checkpoint) -> Sizes:
-    """From the configurations alone: the modules are built without memory."""
+    """From the checkpoint's configurations: the modules are built on the meta device, without weights."""
     with torch.device("meta"):
         transformer: Any = FluxTransformer2DModel.from_config(checkpoint.config("transformer"))
         t5 = T5EncoderModel(T5Config(**checkpoint.config("text_encoder_2")))

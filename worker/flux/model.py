@@ -17,10 +17,11 @@ from shared.observability.logging import get_logger
 from worker.flux import checkpoint as checkpoints
 from worker.flux import loading, memory_plan
 from worker.flux.checkpoint import CPU_MODEL_PATH
-from worker.flux.install import SPEED_PLANS, Speed
+from worker.flux.install import Installed, install
 from worker.flux.lora import Adapters
 from worker.flux.preview import Previews
-from worker.flux.step_sync import Pace
+from worker.flux.speed_plan import SPEED_PLANS
+from worker.flux.step_sync import StepSync
 from worker.model import Device, DeviceLost, Drawing, GenerationError, Pixels
 
 if TYPE_CHECKING:
@@ -31,20 +32,23 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-# A request is drawn at the smallest of these that holds its largest size: static shapes, and sizes the model knows.
+# Pixels. An image is generated at the smallest of these that holds the largest size asked for: few shapes to compile,
+# and sizes that the model was trained on.
 FLUX_BUCKETS = (512, 768, 1024, 1536, 2048)
 CPU_MODEL_BUCKETS = (256,)
 DEFAULT_GUIDANCE = 3.5
-# Of FLUX.1-dev, and of FLUX.1-schnell, which is distilled to few steps and short prompts, and has no guidance.
+# T_text is the number of tokens. FLUX.1-schnell is distilled to few steps and short prompts, and has no guidance.
 DEV_STEPS, DEV_TOKENS = 28, 512
 SCHNELL_STEPS, SCHNELL_TOKENS = 4, 256
-# 4 MB each in bf16, on the card.
+# The latest prompts' embeddings are kept on the card, 4 MB each in bf16.
 KEPT_PROMPTS = 32
 
 
 class FluxModel:
+    """The worker's `LogoModel`: encodes the prompt, denoises in batches, decodes and checks the output."""
+
     def __init__(self, settings: WorkerSettings, gpu: Gpu | None, checkpoint: Checkpoint | None = None) -> None:
-        """`checkpoint`: instead of the one that the settings name."""
+        """`checkpoint` replaces the one that the settings name."""
         self._settings = settings
         self._gpu = gpu
         self._device = _device_type(settings, gpu)
@@ -52,14 +56,14 @@ class FluxModel:
         self._checkpoint = checkpoint
         self._buckets: tuple[int, ...] = FLUX_BUCKETS
         self._pipeline: Any = None
-        self._speed: Speed | None = None
+        self._installed: Installed | None = None
         self._previews: Previews | None = None
-        self._encode = lru_cache(KEPT_PROMPTS)(self._encode_prompt)
+        self._embeddings = lru_cache(KEPT_PROMPTS)(self._encode_prompt)
 
     def setup(self) -> None:
         for library in (diffusers_logging, transformers_logging):
             library.disable_progress_bar()
-            # Into our own lines instead of the library's.
+            # The worker's own handlers log what the library says.
             library.disable_default_handler()
             library.enable_propagation()
         start = time.perf_counter()
@@ -80,7 +84,7 @@ class FluxModel:
 
     def generate(self, drawing: Drawing, on_step: OnStep) -> Pixels:
         try:
-            images = self._draw_all(drawing, on_step)
+            images = self._generate_in_batches(drawing, on_step)
         except (GenerationError, DeviceLost):
             raise
         except Exception as error:
@@ -91,6 +95,7 @@ class FluxModel:
         return Pixels(width=edge, height=edge, data=b"".join(images))
 
     def bucket(self, size: int) -> int:
+        """Pixels of the edge at which an image of `size` is generated."""
         return next((bucket for bucket in self._buckets if bucket >= size), self._buckets[-1])
 
     def device(self) -> Device:
@@ -112,7 +117,7 @@ class FluxModel:
             return loading.load_whole(checkpoint, adapters, device, self._dtype())
         memory = memory_plan.choose(
             settings.memory_plan,
-            # Before this process has a context of its own on the card.
+            # Asked of NVML, before this process has a CUDA context.
             free_bytes(self._gpu.uuid) if self._gpu else torch.cuda.mem_get_info()[0],
             torch.cuda.get_device_capability(),
             memory_plan.sizes_of(checkpoint),
@@ -120,36 +125,43 @@ class FluxModel:
         )
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
         edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
-        self._speed = Speed(pipeline, SPEED_PLANS[settings.speed_plan], memory, edges)
+        self._installed = install(pipeline, SPEED_PLANS[settings.speed_plan], memory, edges)
         return pipeline
 
-    def _draw_all(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:
-        """In batches. Where the memory does not suffice, once more in smaller ones, decoded in tiles."""
+    def _generate_in_batches(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:
+        """RGB bytes of each image. The first batch that runs out of memory is tried again with half of its images and
+        decoded in tiles, as are those after it.
+
+        :raises GenerationError: out of memory a second time.
+        """
         vae, images = self._pipeline.vae, list[bytes]()
-        batch, tiled, spared = self._settings.max_concurrent_jobs, vae.use_tiling, False
+        batch, tiled, reduced = self._settings.max_concurrent_jobs, vae.use_tiling, False
         try:
             while len(images) < len(drawing.seeds):
                 seeds = drawing.seeds[len(images) : len(images) + batch]
                 done = len(images)
                 try:
-                    images += self._draw(drawing, seeds, done, on_step)
+                    images += self._generate_batch(drawing, seeds, done, on_step)
                     continue
                 except torch.OutOfMemoryError as error:
-                    log.warning("gpu.out_of_memory", images=len(seeds), size=drawing.size, again=not spared)
-                    if spared:
+                    log.warning("gpu.out_of_memory", images=len(seeds), size=drawing.size, again=not reduced)
+                    if reduced:
                         raise GenerationError(
                             Failure.GPU_OUT_OF_MEMORY, "the card has too little memory for this"
                         ) from error
-                # Out here the error no longer keeps the tensors of its frames alive.
-                spared, batch = True, max(1, len(seeds) // 2)
+                # Outside of the except clause, where the error still holds the tensors of its frames.
+                reduced, batch = True, max(1, len(seeds) // 2)
                 vae.enable_tiling()
                 self._free()
         finally:
             vae.use_tiling = tiled
         return images
 
-    def _draw(self, drawing: Drawing, seeds: tuple[int, ...], done: int, on_step: OnStep) -> list[bytes]:
-        """`done`: so many of the drawing's images were drawn before."""
+    def _generate_batch(self, drawing: Drawing, seeds: tuple[int, ...], done: int, on_step: OnStep) -> list[bytes]:
+        """An image for each of `seeds`; `done`: how many of the request's images earlier batches have made.
+
+        :raises GenerationError: the output is not finite, or black.
+        """
         edge, steps, total = self.bucket(drawing.size), self.steps(drawing), len(drawing.seeds)
         guidance = drawing.guidance
         if guidance is None:
@@ -163,18 +175,18 @@ class FluxModel:
             preview = previews.arrived(step) if previews else None
             on_step(*progress, preview) if preview else on_step(*progress)
 
-        pace = Pace(self._device, report)
+        sync = StepSync(self._device, report)
 
         def after_step(pipeline: Any, index: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
             if previews:
-                # Before the pace's event, which thus comes after the preview's copy.
+                # Before the step's event, so that the event completes after the preview's copy.
                 previews.take(index, tensors["latents"], pipeline.scheduler.sigmas)
-            pace.enqueued(index + 1)
+            sync.enqueued(index + 1)
             return tensors
 
         on_step(done * steps, total * steps)
         with torch.inference_mode():
-            embeds, pooled = self._encode(drawing.prompt)
+            embeds, pooled = self._embeddings(drawing.prompt)
             images = self._pipeline(
                 prompt_embeds=embeds.expand(len(seeds), -1, -1),
                 pooled_prompt_embeds=pooled.expand(len(seeds), -1),
@@ -187,7 +199,7 @@ class FluxModel:
                 callback_on_step_end=after_step,
             ).images
             finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
-            pace.finish(steps)
+            sync.finish(steps)
             if not finite:
                 raise GenerationError(Failure.OUTPUT_NOT_FINITE, "the model's output was not finite")
             if not pixels.flatten(1).any(1).all():
@@ -195,8 +207,9 @@ class FluxModel:
             return [image.numpy().tobytes() for image in pixels.cpu()]
 
     def _noise(self, seeds: tuple[int, ...], edge: int) -> torch.Tensor:
-        """(images, tokens, channels): drawn on the CPU in float32, so that a seed is the same noise on every device and
-        in every format (torch draws other numbers in bf16); one generator an image, so that it is in every batch.
+        """(B, T_image, 64). Made on the CPU in float32, so that a seed gives the same noise on every device and in any
+        dtype (torch's random numbers in bf16 are others). Each image has a generator of its own, so that its noise does
+        not depend on its batch.
         """
         pipeline = self._pipeline
         channels, cells = pipeline.transformer.config.in_channels // 4, edge // pipeline.vae_scale_factor
@@ -206,15 +219,16 @@ class FluxModel:
         return packed
 
     def steps(self, drawing: Drawing) -> int:
+        """Denoising steps of each image: the request's, else the setting's, else the model's own."""
         return drawing.steps or self._settings.default_inference_steps or (DEV_STEPS if self._guided else SCHNELL_STEPS)
 
     @property
     def _guided(self) -> bool:
-        """FLUX.1-dev is, FLUX.1-schnell is not."""
+        """True for FLUX.1-dev, which takes the guidance as an input; false for FLUX.1-schnell."""
         return bool(self._pipeline.transformer.config.guidance_embeds)
 
     def _encode_prompt(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """(1, tokens, width) of T5, (1, width) of CLIP."""
+        """T5's embeddings (1, T_text, 4096) and CLIP's pooled one (1, 768)."""
         tokens = DEV_TOKENS if self._guided else SCHNELL_TOKENS
         embeds, pooled, _ = self._pipeline.encode_prompt(
             prompt=prompt,
@@ -224,7 +238,9 @@ class FluxModel:
         return embeds, pooled
 
     def _warm_up(self) -> None:
-        """Draws each size that is served, so that no job waits for what is compiled at first use."""
+        """Generates at each size that is served, one image and a full batch, so that no request waits for compilation
+        or capture at first use.
+        """
         settings = self._settings
         batches = {1, settings.max_concurrent_jobs} if self._device == "cuda" else {1}
         for size in settings.warm_sizes(self._device):
@@ -236,14 +252,15 @@ class FluxModel:
                 log.info("model.warm", size=self.bucket(size), images=images, seconds=seconds)
 
     def _free(self) -> None:
-        if self._speed:
-            self._speed.free()
+        """Returns all memory to the card that can be allocated again."""
+        if self._installed:
+            self._installed.free()
         gc.collect()
         if self._device == "cuda":
             torch.cuda.empty_cache()
 
     def _answers(self) -> bool:
-        """Whether the card still works for this process: after an illegal access nothing does."""
+        """Whether the card still works for this process. After an illegal memory access every call fails."""
         if self._device != "cuda":
             return True
         try:
@@ -262,7 +279,7 @@ class FluxModel:
 
 
 def _to_pixels(images: torch.Tensor) -> torch.Tensor:
-    """(images, 3, height, width) from 0 to 1, as bytes (images, height, width, 3)."""
+    """(B, 3, height, width) from 0 to 1, to uint8 (B, height, width, 3)."""
     return images.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 

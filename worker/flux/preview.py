@@ -1,9 +1,8 @@
-"""What a drawing will look like, while it is drawn: small pictures from its latents, at most two a second. Off unless
-PREVIEWS is set.
+"""Small pictures of an unfinished image, from its latents, at most two a second. Off unless PREVIEWS is set.
 
-After a step the noise that is left is taken off along the step's own velocity, and each latent becomes a colour by one
-matrix product. The card does that behind the step; the host never waits for it: the copy has arrived once the step's
-event has (worker/flux/step_sync.py).
+After a step the remaining noise is removed along the step's own velocity, and one matrix product maps each latent to a
+colour. The card does that after the step, and the host does not wait for it: the copy to the host is enqueued before
+the step's event (worker/flux/step_sync.py), so it is complete once that event is.
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 MIN_SECONDS = 0.5
 MAX_PIXELS = 64
-TABLE = "latent_rgb.json"  # beside a model's weights: its own `factors` (channels, 3) and `bias` (3)
-# Of FLUX.1's 16 channels, scaled as the transformer sees them, to RGB from -1 to 1. The numbers are those of InvokeAI
+JPEG_QUALITY = 80
+TABLE = "latent_rgb.json"  # in the folder of a model with factors of its own: `factors` (channels, 3) and `bias` (3)
+# From FLUX.1's 16 channels, scaled as the transformer sees them, to RGB from -1 to 1. The numbers are those of InvokeAI
 # (Apache 2.0), FLUX_LATENT_RGB_FACTORS in invokeai/app/util/step_callback.py at 01d6f09; there is no bias.
 FLUX_FACTORS = (
     (-0.0412, 0.0149, 0.0521),
@@ -50,34 +50,38 @@ FLUX_FACTORS = (
 
 
 class Previews:
-    """Of one model, whose drawings come one after another. Of images that are drawn together, the first is shown."""
+    """The previews of one model, which serves one request at a time. Of a batch, the first image is shown."""
 
     def __init__(self, directory: Path, device: str, channels: int) -> None:
-        """:raises ValueError: nothing is known of latents with so many channels."""
+        """:raises ValueError: there are no factors for latents of so many channels."""
         table = directory / TABLE
         known = json.loads(table.read_text()) if table.is_file() else {"factors": FLUX_FACTORS, "bias": (0, 0, 0)}
         factors, bias = torch.tensor(known["factors"]), torch.tensor(known["bias"])
         if len(factors) != channels:
             raise ValueError(f"{table}: {len(factors)} channels are known, the model has {channels}")
-        # A token is a patch of 2 x 2 latents, channel by channel, and stays one: (tokens, 4 x channels) @ weight is
-        # (tokens, 4 x 3).
+        # A token is a patch of 2 x 2 latents, channel by channel, and becomes a patch of 2 x 2 colours:
+        # (T_image, 4 * channels) @ weight is (T_image, 4 * 3).
         self._weight = torch.kron(factors, torch.eye(4)).to(device)
         self._bias = bias.repeat_interleave(4).to(device)
         self._on_card = device == "cuda"
         self._before: torch.Tensor | None = None
         self._shown_at = float("-inf")
-        # By step; two at the most, because a step is reported when the next one is on its way.
+        # By step. At most two, because a step is reported after the next one is enqueued.
         self._coming: dict[int, torch.Tensor] = {}
 
     def take(self, index: int, latents: torch.Tensor, sigmas: torch.Tensor) -> None:
-        """Step `index`, from 0, is on its way and will leave `latents` (images, tokens, 4 x channels)."""
+        """Step `index`, from 0, is enqueued: enqueues its preview, if one is due.
+
+        :param latents: (B, T_image, 4 * channels) after the step.
+        :param sigmas: (steps + 1,), the scheduler's.
+        """
         before, self._before = self._before, latents
         if index == 0:
             self._coming.clear()
         elif before is not None and time.monotonic() - self._shown_at >= MIN_SECONDS:
             self._shown_at = time.monotonic()
             now, then = latents[0].float(), before[0].float()
-            # x - sigma v, where the step went along v: Euler's.
+            # The clean latents are x - sigma * v; v is known from Euler's step, which added (sigma' - sigma) * v.
             clean = now - sigmas[index + 1] / (sigmas[index + 1] - sigmas[index]) * (now - then)
             colours = (clean @ self._weight).add(self._bias).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
             if self._on_card:
@@ -85,17 +89,19 @@ class Previews:
             self._coming[index + 1] = colours
 
     def arrived(self, step: int) -> Callable[[], bytes] | None:
-        """What came with step `step`, which is done: to be called where it costs the drawing nothing. A JPEG."""
+        """The preview of step `step`, from 1, which is done, if it has one: a function that makes a JPEG. Call it on a
+        thread that does not denoise.
+        """
         colours = self._coming.pop(step, None)
-        return None if colours is None else functools.partial(encode, colours)
+        return None if colours is None else functools.partial(to_jpeg, colours)
 
 
-def encode(tokens: torch.Tensor) -> bytes:
-    """`tokens` (cells x cells, 3 x 2 x 2) as bytes; the picture is 2 x cells wide, MAX_PIXELS at most."""
+def to_jpeg(tokens: torch.Tensor) -> bytes:
+    """`tokens` (cells * cells, 3 * 2 * 2), uint8, on the host. The picture is 2 * cells wide, MAX_PIXELS at most."""
     cells = int(len(tokens) ** 0.5)
     pixels = tokens.view(cells, cells, 3, 2, 2).permute(0, 3, 1, 4, 2).reshape(2 * cells, 2 * cells, 3)
     picture = Image.fromarray(pixels.contiguous().numpy())
     picture.thumbnail((MAX_PIXELS, MAX_PIXELS), Image.Resampling.BOX)
     buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80)
+    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
     return buffer.getvalue()

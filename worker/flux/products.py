@@ -1,4 +1,4 @@
-"""FLUX's matrix products and its attention, on rows in the format that each layer takes."""
+"""Matrix products and attention. A layer's input is `Rows` in the format that the layer multiplies (`row_format`)."""
 
 from __future__ import annotations
 
@@ -8,34 +8,38 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from worker.flux.linears import Fp8Linear, Quantized
+from worker.flux.linears import Fp8Linear, QuantizedLinear
 from worker.flux.rows import Addend, Rows, to_rows
 
 
 def attend(qkv: torch.Tensor, start: int = 0) -> torch.Tensor:
-    """(images, tokens, 3, heads, dim) to (images, tokens from `start` on, heads * dim)."""
+    """Queries, keys and values (B, T, 3, H, D) to (B, T - start, W): only the queries from `start` on attend."""
     query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))
     return functional.scaled_dot_product_attention(query[:, :, start:], key, value).transpose(1, 2).flatten(2)
 
 
-def takes(layer: nn.Module) -> torch.dtype | None:
-    return layer.takes if isinstance(layer, Quantized) else None
+def row_format(layer: nn.Module) -> torch.dtype | None:
+    """What the layer's input is quantized to; None: not at all."""
+    return layer.row_format if isinstance(layer, QuantizedLinear) else None
 
 
 def product(layer: Any, rows: Rows, dtype: torch.dtype) -> torch.Tensor:
-    return layer.product(rows, dtype) if isinstance(layer, Quantized) else layer(rows.values)
+    """(rows, in) to (rows, out) in `dtype`."""
+    return layer.product(rows, dtype) if isinstance(layer, QuantizedLinear) else layer(rows.values)
 
 
 def gated(gate: torch.Tensor, layer: Any, rows: Rows, x: torch.Tensor) -> Addend:
-    """What is yet to be added to `x`: gate times the layer's output."""
+    """What is yet to be added to `x` (B, T, W): gate (1, W) times the layer's output. An fp8 layer leaves its scales to
+    the pass that adds.
+    """
     if isinstance(layer, Fp8Linear):
         return layer.addend(rows, x.shape[:2], gate, x.dtype)
     return Addend(gate, [product(layer, rows, x.dtype).view(x.shape)])
 
 
-def gelu_product(layer: Any, rows: Rows, form: torch.dtype | None, dtype: torch.dtype) -> Rows:
-    """gelu(layer(rows)), for a product that takes `form`."""
-    if isinstance(layer, nn.Linear) and form is None and rows.values.is_cuda:
-        # Within the product's own kernel.
+def gelu_product(layer: Any, rows: Rows, next_format: torch.dtype | None, dtype: torch.dtype) -> Rows:
+    """gelu(layer(rows)), as rows for a product of `next_format`."""
+    if isinstance(layer, nn.Linear) and next_format is None and rows.values.is_cuda:
+        # cuBLAS computes the GELU in the product's own kernel.
         return Rows(torch._addmm_activation(layer.bias, rows.values, layer.weight.t(), use_gelu=True))  # noqa: SLF001
-    return to_rows(product(layer, rows, dtype)[None], form, gelu=True)
+    return to_rows(product(layer, rows, dtype)[None], next_format, gelu=True)

@@ -1,5 +1,7 @@
-"""What lies between FLUX's matrix products, on rows of (images, tokens, width): by kernels.py on a card, and by torch
-on a processor, for tests.
+"""The passes between FLUX's matrix products, over the rows of (B, T, W). On a card each is one Triton kernel of
+kernels.py; on a CPU torch computes the same, which the tests compare with.
+
+In all of them `row_format` is what the next product multiplies: fp8, int8, or None for the activations' own dtype.
 """
 
 from __future__ import annotations
@@ -12,40 +14,45 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The largest number of a format that rows are quantized to.
+# The largest number of each format.
 LARGEST = {torch.float8_e4m3fn: 448.0, torch.int8: 127.0}
+# The least amax of a row, so that a row of zeros has a scale.
 TINY = 1e-12
+# Per program of the kernel norm_rotate.
 HEADS_AT_ONCE = 8
 
 
 class Rows(NamedTuple):
-    """A matrix product's input (rows, width); quantized ones times `scale` (rows, 1) are the numbers."""
+    """A matrix product's input (rows, in). Where quantized, it stands for `values * scale`, `scale` (rows, 1)."""
 
     values: torch.Tensor
     scale: torch.Tensor | None = None
 
-    def after(self, start: int, tokens: int) -> Rows:
-        """Of each image's `tokens`, those from `start` on."""
+    def from_token(self, start: int, tokens: int) -> Rows:
+        """The rows of the tokens from `start` on; `tokens`: of each image."""
         if not start:
             return self
-        values, scale = (part if part is None else _after(part, start, tokens) for part in self)
+        values, scale = (part if part is None else _from_token(part, start, tokens) for part in self)
         return Rows(cast("torch.Tensor", values), scale)
 
 
-def _after(part: torch.Tensor, start: int, tokens: int) -> torch.Tensor:
+def _from_token(part: torch.Tensor, start: int, tokens: int) -> torch.Tensor:
     return part.view(-1, tokens, part.shape[1])[:, start:].flatten(0, 1)
 
 
 class Scales(NamedTuple):
-    """What a product's sums are yet to be multiplied with: for each row (images, tokens) and each column (width,)."""
+    """What an fp8 product's sums are yet to be multiplied by, and the bias that is added after that."""
 
-    rows: torch.Tensor
-    columns: torch.Tensor
-    bias: torch.Tensor  # (width,), added after it
+    rows: torch.Tensor  # (B, T)
+    columns: torch.Tensor  # (W,)
+    bias: torch.Tensor  # (W,)
 
 
 class Addend(NamedTuple):
-    """`gate` (1, width) times the sum of `products`, each (images, tokens, width); one alone may have `scales`."""
+    """What the next pass adds to the residual stream: `gate` (1, W) times the sum of one or two `products` (B, T, W).
+
+    A single product may be unscaled sums, with `scales`.
+    """
 
     gate: torch.Tensor
     products: Sequence[torch.Tensor]
@@ -65,21 +72,24 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
     shift: torch.Tensor,
     scale: torch.Tensor,
     eps: float,
-    takes: torch.dtype | None,
+    row_format: torch.dtype | None,
 ) -> Rows:
-    """Adds to `x` in place; its layer norm times (1 + scale) plus shift, for a product that `takes` a format."""
-    images, length, width = x.shape
+    """Adds `addend` to `x` (B, T, W) in place, and returns layer_norm(x) * (1 + scale) + shift as rows (B * T, W).
+
+    :param shift: (1, W), as `scale`.
+    """
+    images, tokens, width = x.shape
     if not x.is_cuda:
         if addend:
             x.copy_(x.float() + addend.value())
         normed = functional.layer_norm(x.float(), (width,), eps=eps) * (1 + scale.float()) + shift.float()
-        return _reference(normed.flatten(0, 1), x.dtype, takes)
+        return _reference(normed.flatten(0, 1), x.dtype, row_format)
     from worker.flux import kernels  # noqa: PLC0415 - Triton comes with torch for a card only
 
-    rows = _empty(images * length, width, x, takes)
+    rows = _empty(images * tokens, width, x, row_format)
     products = addend.products if addend else (x,)
     scales = (addend.scales if addend else None) or Scales(x, x, x)
-    kernels.add_norm[(images * length,)](
+    kernels.add_norm[(images * tokens,)](
         x,
         products[0],
         products[-1],
@@ -89,7 +99,7 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
         scale,
         rows.values,
         rows.scale,
-        length,
+        tokens,
         width,
         x.stride(0),
         products[0].stride(0),
@@ -98,8 +108,8 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
         ADDS=addend is not None,
         ADDS_TOO=len(products) > 1,
         SCALES=scales.rows is not x,
-        LARGEST=LARGEST[takes] if takes else 0.0,
-        ROUNDS=takes is torch.int8,
+        LARGEST=LARGEST[row_format] if row_format else 0.0,
+        ROUNDS=row_format is torch.int8,
         BLOCK=_power_of_two(width),
         num_warps=8,
     )
@@ -107,35 +117,36 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
 
 
 def to_rows(
-    x: torch.Tensor, takes: torch.dtype | None, *, gelu: bool = False, before: torch.Tensor | None = None
+    x: torch.Tensor, row_format: torch.dtype | None, *, gelu: bool = False, before: torch.Tensor | None = None
 ) -> Rows:
-    """For a product that `takes` a format; `gelu`: of its tanh formula. `before`: stands before it in each row, as it
-    is, (images, tokens, its width).
+    """`x` (B, T, width) as rows (B * T, width), after a GELU (tanh formula) where asked for.
+
+    :param before: (B, T, its width), stands before `x` in each row, without the GELU.
     """
-    images, length, width = x.shape
-    if takes is None or not x.is_cuda:
+    images, tokens, width = x.shape
+    if row_format is None or not x.is_cuda:
         values = functional.gelu(x, approximate="tanh") if gelu else x
         values = values if before is None else torch.cat([before, values], 2)
-        return _reference(values.flatten(0, 1), x.dtype, takes)
+        return _reference(values.flatten(0, 1), x.dtype, row_format)
     from worker.flux import kernels  # noqa: PLC0415
 
     more = 0 if before is None else before.shape[2]
-    rows = _empty(images * length, more + width, x, takes)
+    rows = _empty(images * tokens, more + width, x, row_format)
     block = _power_of_two(width) // 2
-    kernels.quantize[(images * length,)](
+    kernels.quantize[(images * tokens,)](
         x if before is None else before,
         x,
         rows.values,
         rows.scale,
-        length,
+        tokens,
         more,
         width,
         0 if before is None else before.stride(0),
         x.stride(0),
         x.stride(1),
         GELU=gelu,
-        LARGEST=LARGEST[takes],
-        ROUNDS=takes is torch.int8,
+        LARGEST=LARGEST[row_format],
+        ROUNDS=row_format is torch.int8,
         BEFORE=_power_of_two(more) if more else 0,
         BLOCK=block,
         REST=_power_of_two(width - block),
@@ -147,13 +158,16 @@ def to_rows(
 def norm_rotate(
     qkv: torch.Tensor, out: torch.Tensor, norms: Sequence[torch.nn.RMSNorm], cos: torch.Tensor, sin: torch.Tensor
 ) -> None:
-    """Queries, keys and values (images * tokens, 3 * heads * dim) into `out` (images, tokens, 3, heads, dim): the first
-    two normed in each head, and rotated by the angles (tokens, dim / 2). `out` may be `qkv`'s own memory.
+    """Writes `qkv` (B * T, 3 * W) into `out` (B, T, 3, H, D), which may be the same memory: queries and keys with an
+    RMS norm over each head and rotated, values as they are.
+
+    :param norms: of queries and of keys.
+    :param cos: (T, D / 2), as `sin`.
     """
-    images, length, _, heads, dim = out.shape
+    images, tokens, _, heads, dim = out.shape
     eps = norms[0].eps or 0.0
     if not qkv.is_cuda:
-        for part, source in enumerate(qkv.view(images, length, 3, heads, dim).unbind(2)):
+        for part, source in enumerate(qkv.view(images, tokens, 3, heads, dim).unbind(2)):
             if part < len(norms):
                 normed = functional.rms_norm(source.float(), (dim,), norms[part].weight.float(), eps)
                 first, second = normed[..., ::2], normed[..., 1::2]
@@ -165,14 +179,14 @@ def norm_rotate(
     from worker.flux import kernels  # noqa: PLC0415
 
     in_place = out.data_ptr() == qkv.data_ptr()
-    kernels.norm_rotate[(images * length, 2 if in_place else 3, -(-heads // HEADS_AT_ONCE))](
+    kernels.norm_rotate[(images * tokens, 2 if in_place else 3, -(-heads // HEADS_AT_ONCE))](
         qkv,
         out,
         norms[0].weight,
         norms[1].weight,
         cos,
         sin,
-        length,
+        tokens,
         out.stride(0),
         eps,
         HEADS=heads,
@@ -182,20 +196,20 @@ def norm_rotate(
     )
 
 
-def quantize(values: torch.Tensor, takes: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-    """(rows, width) to the format, and (rows, 1) of scales."""
-    scale = values.abs().amax(-1, keepdim=True).float().clamp(min=TINY) / LARGEST[takes]
-    scaled = (values.float() / scale).clamp(-LARGEST[takes], LARGEST[takes])
-    return (scaled.round() if takes is torch.int8 else scaled).to(takes), scale
+def quantize(values: torch.Tensor, row_format: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """(rows, width) as numbers of `row_format`, and their scales (rows, 1), float32."""
+    scale = values.abs().amax(-1, keepdim=True).float().clamp(min=TINY) / LARGEST[row_format]
+    scaled = (values.float() / scale).clamp(-LARGEST[row_format], LARGEST[row_format])
+    return (scaled.round() if row_format is torch.int8 else scaled).to(row_format), scale
 
 
-def _reference(values: torch.Tensor, dtype: torch.dtype, takes: torch.dtype | None) -> Rows:
-    return Rows(values.to(dtype)) if takes is None else Rows(*quantize(values, takes))
+def _reference(values: torch.Tensor, dtype: torch.dtype, row_format: torch.dtype | None) -> Rows:
+    return Rows(values.to(dtype)) if row_format is None else Rows(*quantize(values, row_format))
 
 
-def _empty(count: int, width: int, like: torch.Tensor, takes: torch.dtype | None) -> Rows:
-    values = torch.empty(count, width, dtype=takes or like.dtype, device=like.device)
-    return Rows(values, torch.empty(count, 1, dtype=torch.float32, device=like.device) if takes else None)
+def _empty(count: int, width: int, like: torch.Tensor, row_format: torch.dtype | None) -> Rows:
+    values = torch.empty(count, width, dtype=row_format or like.dtype, device=like.device)
+    return Rows(values, torch.empty(count, 1, dtype=torch.float32, device=like.device) if row_format else None)
 
 
 def _power_of_two(width: int) -> int:

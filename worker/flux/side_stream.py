@@ -1,5 +1,7 @@
-"""A second stream of the card, for what does not depend on each other: where the last tiles of one product leave
-processors idle, or a pass over memory the matrix units, the other stream's kernels fill them.
+"""A second CUDA stream, for kernels that do not depend on each other.
+
+Where the last tiles of one matrix product leave processors idle, or a pass over memory the matrix units, the other
+stream's kernels fill them.
 """
 
 from __future__ import annotations
@@ -13,20 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Beside:
-    """Where not `used`, all stays on the one stream.
+class SideStream:
+    """Where not `enabled`, everything stays on the current stream.
 
-    A tensor that one stream made and the other reads must outlive the wait that follows: `join` for the current
-    stream's tensors, the next `branch` for the side stream's. Then the allocator, which reuses memory in the order of
-    each stream, cannot hand it out too early.
+    The caching allocator hands out freed memory in the order of the stream that allocated it, and knows nothing of
+    reads by the other stream. So a tensor that one stream makes and the other reads must stay referenced until the next
+    wait of its own stream: a tensor of the current stream until `join`, one of the side stream until the next `branch`
+    or until the current stream has enqueued its last read (the side stream allocates within `branch` only, after its
+    wait).
     """
 
-    def __init__(self, *, used: bool) -> None:
-        self._stream = torch.cuda.Stream() if used else None  # type: ignore[no-untyped-call]
+    def __init__(self, *, enabled: bool) -> None:
+        self._stream = torch.cuda.Stream() if enabled else None  # type: ignore[no-untyped-call]
 
     @contextmanager
     def branch(self) -> Iterator[None]:
-        """What is enqueued inside follows all that the current stream has, and runs beside what it gets next."""
+        """Enqueues the kernels inside on the side stream, after all that the current stream holds already."""
         if self._stream is None:
             yield
             return
@@ -35,6 +39,6 @@ class Beside:
             yield
 
     def join(self) -> None:
-        """What the current stream gets next follows all that the side stream has."""
+        """Lets the current stream wait for all that the side stream holds."""
         if self._stream is not None:
             torch.cuda.current_stream().wait_stream(self._stream)

@@ -1,4 +1,9 @@
-"""Keeps the host at most a step ahead of the card, so that progress is true and a cancel takes effect within a step."""
+"""Keeps the host at most one step ahead of the card.
+
+CUDA kernels run after the call that enqueues them has returned: without waits, the host would enqueue all steps within
+milliseconds, report them as done and see a cancel only at the end. With one step of lead the card never idles, progress
+is that of the card, and a cancel takes effect within a step.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Pace:
+class StepSync:
     def __init__(self, device: str, report: Callable[[int], None]) -> None:
         """`report` is called with the number of steps that are done; what it raises is passed on."""
         self._on_card = device == "cuda"
@@ -18,7 +23,7 @@ class Pace:
         self._last: torch.cuda.Event | None = None
 
     def enqueued(self, step: int) -> None:
-        """Step `step`, from 1, is on its way: waits for the one before, while the card works on this one."""
+        """Step `step`, from 1, is enqueued: waits for the one before it, while the card computes this one."""
         if not self._on_card:
             self._report(step)
             return
@@ -29,7 +34,7 @@ class Pace:
             self._report(step - 1)
 
     def finish(self, steps: int) -> None:
-        """All steps are on their way, and what is read from the card next waits for them."""
+        """All `steps` are enqueued: waits for the last one."""
         if self._last:
             self._last.synchronize()
             self._report(steps)

@@ -6,31 +6,31 @@ import numpy as np
 from drawing import STEPS, result, worker
 from PIL import Image
 
-from worker.flux import install as speed_plan
 from worker.flux import model as flux
 from worker.flux.checkpoint import CPU_MODEL_PATH, Checkpoint
+from worker.flux.install import install
+from worker.flux.speed_plan import SPEED_PLANS
 from worker.mini import evaluate
 from worker.model import Drawing
 from worker.prompts import enhance
 
 CASES = evaluate.held_out_cases(50)
-PLANS = speed_plan.SPEED_PLANS
 # name, memory plan, speed plan (None: eager)
 WAYS = (
     ("eager fp32", "full", None),
     ("eager bf16", "full", None),
-    ("exact", "full", PLANS["exact"]),
-    ("fast", "full", PLANS["fast"]),
-    ("draft", "full", PLANS["draft"]),
-    ("draft, one step of three", "full", replace(PLANS["draft"], interval=3)),
-    ("8bit", "8bit", PLANS["exact"]),
-    ("4bit", "4bit", PLANS["exact"]),
+    ("exact", "full", SPEED_PLANS["exact"]),
+    ("fast", "full", SPEED_PLANS["fast"]),
+    ("draft", "full", SPEED_PLANS["draft"]),
+    ("draft, one step of three", "full", replace(SPEED_PLANS["draft"], interval=3)),
+    ("8bit", "8bit", SPEED_PLANS["exact"]),
+    ("4bit", "4bit", SPEED_PLANS["exact"]),
 )
 
 
 def images_of(way: str, memory_plan: str, speed) -> list[Image.Image]:
     # The settings name plans; here they are handed over.
-    flux.Speed = (lambda pipeline, _, *rest: speed_plan.Speed(pipeline, speed, *rest)) if speed else (lambda *_: None)
+    flux.install = (lambda pipeline, _, *rest: install(pipeline, speed, *rest)) if speed else (lambda *_: None)
     half = way != "eager fp32"
     checkpoint = Checkpoint(CPU_MODEL_PATH)
     model = worker(checkpoint, memory_plan=memory_plan, use_fp16=half, warmup_enabled=False)

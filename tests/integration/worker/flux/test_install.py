@@ -1,17 +1,20 @@
 """What a card's plans put into the pipeline, as far as a processor can run it: on the CPU model."""
 
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from worker.flux import install as wiring
+from worker.flux import memory_plan
 from worker.flux.denoiser import Denoiser
 from worker.flux.extrapolation import Extrapolation, computed
-from worker.flux.install import BACKENDS, Modulated, _lay_bias_out, _to_fp8
+from worker.flux.install import BACKENDS, _lay_out_t5_bias, _to_fp8, install
 from worker.flux.linears import quantize_layers
 from worker.flux.model import FluxModel
-from worker.flux.modulation import Modulations
+from worker.flux.modulation import Modulated, Modulations
+from worker.flux.speed_plan import SPEED_PLANS
 from worker.model import Drawing
 from worker.settings import WorkerSettings
 
@@ -120,7 +123,56 @@ def test_fp8_products_are_of_the_blocks_but_not_of_their_modulations(model):
 def test_t5s_bias_is_laid_out_and_changes_nothing(model):
     before = [tensor.clone() for tensor in model._encode_prompt("a green leaf")]
     t5 = model._pipeline.text_encoder_2
-    _lay_bias_out(t5)
+    _lay_out_t5_bias(t5)
     assert t5.encoder.block[0].layer[0].SelfAttention.compute_bias(8, 8).is_contiguous()
     for tensor, expected in zip(model._encode_prompt("a green leaf"), before, strict=True):
         torch.testing.assert_close(tensor, expected)
+
+
+class Graphs:
+    """A graph's place in the wiring, without a card."""
+
+    def __init__(self, forward):
+        self._forward = forward
+        self.cleared = False
+
+    def clear(self):
+        self.cleared = True
+
+
+def chain(forward):
+    """The names of what stands in for a forward, from the outermost."""
+    names = []
+    while not isinstance(forward, MethodType):
+        names.append(type(forward).__name__)
+        if isinstance(forward, Denoiser):
+            break
+        forward = forward._forward
+    return names
+
+
+@pytest.mark.parametrize(
+    ("speed", "memory", "expected", "graphs"),
+    [
+        ("exact", "full", ["Modulated", "Graphs", "Denoiser"], 3),
+        ("draft", "full", ["Extrapolation", "Modulated", "Graphs", "Denoiser"], 3),
+        ("draft", "4bit", ["Extrapolation", "Modulated", "Denoiser"], 1),
+        ("draft", "offload", [], 0),
+    ],
+)
+def test_a_plan_is_installed_in_the_order_of_the_table(model, monkeypatch, speed, memory, expected, graphs):
+    monkeypatch.setattr(wiring, "Graphs", Graphs)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(torch.cuda, "Stream", object)
+    pipeline = model._pipeline
+    transformer = pipeline.transformer
+    for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
+        block.attn.fuse_projections()
+    installed = install(pipeline, SPEED_PLANS[speed], memory_plan.plans((9, 0))[memory], {256})
+    assert chain(transformer.forward) == expected
+    joined = hasattr(transformer.single_transformer_blocks[0], "proj_out")
+    assert joined == (memory == "offload" or (speed == "draft" and memory == "full"))
+    assert (type(pipeline.vae.decoder.forward).__name__ == "CompiledDecoder") == (memory == "full")
+    assert len(installed.graphs) == graphs
+    installed.free()
+    assert all(graph.cleared for graph in installed.graphs)

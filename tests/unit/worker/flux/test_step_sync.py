@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.flux import step_sync as pace
-from worker.flux.step_sync import Pace
+from worker.flux import step_sync
+from worker.flux.step_sync import StepSync
 
 
 @pytest.fixture
@@ -21,15 +21,15 @@ def calls(monkeypatch):
         def synchronize(self):
             calls.append(("wait", self.number))
 
-    monkeypatch.setattr(pace.torch.cuda, "Event", Event)
+    monkeypatch.setattr(step_sync.torch.cuda, "Event", Event)
     return calls
 
 
 def test_at_most_a_step_ahead_of_the_card(calls):
-    kept = Pace("cuda", lambda step: calls.append(("report", step)))
+    sync = StepSync("cuda", lambda step: calls.append(("report", step)))
     for step in (1, 2, 3):
-        kept.enqueued(step)
-    kept.finish(3)
+        sync.enqueued(step)
+    sync.finish(3)
     assert calls == [
         ("record", 1),
         *[("record", 2), ("wait", 1), ("report", 1)],
@@ -39,8 +39,8 @@ def test_at_most_a_step_ahead_of_the_card(calls):
 
 
 def test_off_a_card_each_step_is_done_when_it_returns(calls):
-    kept = Pace("cpu", lambda step: calls.append(("report", step)))
-    kept.enqueued(1)
-    kept.enqueued(2)
-    kept.finish(2)
+    sync = StepSync("cpu", lambda step: calls.append(("report", step)))
+    sync.enqueued(1)
+    sync.enqueued(2)
+    sync.finish(2)
     assert calls == [("report", 1), ("report", 2)]
