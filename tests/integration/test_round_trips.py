@@ -1,11 +1,13 @@
 """How often each step of a job's way asks Redis: each time costs the delay of a network."""
 
+import asyncio
 import threading
 
 import pytest
 import redis.asyncio.connection
 import redis.connection
 
+from shared.ledger import keys
 from shared.ledger.run import Ledger
 from shared.results.redis_store import RedisResults
 from worker.finish.finisher import Finisher
@@ -84,6 +86,11 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         assert count() == 4  # claim; pixels, finish, pace
         finisher.finish(job_id)
         assert count() == 5  # read, pixels; images, succeed, pace
+        # The reader of events would read a job that is waited for once more, for an event that it has not seen yet.
+        newest = client.xrevrange(keys.EVENTS, count=1)[0][0].decode()
+        while http._transport.app.state.services.waiting.last_event != newest:
+            await asyncio.sleep(0.01)
+        count()
         await http.get(f"/api/jobs/{job_id}?wait=5")
         assert count() == 2  # read, images
         await http.get(f"/api/jobs/{job_id}?include=none")

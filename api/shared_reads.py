@@ -1,0 +1,59 @@
+"""Reads of jobs that many calls ask for at the same moment: all of one turn of the loop share a round trip."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from shared.ledger import reads
+
+if TYPE_CHECKING:
+    from shared.ledger.replies import Reading
+    from shared.ledger.run import AsyncLedger
+
+# Jobs of one round trip, so that a reply is bounded.
+BATCH = 500
+
+
+class SharedReads:
+    """A burst of thousands of waits takes one connection this way, instead of one for each."""
+
+    def __init__(self, ledger: AsyncLedger) -> None:
+        self._ledger = ledger
+        self._asked: dict[str, asyncio.Future[Reading | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def job(self, job_id: str) -> Reading | None:
+        """The job as it is after this call; None for an unknown one. Raises what the ledger raises."""
+        if job_id not in self._asked:
+            self._asked[job_id] = asyncio.get_running_loop().create_future()
+            if len(self._asked) == 1:
+                # It runs once all that is ready in this turn of the loop has asked.
+                task = asyncio.create_task(self._read(), name="shared-reads")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        # One caller that is canceled takes nothing from the others.
+        return await asyncio.shield(self._asked[job_id])
+
+    async def _read(self) -> None:
+        asked, self._asked = self._asked, {}
+        job_ids = list(asked)
+        for start in range(0, len(job_ids), BATCH):
+            batch = job_ids[start : start + BATCH]
+            try:
+                readings = await self._readings(batch)
+            except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it
+                readings = [error] * len(batch)
+            for job_id, reading in zip(batch, readings, strict=True):
+                future = asked[job_id]
+                if isinstance(reading, Exception):
+                    future.set_exception(reading)
+                    future.exception()  # marks it as retrieved: its callers may all be gone
+                else:
+                    future.set_result(reading)
+
+    async def _readings(self, job_ids: list[str]) -> list[Reading | Exception | None]:
+        if len(job_ids) == 1:
+            reading = await self._ledger.run(reads.job(job_ids[0]))
+            return [reading]
+        return [*await self._ledger.run_many([reads.job(job_id) for job_id in job_ids])]
