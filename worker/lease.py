@@ -42,9 +42,11 @@ class Stopped(Exception):
 
 
 class Lease:
-    def __init__(self, ledger: Ledger, job: Job, stall_seconds: float, previews: ResultStore | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, job: Job, stall_seconds: float | None, previews: ResultStore | None = None
+    ) -> None:
         """:param ledger: must fail fast.
-        :param stall_seconds: a step that takes longer ends the process.
+        :param stall_seconds: a step that takes longer ends the process; None: for work that reports no steps.
         :param previews: where previews of the drawing are stored, if the model makes any.
         """
         self._ledger = ledger
@@ -124,6 +126,6 @@ class Lease:
     def _end_if_stalled(self) -> None:
         """A hung kernel cannot be interrupted from Python: the process ends, and its parent recovers the job."""
         stalled = time.monotonic() - self._last_step
-        if stalled > self._stall_seconds:
+        if self._stall_seconds is not None and stalled > self._stall_seconds:
             log.error("job.stalled", seconds=round(stalled, 1), step=self._progress[0])
             os.kill(os.getpid(), signal.SIGKILL)

@@ -55,7 +55,8 @@ class Finisher:
             return
         with (
             tracing.span("job.finish", job.traceparent, job_id=job.id, attempt=job.attempt),
-            Lease(self._fail_fast, job, self._settings.stall_seconds),
+            # A finish has no steps, so STALL_SECONDS does not bound it; Celery's hard limit does.
+            Lease(self._fail_fast, job, stall_seconds=None),
         ):
             self._finish(job)
 
