@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kombu.exceptions import OperationalError
 
 from shared import settings
-from shared.connection import UNAVAILABLE, patient_client
+from shared.connection import UNAVAILABLE, is_full, patient_client
 from shared.ledger.leadership import lead
 from shared.ledger.moves import LEASE_SECONDS
 from shared.ledger.run import Ledger
@@ -78,7 +78,9 @@ def run(config: WorkerSettings) -> None:
                     watch.swept_at = time.time()
             except OUTAGE as error:
                 log.warning("sweeper.redis_unavailable", error=repr(error))
-                trusted_from = time.monotonic() + LEASE_SECONDS
+                # A full Redis still lets holders renew their leases.
+                if not is_full(error):
+                    trusted_from = time.monotonic() + LEASE_SECONDS
             except Exception:
                 log.exception("sweeper.failed")
             time.sleep(SWEEP_SECONDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger import keys
+from shared.ledger.run import Command, Ledger
 
 if TYPE_CHECKING:
     import redis
@@ -42,7 +43,7 @@ def stage(name: str) -> dict[str, Any]:
 
 def count(client: redis.Redis, field: str) -> None:
     """Adds one to a counter of something that is not a move."""
-    client.hincrby(keys.COUNTERS, field, 1)
+    Ledger(client).run(Command("count", (keys.COUNTERS,), (field,), lambda _: None))
 
 
 def parse(reply: dict[bytes, bytes]) -> dict[str, int]:
