@@ -94,7 +94,10 @@ else
 end
 -- The pixels are deleted whenever the job does not enter finishing: a killed attempt may have stored them before its
 -- move.
-if move.to ~= 'finishing' and move.to ~= status then redis.call('UNLINK', pixels_prefix .. ':' .. drawn) end
+if move.to ~= 'finishing' and move.to ~= status then
+  local pixels_key = pixels_prefix .. ':' .. drawn
+  redis.call('UNLINK', pixels_key, pixels_key .. ':unfinished')
+end
 for field, by in pairs(move.count or {}) do
   redis.call('HINCRBY', counters_key, field, string.format('%.0f', by))
 end
