@@ -29,6 +29,7 @@ class WorkerInfo:
     memory_reserved_bytes: int = 0
     memory_total_bytes: int = 0
     job_id: str = ""
+    waits_for_room: bool = False  # Redis has too little memory left for the result of the job that is next
     gpu_memory_used_bytes: int = 0  # on the whole card, by all processes
     gpu_utilization: float = 0.0  # 0 to 1
 

@@ -63,7 +63,8 @@ def run(config: WorkerSettings) -> None:
     # No retries, so that the loop sees each outage: in it, leases run out because holders cannot renew them.
     ledger = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
     results = open_results(ledger.client)
-    sweeper = Sweeper(ledger, results, make_celery(config.redis_url), config.job_ttl_seconds)
+    celery = make_celery(config.redis_url)
+    sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=config.evict_images_when_full)
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
     try:

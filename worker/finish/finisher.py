@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.connection import UNAVAILABLE
 from shared.jobs import Failure, JobStatus
-from shared.ledger import measuring, moves, reads
+from shared.ledger import measuring, moves, reads, room
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.results import places
@@ -93,6 +93,7 @@ class Finisher:
                 job.attempt,
                 images_ttl_seconds=ttl,
                 ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
+                pixels=room.image_pixels(job),
             )
         )
         if moved.job is None or not moved.outcome.holds:

@@ -15,11 +15,12 @@ from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import OUTAGE_BUDGET_SECONDS, send_finish
+from shared.queue import OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
 from shared.results import places
 from shared.results.opening import open_results
 from shared.results.places import WHOLE
 from shared.results.store import PIXELS_TTL_SECONDS
+from worker.generate import readiness
 from worker.lease import Lease, Stopped
 from worker.model import DeviceLost, Drawing, GenerationError
 from worker.prompts import enhance
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from shared.jobs import Job
+    from shared.ledger.replies import Moved
     from shared.ledger.run import Ledger
     from shared.results.store import ResultStore
     from worker.model import LogoModel, Pixels
     from worker.settings import WorkerSettings
 
 log = get_logger(__name__)
+# A worker that waits for room asks again after this time.
+ROOM_CHECK_SECONDS = 1.0
 
 
 class Generator:
@@ -63,10 +67,12 @@ class Generator:
         self._previews = open_results(fail_fast.client)  # a preview lives for seconds, beside the lease
         self._celery = celery
         self._settings = settings
-        self.job_id = ""  # the job in hand, for the heartbeat
+        # For the heartbeat.
+        self.job_id = ""  # the job in hand
+        self.waits_for_room = False
 
     def generate(self, job_id: str) -> None:
-        moved = self._ledger.run(moves.claim(job_id, worker=self._name, delivery=str(uuid.uuid4())))
+        moved = self._claim(job_id)
         if moved.outcome is Outcome.EXHAUSTED:
             self._fail(job_id, None, Failure.POISON, f"the job was given up after {moves.MAX_ATTEMPTS} attempts")
             return
@@ -95,6 +101,29 @@ class Generator:
             self._fail(job_id, job.attempt, error.code, str(error))
         finally:
             self.job_id = ""
+
+    def _claim(self, job_id: str) -> Moved:
+        """Claims the job as soon as Redis has room for its result; a wait costs no attempt.
+
+        Whoever still finds no room in the end, or is told to shut down, lets the message go: the sweeper sends another.
+        """
+        claim = moves.claim(job_id, worker=self._name, delivery=str(uuid.uuid4()))
+        moved = self._ledger.run(claim)
+        if moved.outcome is not Outcome.NO_ROOM:
+            return moved
+        log.warning("worker.waits_for_room", worker=self._name)
+        since = time.monotonic()
+        self.waits_for_room = True
+        try:
+            while moved.outcome is Outcome.NO_ROOM and time.monotonic() - since < ROOM_WAIT_SECONDS:
+                if readiness.ending():
+                    break
+                time.sleep(ROOM_CHECK_SECONDS)
+                moved = self._ledger.run(claim)
+        finally:
+            self.waits_for_room = False
+        log.info("worker.waited_for_room", seconds=round(time.monotonic() - since, 1), outcome=moved.outcome)
+        return moved
 
     def _pixels(self, job: Job, lease: Lease) -> Pixels:
         drawing = Drawing(
