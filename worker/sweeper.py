@@ -21,6 +21,7 @@ from shared.ledger.run import Ledger
 from shared.observability import exporter, logging, metrics, tracing
 from shared.queue import make_celery
 from shared.results.opening import open_results
+from worker.outpacing import Outpacing
 from worker.settings import WorkerSettings
 from worker.sweeping import Sweeper
 
@@ -65,6 +66,7 @@ def run(config: WorkerSettings) -> None:
     results = open_results(ledger.client)
     celery = make_celery(config.redis_url)
     sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=config.evict_images_when_full)
+    outpacing = Outpacing(ledger.client, config.planned_jobs_per_hour)
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
     try:
@@ -77,6 +79,7 @@ def run(config: WorkerSettings) -> None:
                 if watch.leads:
                     sweeper.sweep(leases=time.monotonic() >= trusted_from)
                     watch.swept_at = time.time()
+                    outpacing.look()
             except OUTAGE as error:
                 log.warning("sweeper.redis_unavailable", error=repr(error))
                 # A full Redis still lets holders renew their leases.
