@@ -108,10 +108,12 @@ class Sweeper:
         Publishes nothing while the next job has no room: a worker that waits for it holds the message of a queued job.
         """
         found = self._ledger.run(room())
-        if found.maximum and found.next_job > found.free:
-            return
         queued = self._ledger.run(reads.queued())
         missing = set(queued) - waiting_job_ids(self._ledger.client, GENERATE) if queued else set()
+        if found.maximum and found.next_job > found.free:
+            # The first check with room publishes what is still missing then.
+            self._without_message = missing
+            return
         for job in self._jobs_of(sorted(missing & self._without_message)):
             if job.status is JobStatus.QUEUED:
                 with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):

@@ -9,7 +9,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from shared.connection import UNAVAILABLE
+from shared.connection import UNAVAILABLE, is_full
 from shared.jobs import Failure
 from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shared.jobs import Job
     from shared.ledger.replies import Moved
     from shared.ledger.run import Ledger
+    from shared.results.places import Place
     from shared.results.store import ResultStore
     from worker.model import LogoModel, Pixels
     from worker.settings import WorkerSettings
@@ -152,7 +153,7 @@ class Generator:
 
     def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
         place = places.pixels(job.id, job.attempt)
-        self._results.put(place, {WHOLE: pixels.data}, PIXELS_TTL_SECONDS)
+        self._store(place, pixels, lease)
         moved = self._ledger.run(
             moves.finish(
                 job.id,
@@ -178,6 +179,20 @@ class Generator:
             # Only the estimates need this time.
             with contextlib.suppress(*UNAVAILABLE):
                 self._fail_fast.run(measuring.learn_drawing(moved.job, lease.step_seconds))
+
+    def _store(self, place: Place, pixels: Pixels, lease: Lease) -> None:
+        """Waits as long as Redis is full: the lease holds meanwhile, and the drawing must not be lost."""
+        while True:
+            try:
+                self._results.put(place, {WHOLE: pixels.data}, PIXELS_TTL_SECONDS)
+            except UNAVAILABLE as error:
+                if not is_full(error):
+                    raise
+                log.warning("pixels.refused", error=repr(error))
+                lease.wait()
+                time.sleep(ROOM_CHECK_SECONDS)
+            else:
+                return
 
     def _stop(self, job: Job, hold: Hold) -> None:
         ttl = self._settings.job_ttl_seconds

@@ -1,15 +1,17 @@
 """Redis at its maxmemory: no drawing is lost, no attempt burnt, and drawing goes on as soon as there is room."""
 
+import contextlib
 import threading
 
 import pytest
+import redis
 from kombu.exceptions import OperationalError
 
 from shared.jobs import Job, JobStatus
 from shared.ledger import counters, keys, moves, reads, room
 from shared.ledger.keys import LEASES
 from shared.ledger.replies import Outcome
-from shared.queue import FINISH, waiting_job_ids
+from shared.queue import FINISH, GENERATE, waiting_job_ids
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.redis_store import RedisResults
@@ -175,6 +177,48 @@ def test_the_message_that_a_waiting_worker_holds_is_not_sent_again(waiting, swee
     assert client.keys("generate*") == []
     client.config_set("maxmemory", 0)
     thread.join(10)
+
+
+@pytest.fixture
+def refused(job, ledger, celery_app, settings, client, monkeypatch):
+    """A worker whose pixels Redis refuses: its thread."""
+    monkeypatch.setattr(generator, "ROOM_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr("worker.lease.RENEW_SECONDS", 0.02)
+    model = FakeModel(lambda _: client.config_set("maxmemory", 1))
+    worker = Generator("w", model, ledger, ledger, RedisResults(client), celery_app, settings)
+
+    def draw():
+        with contextlib.suppress(redis.exceptions.OutOfMemoryError):
+            worker.generate("job")
+
+    refusals = threading.Semaphore(0)
+    seen = generator.log.warning
+    monkeypatch.setattr(generator.log, "warning", lambda *a, **k: (seen(*a, **k), refusals.release()))
+    thread = threading.Thread(target=draw, daemon=True)
+    thread.start()
+    assert all(refusals.acquire(timeout=10) for _ in range(3))
+    return thread
+
+
+def test_a_drawing_waits_until_redis_takes_its_pixels(refused, job, client):
+    client.config_set("maxmemory", 0)
+    refused.join(10)
+    assert (job().status, job().attempt) == (S.FINISHING, 1)
+    assert client.exists(places.pixels("job", 1).key)
+
+
+def test_a_drawing_whose_pixels_are_refused_can_be_canceled(refused, job, ledger):
+    ledger.run(moves.request_cancel("job", ttl_seconds=TTL))
+    refused.join(10)
+    assert (refused.is_alive(), job().status) == (False, S.CANCELED)
+
+
+def test_a_message_that_was_lost_in_a_full_redis_is_sent_by_the_first_check_with_room(large, leave, sweeper, client):
+    leave(large("job") - MIB)
+    sweeper.publish_missing()
+    client.config_set("maxmemory", 0)
+    sweeper.publish_missing()
+    assert waiting_job_ids(client, GENERATE) == {"job"}
 
 
 @pytest.fixture
