@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.ledger.room import ALLOCATOR, PNG_BYTES_PER_PIXEL, SERVER_BYTES
 from shared.schemas import MAX_PIXELS
 
 # One job takes its hash, its entries in the queue, the owner's list and the deadlines, and its idempotency key. 9.0 KiB
@@ -16,10 +17,6 @@ from shared.schemas import MAX_PIXELS
 RECORD_BYTES = 12 * 1024
 # The events stream holds about MAX_EVENTS entries (shared/ledger/moves.py).
 EVENTS_BYTES = 2 * 2**20
-SERVER_BYTES = 8 * 2**20  # an empty server
-# Three bytes of incompressible RGB, as base64; the allocator rounds up to size classes that lie a quarter apart.
-PNG_BYTES_PER_PIXEL = 3 * 4 / 3
-ALLOCATOR = 1.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from shared import errors
-from shared.connection import UNAVAILABLE
+from shared.connection import UNAVAILABLE, is_full
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.ImagesExpired: 410,
     errors.RangeNotSatisfiable: 416,
     errors.QueueFull: 429,
+    errors.NoRoom: 429,
     errors.TooManyQueued: 429,
     errors.TooManyHigh: 429,
     errors.TooManyStreams: 429,
@@ -95,8 +96,9 @@ async def _http_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _redis_error(_: Request, error: Exception) -> JSONResponse:
     log.warning("redis.unavailable", error=repr(error))
+    state = "full" if is_full(error) else "out of reach"
     return respond(
-        503, errors.ServiceUnavailable.code, "the job store is out of reach; try again", headers={"Retry-After": "2"}
+        503, errors.ServiceUnavailable.code, f"the job store is {state}; try again", headers={"Retry-After": "2"}
     )
 
 

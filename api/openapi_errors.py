@@ -26,6 +26,7 @@ EXAMPLES: dict[str, str] = {
     "validation_error": "prompt: String should have at least 3 characters",
     "idempotency_conflict": "Idempotency-Key: this key was used for a request with another body",
     "queue_full": "1000 jobs are queued, the bound is 1000",
+    "no_room": "there is no room for the result, which may take 15728640 bytes; try again later",
     "too_many_queued": "250 jobs of this key are queued, the bound is 250",
     "too_many_high": "20 jobs of high priority of this key are queued, the bound is 20",
     "too_many_streams": "200 streams of this caller are open here, the bound is 200",

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from shared.ledger.run import AsyncLedger
 
 log = get_logger(__name__)
+# Images expire or are given up within seconds; how soon there is enough room is not known.
+ROOM_RETRY_SECONDS = 10
 # Errors of the connection, after which the command may have run. A server that answers with an error did not run it.
 _UNANSWERED = (RedisConnectionError, RedisTimeoutError, OSError)
 
@@ -61,6 +63,7 @@ class Submission:
 
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
+        :raises errors.NoRoom: Redis has too little memory left for the result.
         :raises errors.TooManyQueued: the owner's queued jobs are at their bound.
         :raises errors.TooManyHigh: the owner's queued jobs of high priority are at their bound.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
@@ -93,6 +96,11 @@ class Submission:
                 raise errors.QueueFull(
                     f"{created.depth} jobs are queued, the bound is {self._max_queue_length}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds()),
+                )
+            case Creation.NO_ROOM:
+                raise errors.NoRoom(
+                    f"there is no room for the result, which may take {created.depth} bytes; try again later",
+                    retry_after_seconds=ROOM_RETRY_SECONDS,
                 )
             case Creation.OWNER_FULL:
                 raise errors.TooManyQueued(

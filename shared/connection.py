@@ -23,6 +23,15 @@ UNAVAILABLE = (redis.RedisError, OSError)
 _TRANSIENT = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 
 
+def is_full(error: BaseException | None) -> bool:
+    """Whether the error is Redis' refusal at maxmemory. Celery's own errors have it as their cause."""
+    while error is not None:
+        if isinstance(error, OutOfMemoryError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def patient_client(url: str, outage_seconds: int, answer_seconds: float = 10) -> redis.Redis:
     """For workers: a command is retried for about `outage_seconds`; each try waits `answer_seconds` for its reply."""
     return redis.Redis.from_url(

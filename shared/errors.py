@@ -12,6 +12,7 @@ LogoError
 |  |- ImagesExpired        the images have expired before the record
 |  |- RangeNotSatisfiable  the range contains no byte of the image
 |  |- QueueFull            the queue is at its bound; try later
+|  |- NoRoom               Redis has too little memory left for the result; try later
 |  |- TooManyQueued        the key's queued jobs are at their bound; try later
 |  |- TooManyHigh          the key's queued jobs of high priority are at their bound; try later, or as normal
 |  |- TooManyStreams       the caller's event streams are at their bound; close one, or poll
@@ -86,6 +87,10 @@ class RangeNotSatisfiable(RequestError):
 
 class QueueFull(RequestError):
     code = "queue_full"
+
+
+class NoRoom(RequestError):
+    code = "no_room"
 
 
 class TooManyQueued(RequestError):

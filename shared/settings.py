@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
         (), description="Comma-separated networks that webhooks may be sent to although they are not public."
     )
+    planned_jobs_per_hour: float = Field(
+        20, gt=0, description="The API checks Redis' memory for these, each with the most pixels; the sweeper the rate."
+    )
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
     previews: bool = Field(False, description="Send small pictures of unfinished drawings to the event streams.")
     otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: no traces.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 WORKERS = "logo:workers"  # zset of names, score: last heartbeat (s)
 HEARTBEAT_SECONDS = 2.0
 ALIVE_SECONDS = 15.0
+_PUBLISH = (Path(__file__).parent / "ledger" / "lua" / "heartbeat.lua").read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class WorkerInfo:
     memory_reserved_bytes: int = 0
     memory_total_bytes: int = 0
     job_id: str = ""
+    waits_for_room: bool = False  # Redis has too little memory left for the result of the job that is next
     gpu_memory_used_bytes: int = 0  # on the whole card, by all processes
     gpu_utilization: float = 0.0  # 0 to 1
 
@@ -37,12 +40,7 @@ def key(name: str) -> str:
 
 
 def publish(client: redis.Redis, info: WorkerInfo) -> None:
-    seconds, _ = client.time()
-    pipeline = client.pipeline(transaction=True)
-    pipeline.set(key(info.name), json.dumps(asdict(info)), ex=int(ALIVE_SECONDS))
-    pipeline.zadd(WORKERS, {info.name: seconds})
-    pipeline.zremrangebyscore(WORKERS, "-inf", seconds - ALIVE_SECONDS)
-    pipeline.execute()
+    client.eval(_PUBLISH, 2, key(info.name), WORKERS, info.name, json.dumps(asdict(info)), str(int(ALIVE_SECONDS)))
 
 
 def retire(client: redis.Redis, name: str) -> None:

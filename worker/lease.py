@@ -42,9 +42,11 @@ class Stopped(Exception):
 
 
 class Lease:
-    def __init__(self, ledger: Ledger, job: Job, stall_seconds: float, previews: ResultStore | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, job: Job, stall_seconds: float | None, previews: ResultStore | None = None
+    ) -> None:
         """:param ledger: must fail fast.
-        :param stall_seconds: a step that takes longer ends the process.
+        :param stall_seconds: a step that takes longer ends the process; None: for work that reports no steps.
         :param previews: where previews of the drawing are stored, if the model makes any.
         """
         self._ledger = ledger
@@ -55,6 +57,7 @@ class Lease:
         self._progress: tuple[int, int | None] = (0, None)
         self._preview: Callable[[], bytes] | None = None
         self._last_step = time.monotonic()
+        self._last_wait = 0.0
         self._first_step = (0, self._last_step)  # (number, end) of the step after which the mean begins
         self._wake = threading.Event()
         self._done = threading.Event()
@@ -96,6 +99,15 @@ class Lease:
         if self._hold is not Hold.HELD:
             raise Stopped(self._hold)
 
+    def wait(self) -> None:
+        """Says that the work waits for Redis, which is no stalled step.
+
+        :raises Stopped: as in `step`.
+        """
+        self._last_wait = time.monotonic()
+        if self._hold is not Hold.HELD:
+            raise Stopped(self._hold)
+
     def _renew(self) -> None:
         structlog.contextvars.bind_contextvars(**self._context)
         while not self._done.is_set():
@@ -123,7 +135,7 @@ class Lease:
 
     def _end_if_stalled(self) -> None:
         """A hung kernel cannot be interrupted from Python: the process ends, and its parent recovers the job."""
-        stalled = time.monotonic() - self._last_step
-        if stalled > self._stall_seconds:
+        stalled = time.monotonic() - max(self._last_step, self._last_wait)
+        if self._stall_seconds is not None and stalled > self._stall_seconds:
             log.error("job.stalled", seconds=round(stalled, 1), step=self._progress[0])
             os.kill(os.getpid(), signal.SIGKILL)

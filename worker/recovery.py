@@ -67,11 +67,16 @@ class Recovery:
             self._send(job)
 
     def _finish_again(self, job: Job, reason: str, unless_leased: bool) -> None:
+        """A try counts once its message is out: a full Redis refuses messages, and a drawing must not be lost for that.
+        If this process ends between the two, one try is not counted.
+        """
+        take = moves.refinish(job.id, job.attempt, job.finish_tries, unless_leased=unless_leased)
+        if not self._ledger.run(take).outcome.holds:
+            return
+        send_finish(self._celery, job.id, job.request_id)
         tries = job.finish_tries + 1
-        refinish = moves.refinish(job.id, job.attempt, tries, reason=reason, unless_leased=unless_leased)
-        if self._ledger.run(refinish).outcome.holds:
-            send_finish(self._celery, job.id, job.request_id)
-            log.warning("job.finish_published_again", reason=reason, tries=tries)
+        self._ledger.run(moves.refinish(job.id, job.attempt, tries, reason=reason))
+        log.warning("job.finish_published_again", reason=reason, tries=tries)
 
     def _fail_poisonous(self, job: Job, reason: str, unless_leased: bool) -> None:
         message = f"the job was given up after {job.attempt} attempts"

@@ -48,6 +48,9 @@ class WorkerSettings(Settings):
     warmup_size: int = Field(512, ge=64, le=2048)
     warmup_steps: int = Field(2, ge=1, le=50)
     stall_seconds: float = Field(300, ge=5, description="A denoising step that takes longer ends its process.")
+    evict_images_when_full: bool = Field(
+        True, description="When Redis has no room for the next drawing, give up the oldest images before their time."
+    )
     webhook_concurrency: int = Field(8, ge=1, le=256, description="Webhooks that are sent at the same time.")
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
 

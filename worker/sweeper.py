@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from kombu.exceptions import OperationalError
 
 from shared import settings
-from shared.connection import UNAVAILABLE, patient_client
+from shared.connection import UNAVAILABLE, is_full, patient_client
 from shared.ledger.leadership import lead
 from shared.ledger.moves import LEASE_SECONDS
 from shared.ledger.run import Ledger
 from shared.observability import exporter, logging, metrics, tracing
 from shared.queue import make_celery
 from shared.results.opening import open_results
+from worker.outpacing import Outpacing
 from worker.settings import WorkerSettings
 from worker.sweeping import Sweeper
 
@@ -63,7 +64,9 @@ def run(config: WorkerSettings) -> None:
     # No retries, so that the loop sees each outage: in it, leases run out because holders cannot renew them.
     ledger = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
     results = open_results(ledger.client)
-    sweeper = Sweeper(ledger, results, make_celery(config.redis_url), config.job_ttl_seconds)
+    celery = make_celery(config.redis_url)
+    sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=config.evict_images_when_full)
+    outpacing = Outpacing(ledger.client, config.planned_jobs_per_hour)
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
     try:
@@ -76,9 +79,12 @@ def run(config: WorkerSettings) -> None:
                 if watch.leads:
                     sweeper.sweep(leases=time.monotonic() >= trusted_from)
                     watch.swept_at = time.time()
+                    outpacing.look()
             except OUTAGE as error:
                 log.warning("sweeper.redis_unavailable", error=repr(error))
-                trusted_from = time.monotonic() + LEASE_SECONDS
+                # A full Redis still lets holders renew their leases.
+                if not is_full(error):
+                    trusted_from = time.monotonic() + LEASE_SECONDS
             except Exception:
                 log.exception("sweeper.failed")
             time.sleep(SWEEP_SECONDS)

@@ -1,5 +1,5 @@
 """What the sweeper does in a turn: recovers jobs with lost leases, publishes jobs without a message, expires jobs whose
-deadline has passed, and sends webhooks that are due.
+deadline has passed, sends webhooks that are due, and gives images up where there is no room for drawings.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import structlog
 
 from shared.jobs import JobStatus
 from shared.ledger import moves, reads, webhooks
+from shared.ledger.room import room
 from shared.observability.logging import get_logger
 from shared.queue import FINISH, GENERATE, WEBHOOK, send_webhook, waiting_job_ids
+from shared.results import places
 from worker.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -26,13 +28,20 @@ log = get_logger(__name__)
 # While a message is delivered, it is for a moment neither in a list nor claimed: only a job that lacks its message at
 # two checks in a row has lost it.
 MESSAGE_CHECK_SECONDS = 5.0
+# The jobs whose images are given up in one turn, at most.
+GIVEN_UP = 200
 
 
 class Sweeper:
     """Its ledger's client must not wait for Redis: the sweeper's loop has to see each outage (worker/sweeper.py)."""
 
-    def __init__(self, ledger: Ledger, results: ResultStore, celery: Celery, job_ttl_seconds: int) -> None:
+    def __init__(
+        self, ledger: Ledger, results: ResultStore, celery: Celery, job_ttl_seconds: int, *, evict_images: bool = True
+    ) -> None:
+        """:param evict_images: give up the oldest images when Redis has no room for the next drawing."""
         self._ledger = ledger
+        self._results = results
+        self._evict_images = evict_images
         self._celery = celery
         self._ttl = job_ttl_seconds
         self._recovery = Recovery(ledger, results, celery, job_ttl_seconds)
@@ -48,12 +57,27 @@ class Sweeper:
             moved = self._ledger.run(moves.expire(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
             if moved.outcome.holds:
                 log.info("job.expired", job_id=job.id, request_id=job.request_id)
+        if self._evict_images:
+            self.make_room()
         if leases:
             self.recover_lost()
         self.send_webhooks()
         if time.monotonic() - self._checked_messages >= MESSAGE_CHECK_SECONDS:
             self._checked_messages = time.monotonic()
             self.publish_missing()
+
+    def make_room(self) -> None:
+        """Drops images, those that expire first, until the next drawing has room. Never pixels or records."""
+        given_up = 0
+        if self._ledger.run(room()).lacking <= 0:
+            return
+        for job in self._jobs_of(self._ledger.run(reads.oldest_images(GIVEN_UP))):
+            self._results.drop(places.images(job.id, job.attempt))
+            given_up += self._ledger.run(moves.give_up_images(job.id))
+            if self._ledger.run(room()).lacking <= 0:
+                break
+        if given_up:
+            log.warning("images.given_up", jobs=given_up)
 
     def send_webhooks(self) -> None:
         due = self._ledger.run(webhooks.due())
@@ -66,18 +90,30 @@ class Sweeper:
     def recover_lost(self) -> None:
         lost = self._jobs_of(self._ledger.run(reads.lost_leases()))
         to_finish = waiting_job_ids(self._ledger.client, FINISH) if lost else set()
+        full = bool(lost) and self._ledger.run(room()).full
         for job in lost:
             if job.status is JobStatus.FINISHING and job.id in to_finish:
                 # The job waits for a finisher, and nobody holds it yet.
                 self._ledger.run(moves.renew(job.id, job.attempt))
                 continue
+            if job.status is JobStatus.FINISHING and full and not job.cancel_requested:
+                # No message can be sent, and the drawing is safe where it is.
+                continue
             with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
                 self._recovery.recover(job, "lease_lost", unless_leased=True)
 
     def publish_missing(self) -> None:
-        """Publishes queued jobs that had no message at this check nor at the one before."""
+        """Publishes queued jobs that had no message at this check nor at the one before.
+
+        Publishes nothing while the next job has no room: a worker that waits for it holds the message of a queued job.
+        """
+        found = self._ledger.run(room())
         queued = self._ledger.run(reads.queued())
         missing = set(queued) - waiting_job_ids(self._ledger.client, GENERATE) if queued else set()
+        if found.maximum and found.next_job > found.free:
+            # The first check with room publishes what is still missing then.
+            self._without_message = missing
+            return
         for job in self._jobs_of(sorted(missing & self._without_message)):
             if job.status is JobStatus.QUEUED:
                 with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):

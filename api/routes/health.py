@@ -67,7 +67,14 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
         "version": VERSION,
         "queue": {"depth": backlog.depth, "oldest_age_seconds": round(backlog.oldest_age_seconds, 3)},
         "workers": [
-            {"name": w.name, "ready": w.ready, "model": w.model, "job_id": w.job_id or None, "gpu": _device(w)}
+            {
+                "name": w.name,
+                "ready": w.ready,
+                "model": w.model,
+                "job_id": w.job_id or None,
+                "waits_for_room": w.waits_for_room,
+                "gpu": _device(w),
+            }
             for w in live
         ],
     }

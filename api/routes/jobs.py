@@ -68,7 +68,8 @@ def _check_webhook(url: str, settings: ApiSettings) -> None:
     status_code=202,
     responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
     | errors_of(
-        401, 410, 413, 422, "idempotency_conflict", 429, "too_many_queued", "too_many_high", "too_many_requests", 503
+        *(401, 410, 413, 422, "idempotency_conflict", 429, "no_room"),
+        *("too_many_queued", "too_many_high", "too_many_requests", 503),
     ),
 )
 async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts

@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 
 _ERRORS = (
-    *(401, 409, 413, 422, "queue_full", "too_many_queued", "too_many_requests"),
+    *(401, 409, 413, 422, "queue_full", "no_room", "too_many_queued", "too_many_requests"),
     *("generation_failed", "internal_error", 503, 504),
 )
 

@@ -14,6 +14,7 @@ from api.snapshot import snapshot
 from shared import workers
 from shared.connection import UNAVAILABLE
 from shared.observability import metrics
+from shared.schemas import MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +53,7 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.build_info("api"),
         metrics.WAITERS.family([((), services.waiting.count)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
+        metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]
     try:
         live = await workers.live(services.client)

@@ -17,7 +17,7 @@ from shared.representation import view
 from shared.schemas import JobRequest
 
 _ERRORS = (
-    *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "too_many_queued"),
+    *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "no_room", "too_many_queued"),
     *("too_many_requests", "generation_failed", "internal_error", 503, 504),
 )
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)

@@ -1,7 +1,7 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
-The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, deaf, stage:NAME:BOUND (jobs whose stage took at most
-BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
+The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, pixels, given_up, deaf, stage:NAME:BOUND (jobs whose stage
+took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from shared.ledger import keys
+from shared.ledger.run import Command, Ledger
 
 if TYPE_CHECKING:
     import redis
 
 STEPS = "steps"
+PIXELS = "pixels"  # of finished images
+IMAGES_GIVEN_UP = "given_up"  # jobs whose images were dropped before their time
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -42,7 +45,7 @@ def stage(name: str) -> dict[str, Any]:
 
 def count(client: redis.Redis, field: str) -> None:
     """Adds one to a counter of something that is not a move."""
-    client.hincrby(keys.COUNTERS, field, 1)
+    Ledger(client).run(Command("count", (keys.COUNTERS,), (field,), lambda _: None))
 
 
 def parse(reply: dict[bytes, bytes]) -> dict[str, int]:

@@ -10,6 +10,8 @@ DEADLINES = "logo:deadlines"  # zset of job ids; score: deadline_at in ms
 EVENTS = "logo:events"  # stream: an entry for each move
 FORGET = "logo:forget"  # zset of "job_id owner"; score: when the record expires, in ms
 WEBHOOKS = "logo:webhooks"  # zset of job ids; score: when the webhook is due, in ms
+RESERVED = "logo:reserved"  # hash: bytes that a held job may still store, by job id (room.py)
+IMAGES = "logo:kept-images"  # zset of ids of jobs that have images; score: when these expire, in ms
 COUNTERS = "logo:counters"  # hash of integers (counters.py)
 SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from shared.jobs import Failure, JobStatus, encode_field, is_terminal, sources
-from shared.ledger import counters, keys
+from shared.ledger import counters, keys, room
 from shared.ledger.replies import Created, Hold, Moved, created_of, moved_of
 from shared.ledger.run import Command
 from shared.results.places import pixels_prefix
@@ -69,7 +69,7 @@ class Move:
             "move",
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
-                *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS),
+                *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -94,6 +94,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
         (
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
+            keys.RESERVED,
         ),
         (
             job.id,
@@ -107,13 +108,17 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             keys.QUEUE_OFFSETS[job.priority],
             max_own,
             max_own_high,
+            room.pixels_bytes(job),
+            room.images_bytes(job),
         ),
         created_of,
     )
 
 
 def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
-    """QUEUED -> RUNNING, as the next attempt. `delivery` identifies this delivery of the message."""
+    """QUEUED -> RUNNING, as the next attempt, if there is room for its result (room.py). `delivery` identifies this
+    delivery of the message.
+    """
     return Move(
         to=JobStatus.RUNNING,
         claim=delivery,
@@ -164,8 +169,8 @@ def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "", unless_
     ).of(job_id)
 
 
-def succeed(job_id: str, attempt: int, *, images_ttl_seconds: int, ttl_seconds: int) -> Command[Moved]:
-    """FINISHING -> SUCCEEDED: the images of this attempt are stored for `images_ttl_seconds`."""
+def succeed(job_id: str, attempt: int, *, images_ttl_seconds: int, ttl_seconds: int, pixels: int = 0) -> Command[Moved]:
+    """FINISHING -> SUCCEEDED: the images of this attempt, of so many pixels, are stored for `images_ttl_seconds`."""
     return Move(
         to=JobStatus.SUCCEEDED,
         attempt=attempt,
@@ -173,8 +178,13 @@ def succeed(job_id: str, attempt: int, *, images_ttl_seconds: int, ttl_seconds: 
         stamp_later={"images_expire_at": images_ttl_seconds * 1000},
         ttl_s=ttl_seconds,
         stage="finish",
-        count={counters.ended(JobStatus.SUCCEEDED): 1},
+        count={counters.ended(JobStatus.SUCCEEDED): 1, counters.PIXELS: pixels},
     ).of(job_id)
+
+
+def give_up_images(job_id: str) -> Command[bool]:
+    """Records that the images of a succeeded job were dropped before their time; its status stays."""
+    return Command("give_up", (keys.job(job_id), keys.IMAGES, keys.COUNTERS), (job_id, counters.IMAGES_GIVEN_UP), bool)
 
 
 def fail(  # noqa: PLR0913 - each describes the failure

@@ -26,6 +26,11 @@ def due(zset: str, limit: int) -> Command[list[str]]:
     return Command("due", (zset,), (limit,), ids_of)
 
 
+def oldest_images(limit: int) -> Command[list[str]]:
+    """The jobs whose images expire first."""
+    return Command("oldest", (keys.IMAGES,), (limit,), ids_of)
+
+
 def queued() -> Command[list[str]]:
     """Every queued job, in the order of the queue."""
     return Command("queued", (keys.QUEUED,), (), ids_of)

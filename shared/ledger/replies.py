@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     FLAGGED = "flagged"  # cancel only: the job's worker will cancel it
     REFUSED = "refused"  # another state or attempt: the caller no longer holds the job
     EXHAUSTED = "exhausted"  # claim only: MAX_ATTEMPTS are used up
+    NO_ROOM = "no_room"  # claim only: Redis has too little memory left for the result
     MISSING = "missing"  # no such job, or another owner's
 
     @property
@@ -42,6 +43,7 @@ class Creation(StrEnum):
     FULL = "full"  # the queue is at its bound
     OWNER_FULL = "owner_full"  # the owner's queued jobs are at their bound
     OWNER_HIGH_FULL = "owner_high_full"  # the owner's queued jobs of high priority are at their bound
+    NO_ROOM = "no_room"  # Redis has too little memory left for the result
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Moved:
 class Created:
     outcome: Creation
     reading: Reading | None = None  # the job that was created, or that the idempotency key had created before
-    depth: int = 0  # jobs counted against the bound that was reached; 0 if none was
+    depth: int = 0  # jobs counted against the bound that was reached, or bytes that found no room; 0 if none was
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,10 @@ RECOVERIES = Definition(
     ("reason", "to"),
 )
 DENOISE_STEPS = Definition("logo_denoise_steps_total", "counter", "Denoising steps of finished drawings.")
+IMAGE_PIXELS = Definition("logo_image_pixels_total", "counter", "Pixels of finished images, all sizes and variations.")
+IMAGES_GIVEN_UP = Definition(
+    "logo_images_given_up_total", "counter", "Jobs whose images were dropped before their time to make room."
+)
 DEAF_WORKERS = Definition(
     "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
 )
@@ -83,6 +87,9 @@ REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Re
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Redis' maxmemory; 0: no bound.")
 REDIS_WORST_CASE = Definition(
     "logo_redis_worst_case_bytes", "gauge", "Memory that Redis may need in the worst case, by the settings."
+)
+PLANNED_PIXELS = Definition(
+    "logo_planned_pixels_per_hour", "gauge", "Pixels of finished images in an hour for which Redis' memory is planned."
 )
 # From each API process.
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
@@ -98,6 +105,12 @@ HTTP_SECONDS = Definition(
 # From the heartbeats of the generate workers: the API reports all workers, each worker reports itself.
 WORKER_READY = Definition("logo_worker_ready", "gauge", "1 if the worker's model is warm.", ("worker", "device"))
 WORKER_BUSY = Definition("logo_worker_busy", "gauge", "1 while the worker holds a job.", ("worker", "device"))
+WORKER_WAITS = Definition(
+    "logo_worker_waits_for_room",
+    "gauge",
+    "1 while the worker waits for memory in Redis for its next job's result.",
+    ("worker", "device"),
+)
 GPU_USED = Definition(
     "logo_gpu_memory_used_bytes", "gauge", "Memory used on the card, by all processes.", ("worker", "device")
 )
@@ -138,6 +151,7 @@ def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:
 
     yield WORKER_READY.family((labels(info), info.ready) for info in infos)
     yield WORKER_BUSY.family((labels(info), bool(info.job_id)) for info in infos)
+    yield WORKER_WAITS.family((labels(info), info.waits_for_room) for info in infos)
     yield GPU_USED.family((labels(info), info.gpu_memory_used_bytes) for info in cards)
     yield GPU_TOTAL.family((labels(info), info.memory_total_bytes) for info in cards)
     yield GPU_UTILIZATION.family((labels(info), info.gpu_utilization) for info in cards)
@@ -151,6 +165,8 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield JOBS_ENDED.family((names[1:], value) for names, value in parts if names[0] == "ended")
     yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")
     yield DENOISE_STEPS.family([((), counters.get(STEPS, 0))])
+    yield IMAGE_PIXELS.family([((), counters.get(counted.PIXELS, 0))])
+    yield IMAGES_GIVEN_UP.family([((), counters.get(counted.IMAGES_GIVEN_UP, 0))])
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.connection import UNAVAILABLE
 from shared.jobs import Failure, JobStatus
-from shared.ledger import measuring, moves, reads
+from shared.ledger import measuring, moves, reads, room
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.results import places
@@ -55,7 +55,8 @@ class Finisher:
             return
         with (
             tracing.span("job.finish", job.traceparent, job_id=job.id, attempt=job.attempt),
-            Lease(self._fail_fast, job, self._settings.stall_seconds),
+            # A finish has no steps, so STALL_SECONDS does not bound it; Celery's hard limit does.
+            Lease(self._fail_fast, job, stall_seconds=None),
         ):
             self._finish(job)
 
@@ -92,6 +93,7 @@ class Finisher:
                 job.attempt,
                 images_ttl_seconds=ttl,
                 ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
+                pixels=room.image_pixels(job),
             )
         )
         if moved.job is None or not moved.outcome.holds:

@@ -12,7 +12,7 @@ from celery import signals
 from shared.connection import patient_client
 from shared.ledger.run import Ledger
 from shared.observability import exporter, tracing
-from shared.queue import FINISH, OUTAGE_BUDGET_SECONDS, make_celery
+from shared.queue import FINISH, FINISH_LIMIT_SECONDS, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.results.opening import open_results
 from worker import boot, child_death
 from worker.finish.finisher import Finisher
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 def main() -> None:
     config = boot.configure(WorkerSettings, "finish")
     app = make_celery(config.redis_url)
+    app.conf.task_time_limit = FINISH_LIMIT_SECONDS
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
     child_death.watch(fail_fast, _recovery(fail_fast, app, config), child_death.is_finishing)
     plan = boot.WorkerPlan(

@@ -82,6 +82,7 @@ def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Gen
             memory_reserved_bytes=device.memory_reserved_bytes,
             memory_total_bytes=device.memory_total_bytes,
             job_id=generator.job_id,
+            waits_for_room=generator.waits_for_room,
             gpu_memory_used_bytes=used.memory_used_bytes,
             gpu_utilization=used.utilization,
         )

@@ -9,17 +9,18 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from shared.connection import UNAVAILABLE
+from shared.connection import UNAVAILABLE, is_full
 from shared.jobs import Failure
 from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import OUTAGE_BUDGET_SECONDS, send_finish
+from shared.queue import OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
 from shared.results import places
 from shared.results.opening import open_results
 from shared.results.places import WHOLE
 from shared.results.store import PIXELS_TTL_SECONDS
+from worker.generate import readiness
 from worker.lease import Lease, Stopped
 from worker.model import DeviceLost, Drawing, GenerationError
 from worker.prompts import enhance
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from shared.jobs import Job
+    from shared.ledger.replies import Moved
     from shared.ledger.run import Ledger
+    from shared.results.places import Place
     from shared.results.store import ResultStore
     from worker.model import LogoModel, Pixels
     from worker.settings import WorkerSettings
 
 log = get_logger(__name__)
+# A worker that waits for room asks again after this time.
+ROOM_CHECK_SECONDS = 1.0
 
 
 class Generator:
@@ -63,10 +68,12 @@ class Generator:
         self._previews = open_results(fail_fast.client)  # a preview lives for seconds, beside the lease
         self._celery = celery
         self._settings = settings
-        self.job_id = ""  # the job in hand, for the heartbeat
+        # For the heartbeat.
+        self.job_id = ""  # the job in hand
+        self.waits_for_room = False
 
     def generate(self, job_id: str) -> None:
-        moved = self._ledger.run(moves.claim(job_id, worker=self._name, delivery=str(uuid.uuid4())))
+        moved = self._claim(job_id)
         if moved.outcome is Outcome.EXHAUSTED:
             self._fail(job_id, None, Failure.POISON, f"the job was given up after {moves.MAX_ATTEMPTS} attempts")
             return
@@ -96,6 +103,29 @@ class Generator:
         finally:
             self.job_id = ""
 
+    def _claim(self, job_id: str) -> Moved:
+        """Claims the job as soon as Redis has room for its result; a wait costs no attempt.
+
+        Whoever still finds no room in the end, or is told to shut down, lets the message go: the sweeper sends another.
+        """
+        claim = moves.claim(job_id, worker=self._name, delivery=str(uuid.uuid4()))
+        moved = self._ledger.run(claim)
+        if moved.outcome is not Outcome.NO_ROOM:
+            return moved
+        log.warning("worker.waits_for_room", worker=self._name)
+        since = time.monotonic()
+        self.waits_for_room = True
+        try:
+            while moved.outcome is Outcome.NO_ROOM and time.monotonic() - since < ROOM_WAIT_SECONDS:
+                if readiness.ending():
+                    break
+                time.sleep(ROOM_CHECK_SECONDS)
+                moved = self._ledger.run(claim)
+        finally:
+            self.waits_for_room = False
+        log.info("worker.waited_for_room", seconds=round(time.monotonic() - since, 1), outcome=moved.outcome)
+        return moved
+
     def _pixels(self, job: Job, lease: Lease) -> Pixels:
         drawing = Drawing(
             prompt=enhance(job.prompt) if job.enhance else job.prompt,
@@ -123,7 +153,7 @@ class Generator:
 
     def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
         place = places.pixels(job.id, job.attempt)
-        self._results.put(place, {WHOLE: pixels.data}, PIXELS_TTL_SECONDS)
+        self._store(place, pixels, lease)
         moved = self._ledger.run(
             moves.finish(
                 job.id,
@@ -149,6 +179,20 @@ class Generator:
             # Only the estimates need this time.
             with contextlib.suppress(*UNAVAILABLE):
                 self._fail_fast.run(measuring.learn_drawing(moved.job, lease.step_seconds))
+
+    def _store(self, place: Place, pixels: Pixels, lease: Lease) -> None:
+        """Waits as long as Redis is full: the lease holds meanwhile, and the drawing must not be lost."""
+        while True:
+            try:
+                self._results.put(place, {WHOLE: pixels.data}, PIXELS_TTL_SECONDS)
+            except UNAVAILABLE as error:
+                if not is_full(error):
+                    raise
+                log.warning("pixels.refused", error=repr(error))
+                lease.wait()
+                time.sleep(ROOM_CHECK_SECONDS)
+            else:
+                return
 
     def _stop(self, job: Job, hold: Hold) -> None:
         ttl = self._settings.job_ttl_seconds

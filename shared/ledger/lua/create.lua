@@ -4,18 +4,21 @@
 --       4 events stream  5 idempotency key (string "job_id fingerprint")
 --       6 prefix of the owned zsets (score: created_at, made unique); a colon and the owner follow
 --       7 forget zset (member: "job_id owner", score: when the record expires)
---       8 prefix of the sets of queued jobs; a colon and the owner follow
+--       8 prefix of the sets of queued jobs; a colon and the owner follow  9 reserved hash (room.py: bytes by job id)
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
 --       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
 --       11 bound of the owner's queued jobs of high priority (0: none)
+--       12 room for the job's pixels (bytes)  13 room for its images
 -- Reply {created | replayed | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
+--       {no_room, bytes that the job needs}
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local owned_prefix, forget_key, own_queued_prefix = KEYS[6], KEYS[7], KEYS[8]
+local owned_prefix, forget_key, own_queued_prefix, reserved_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local job_id, record, fingerprint, idempotency_ttl_s = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
 local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local pixels_room, images_room = tonumber(ARGV[12]), tonumber(ARGV[13])
 
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 local function reply(outcome, id)
@@ -47,6 +50,16 @@ if max_own_high > 0 and offset_ms < 0 then
   end
   if own_high >= max_own_high then return {'owner_high_full', own_high} end
 end
+-- As in move.lua.
+local info = redis.pcall('INFO', 'memory')
+local function figure(name)
+  return type(info) == 'string' and tonumber(string.match(info, '\n' .. name .. ':(%d+)')) or 0
+end
+local maximum, taken = figure('maxmemory'), figure('used_memory')
+for _, reserved in ipairs(redis.call('HVALS', reserved_key)) do taken = taken + reserved end
+if maximum > 0 and taken + pixels_room + images_room > 0.98 * maximum then
+  return {'no_room', pixels_room + images_room}
+end
 
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -54,7 +67,7 @@ local now = string.format('%.0f', now_ms)
 for field, value in pairs(record) do
   redis.call('HSET', job_key, field, value)
 end
-redis.call('HSET', job_key, 'created_at', now)
+redis.call('HSET', job_key, 'created_at', now, 'pixels_room', pixels_room, 'images_room', images_room)
 if deadline_s > 0 then
   local deadline = string.format('%.0f', now_ms + deadline_s * 1000)
   redis.call('HSET', job_key, 'deadline_at', deadline)

@@ -5,7 +5,8 @@
 --       6 prefix of the raw pixels; a colon and the attempt follow
 --       7 forget zset (member: "job_id owner", score: when the record expires)
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 counters hash (counters.py)
---       10 webhooks zset (score: when the webhook is due)
+--       10 webhooks zset (score: when the webhook is due)  11 reserved hash (room.py: bytes by job id)
+--       12 images zset (score: when the job's images expire)
 -- ARGV  1 job id  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -14,7 +15,7 @@
 --         owner          expected owner; absent: any
 --         unless_leased  refused while the lease is valid: its holder renewed it after the caller had read the job
 --         again          allows a move from a state to itself (a new lease)
---         claim          the delivery that claims the job: attempt + 1, up to max_attempts
+--         claim          the delivery that claims the job: attempt + 1, up to max_attempts; only with room for its result
 --         set            fields to write
 --         stamp          field set to the time of the move
 --         stamp_later    fields set to the time of the move plus so many ms
@@ -23,9 +24,10 @@
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
 --         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
--- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | missing
+-- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | no_room | missing
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local reserved_key, images_key = KEYS[11], KEYS[12]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 
 local function has(list, value)
@@ -62,9 +64,24 @@ if has(move.flag_from, status) then
   return reply('flagged')
 end
 if not has(move.from, status) then return reply('refused') end
+-- Records written before these fields existed reserve nothing.
+local room = redis.call('HMGET', job_key, 'pixels_room', 'images_room')
+local pixels_room, images_room = tonumber(room[1]) or 0, tonumber(room[2]) or 0
+-- INFO costs less than 0.1 ms. A server that refuses it to scripts has room.
+local function has_room(bytes)
+  local info = redis.pcall('INFO', 'memory')
+  local function figure(name)
+    return type(info) == 'string' and tonumber(string.match(info, '\n' .. name .. ':(%d+)')) or 0
+  end
+  local maximum, taken = figure('maxmemory'), figure('used_memory')
+  for _, reserved in ipairs(redis.call('HVALS', reserved_key)) do taken = taken + reserved end
+  -- The rest is for messages and records.
+  return maximum == 0 or taken + bytes <= 0.98 * maximum
+end
 local drawn = attempt
 if move.claim then
   if attempt >= move.max_attempts then return reply('exhausted') end
+  if not has_room(pixels_room + images_room) then return reply('no_room') end
   attempt = redis.call('HINCRBY', job_key, 'attempt', 1)
   redis.call('HSET', job_key, 'claim', move.claim)
 end
@@ -92,9 +109,23 @@ if move.lease_ms then
 else
   redis.call('ZREM', leases_key, job_id)
 end
+-- While it is finished, a job's pixels are stored already.
+local reserved = move.to == 'running' and pixels_room + images_room or move.to == 'finishing' and images_room or 0
+if reserved > 0 then
+  redis.call('HSET', reserved_key, job_id, string.format('%.0f', reserved))
+else
+  redis.call('HDEL', reserved_key, job_id)
+end
+if move.to == 'succeeded' then
+  redis.call('ZADD', images_key, redis.call('HGET', job_key, 'images_expire_at') or now, job_id)
+  redis.call('ZREMRANGEBYSCORE', images_key, '-inf', '(' .. now)
+end
 -- The pixels are deleted whenever the job does not enter finishing: a killed attempt may have stored them before its
 -- move.
-if move.to ~= 'finishing' and move.to ~= status then redis.call('UNLINK', pixels_prefix .. ':' .. drawn) end
+if move.to ~= 'finishing' and move.to ~= status then
+  local pixels_key = pixels_prefix .. ':' .. drawn
+  redis.call('UNLINK', pixels_key, pixels_key .. ':unfinished')
+end
 for field, by in pairs(move.count or {}) do
   redis.call('HINCRBY', counters_key, field, string.format('%.0f', by))
 end

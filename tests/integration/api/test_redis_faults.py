@@ -9,12 +9,14 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from shared import workers
 from shared.connection import patient_client
 from shared.ledger.run import AsyncLedger
 from shared.queue import GENERATE, waiting_job_ids
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.redis_store import RedisResults
+from shared.workers import WorkerInfo
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
@@ -71,6 +73,33 @@ async def test_full_or_read_only(serve, valkey, client, succeed, unwritable):
         response = await http.post("/api/jobs", json=BODY)
         assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
         assert (await http.get(f"/api/jobs/{job['id']}")).json()["images"].keys() == {"64"}
+
+
+async def test_no_room_for_the_result_is_a_429_until_there_is_some(serve, client):
+    async with serve() as http:
+        again = {"Idempotency-Key": "k"}
+        created = (await http.post("/api/jobs", json=BODY, headers=again)).json()
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + 2**20)
+        response = await http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [1024]})
+        assert (response.status_code, response.json()["error"]["code"]) == (429, "no_room")
+        assert response.headers["Retry-After"] == "10"
+        # What was taken before is answered as before.
+        replayed = await http.post("/api/jobs", json=BODY, headers=again)
+        assert (replayed.status_code, replayed.json()["id"]) == (202, created["id"])
+        client.config_set("maxmemory", 0)
+        assert (await http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [1024]})).status_code == 202
+
+
+async def test_a_full_server_says_so_and_still_has_its_workers(serve, client):
+    info = WorkerInfo("w", ready=True, model="m", device_type="cpu", device_name="cpu", waits_for_room=True)
+    client.config_set("maxmemory", 1)
+    workers.publish(client, info)
+    async with serve() as http:
+        response = await http.post("/api/jobs", json=BODY)
+        assert (response.status_code, response.json()["error"]["message"]) == (503, "the job store is full; try again")
+        assert (await http.get("/health/ready")).status_code == 200
+        (worker,) = (await http.get("/health")).json()["workers"]
+        assert worker["waits_for_room"] is True
 
 
 @pytest.mark.parametrize("prefer", [{}, {"Prefer": "wait=5"}])

@@ -10,7 +10,9 @@ import kombu
 import pytest
 import redis
 
+from shared import queue
 from shared.queue import FINISH, make_celery, send_finish
+from shared.schemas import MAX_IMAGES, MAX_SIZE, JobRequest
 
 WORKER = """
 import sys, redis
@@ -84,6 +86,15 @@ def test_a_worker_outlasts_a_full_redis_as_it_reconnects(app, client, worker):
     send_finish(app, "after", "r")
     assert ran(client) == (b"ran", b"after")
     assert worker.poll() is None
+
+
+def test_the_hard_limit_is_above_the_slowest_job_that_is_accepted(app):
+    """The estimate for an RTX 3060 (docs/decisions/0015-hard-limit.md)."""
+    slowest, seconds = JobRequest(prompt="a red fox", sizes=[MAX_SIZE], num_images=MAX_IMAGES, steps=50), 27
+    drawing = slowest.num_images * slowest.steps * seconds
+    hand_over = 2 * queue.OUTAGE_BUDGET_SECONDS
+    assert app.conf.task_time_limit > queue.ROOM_WAIT_SECONDS + drawing + hand_over
+    assert app.conf.broker_transport_options["visibility_timeout"] > app.conf.task_time_limit
 
 
 def test_a_reconnect_is_tried_each_second(app, monkeypatch):

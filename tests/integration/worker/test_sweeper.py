@@ -89,6 +89,24 @@ def test_after_a_pause_or_where_nothing_is_published_leases_are_not_trusted(run_
     assert distrusted.wait(5)
 
 
+def test_a_full_redis_takes_no_trust_from_leases(run_sweeper, client):
+    """Holders can renew them."""
+    client.config_set("maxmemory", 1)
+    after, refused, swept = [], threading.Event(), threading.Event()
+
+    def seen(leases):
+        if refused.is_set():
+            after.append(leases)
+            swept.set()
+        elif leases:
+            refused.set()
+            client.set("any", 1)
+
+    run_sweeper(seen)
+    assert swept.wait(10)
+    assert after[0] is True
+
+
 def test_at_maxmemory_a_new_sweeper_leads_and_gives_the_lead_up(run_sweeper, client):
     swept = threading.Event()
     client.config_set("maxmemory", 1)

@@ -41,6 +41,13 @@ def test_a_worker_that_drains_is_not_ready_at_once(heartbeat, ending, client):
     assert workers.find(client, "w").job_id == "job"
 
 
+def test_at_maxmemory_a_worker_is_still_seen(client):
+    client.config_set("maxmemory", 1)
+    workers.publish(client, INFO)
+    assert workers.find(client, "w") == INFO
+    assert client.zscore(workers.WORKERS, "w") is not None
+
+
 def test_a_heartbeat_that_is_under_way_does_not_undo_the_end(client, monkeypatch):
     begun, go_on, publish = threading.Event(), threading.Event(), workers.publish
 

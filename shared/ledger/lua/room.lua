@@ -1,0 +1,23 @@
+#!lua flags=no-writes
+-- Returns the room in Redis and what the first queued job needs of it.
+-- KEYS  1 reserved hash (bytes by job id)  2 queued zset
+-- ARGV  1 prefix of the job hashes
+-- Reply {used (bytes), maxmemory (0: no bound), free, need of the first queued job (0: none is queued)}
+local reserved_key, queued_key = KEYS[1], KEYS[2]
+local jobs_prefix = ARGV[1]
+-- As in move.lua and create.lua.
+local info = redis.pcall('INFO', 'memory')
+local function figure(name)
+  return type(info) == 'string' and tonumber(string.match(info, '\n' .. name .. ':(%d+)')) or 0
+end
+local used, maximum = figure('used_memory'), figure('maxmemory')
+local reserved = 0
+for _, bytes in ipairs(redis.call('HVALS', reserved_key)) do reserved = reserved + bytes end
+local free = math.floor(0.98 * maximum) - used - reserved
+local need = 0
+local first = redis.call('ZRANGE', queued_key, 0, 0)[1]
+if first then
+  local room = redis.call('HMGET', jobs_prefix .. first, 'pixels_room', 'images_room')
+  need = (tonumber(room[1]) or 0) + (tonumber(room[2]) or 0)
+end
+return {used, maximum, free, need}

@@ -1,0 +1,68 @@
+"""The room in Redis: how many bytes a job's pixels and images may take, and how many are free.
+
+A job is claimed only while there is room for its result, so that a finished drawing can always be stored. The room of a
+held job is reserved: for pixels and images while it is drawn, for images while it is finished (lua/move.lua).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.ledger import keys
+from shared.ledger.run import Command
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
+
+# Raw RGB, and three bytes of incompressible RGB as base64; the allocator rounds up to size classes that lie a quarter
+# apart.
+RAW_BYTES_PER_PIXEL = 3
+PNG_BYTES_PER_PIXEL = 3 * 4 / 3
+ALLOCATOR = 1.25
+SERVER_BYTES = 8 * 2**20  # an empty server
+# An image is drawn at the next edge that its model knows: from 512 to 2048 pixels, at most half as much again.
+SMALLEST_DRAWN, LARGEST_DRAWN, DRAWN_PER_ASKED = 512, 2048, 1.5
+# Pixels and images of four images of 2048, the largest job.
+LARGEST_BYTES = round(4 * LARGEST_DRAWN**2 * (RAW_BYTES_PER_PIXEL + PNG_BYTES_PER_PIXEL) * ALLOCATOR)
+
+
+def pixels_bytes(job: Job) -> int:
+    edge = max(SMALLEST_DRAWN, min(LARGEST_DRAWN, max(job.sizes) * DRAWN_PER_ASKED))
+    return round(job.num_images * edge**2 * RAW_BYTES_PER_PIXEL * ALLOCATOR)
+
+
+def image_pixels(job: Job) -> int:
+    """The pixels of all finished images."""
+    return job.num_images * sum(size**2 for size in set(job.sizes))
+
+
+def images_bytes(job: Job) -> int:
+    return round(image_pixels(job) * PNG_BYTES_PER_PIXEL * ALLOCATOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    used: int
+    maximum: int  # Redis' maxmemory; 0: no bound
+    free: int  # neither used nor reserved, less a margin for messages and records; below 0 if there is too little
+    next_job: int  # what the first queued job needs; 0 if none is queued
+
+    @property
+    def full(self) -> bool:
+        """Whether Redis refuses what takes memory, such as messages."""
+        return 0 < self.maximum <= self.used
+
+    @property
+    def lacking(self) -> int:
+        """The bytes that must become free so that the next job, and the largest one, can be claimed; 0 or less: none.
+
+        With a small maxmemory a quarter of it is enough, because the largest job would not leave room for images. None
+        too where an empty server has no room either: to give images up would not help.
+        """
+        wanted = max(self.next_job, min(LARGEST_BYTES, self.maximum // 4))
+        return wanted - self.free if wanted + SERVER_BYTES <= self.maximum else 0
+
+
+def room() -> Command[Room]:
+    return Command("room", (keys.RESERVED, keys.QUEUED), (keys.job(""),), lambda reply: Room(*reply))
