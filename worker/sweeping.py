@@ -12,7 +12,7 @@ import structlog
 from shared.jobs import JobStatus
 from shared.ledger import moves, reads, webhooks
 from shared.observability.logging import get_logger
-from shared.queue import FINISH, GENERATE, WEBHOOK, send_webhook, waiting_job_ids
+from shared.queue import FINISH, GENERATE, WEBHOOK, send_webhook, waiting_job_ids, waiting_messages_of
 from worker.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from shared.results.store import ResultStore
 
 log = get_logger(__name__)
-# While a message is delivered, it is for a moment neither in a list nor claimed: only a job that lacks its message at
-# two checks in a row has lost it.
+# While a message is delivered, it is for a moment neither in a list nor has it led to a claim: only one that is lacking
+# at two checks in a row is lost.
 MESSAGE_CHECK_SECONDS = 5.0
 
 
@@ -36,7 +36,7 @@ class Sweeper:
         self._celery = celery
         self._ttl = job_ttl_seconds
         self._recovery = Recovery(ledger, results, celery, job_ttl_seconds)
-        self._without_message: set[str] = set()
+        self._lacking = 0  # messages, at the last check
         self._checked_messages = 0.0
 
     def sweep(self, *, leases: bool = True) -> None:
@@ -75,14 +75,23 @@ class Sweeper:
                 self._recovery.recover(job, "lease_lost", unless_leased=True)
 
     def publish_missing(self) -> None:
-        """Publishes queued jobs that had no message at this check nor at the one before."""
+        """Sends as many messages as queued jobs had too few, at this check and at the one before.
+
+        Each message makes a worker draw the job that is next, which need not be its own, so their number counts.
+        """
         queued = self._ledger.run(reads.queued())
-        missing = set(queued) - waiting_job_ids(self._ledger.client, GENERATE) if queued else set()
-        for job in self._jobs_of(sorted(missing & self._without_message)):
-            if job.status is JobStatus.QUEUED:
+        waiting = waiting_messages_of(self._ledger.client, GENERATE) if queued else {}
+        lacking = max(0, len(queued) - sum(waiting.values()))
+        # Of jobs that have no message, so that one which cannot be read gets none again and again.
+        missing = iter([job_id for job_id in queued if job_id not in waiting])
+        published = 0
+        while published < min(lacking, self._lacking) and (job_id := next(missing, "")):
+            job = self._job(job_id)
+            if job and job.status is JobStatus.QUEUED:
+                published += 1
                 with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
                     self._recovery.publish(job, "no_message")
-        self._without_message = missing - self._without_message
+        self._lacking = lacking - published
 
     def _jobs_of(self, job_ids: list[str]) -> list[Job]:
         return [job for job_id in job_ids if (job := self._job(job_id))]

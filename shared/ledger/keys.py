@@ -10,6 +10,7 @@ DEADLINES = "logo:deadlines"  # zset of job ids; score: deadline_at in ms
 EVENTS = "logo:events"  # stream: an entry for each move
 FORGET = "logo:forget"  # zset of "job_id owner"; score: when the record expires, in ms
 WEBHOOKS = "logo:webhooks"  # zset of job ids; score: when the webhook is due, in ms
+HELD = "logo:held"  # hash: a worker's name to the id of the job that it draws
 COUNTERS = "logo:counters"  # hash of integers (counters.py)
 SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
 

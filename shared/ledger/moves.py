@@ -57,6 +57,7 @@ class Move:
             raise ValueError(f"a move takes a TTL if and only if it enters a terminal state: {self.to}")
 
     def of(self, job_id: str) -> Command[Moved]:
+        """An empty `job_id` is the job that is next in the queue, for a claim."""
         options = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "only_from"}
         options |= {
             "from": sorted((sources(self.to) if self.only_from is None else self.only_from) - self.flag_from),
@@ -69,7 +70,7 @@ class Move:
             "move",
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
-                *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS),
+                *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.HELD),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -112,8 +113,17 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     )
 
 
+def claim_next(*, worker: str, delivery: str) -> Command[Moved]:
+    """QUEUED -> RUNNING of the job that is next by priority and age; `EMPTY` without one.
+
+    `delivery` identifies this delivery of a message: repeated after a lost reply, it finds the job that it has claimed.
+    A worker draws one job at a time.
+    """
+    return claim("", worker=worker, delivery=delivery)
+
+
 def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
-    """QUEUED -> RUNNING, as the next attempt. `delivery` identifies this delivery of the message."""
+    """QUEUED -> RUNNING of this job, as its next attempt. Workers call `claim_next`."""
     return Move(
         to=JobStatus.RUNNING,
         claim=delivery,

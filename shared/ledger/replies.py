@@ -18,6 +18,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"  # another state or attempt: the caller no longer holds the job
     EXHAUSTED = "exhausted"  # claim only: MAX_ATTEMPTS are used up
     MISSING = "missing"  # no such job, or another owner's
+    EMPTY = "empty"  # claim only: no job is queued
 
     @property
     def holds(self) -> bool:

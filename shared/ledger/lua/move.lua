@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
 -- Moves a job from one state to another by an atomic compare-and-set. Allowed at maxmemory: moves end jobs, which frees
 -- memory.
--- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
---       6 prefix of the raw pixels; a colon and the attempt follow
+-- KEYS  1 job hash; without a job id the prefix of all  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
+--       6 prefix of the raw pixels; a colon and the attempt follow; without a job id the prefix of all jobs' pixels
 --       7 forget zset (member: "job_id owner", score: when the record expires)
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 counters hash (counters.py)
 --       10 webhooks zset (score: when the webhook is due)
--- ARGV  1 job id  2 the move as a JSON object (moves.py, class Move):
+--       11 held hash (field: a worker's name; value: the job that it draws)
+-- ARGV  1 job id; empty for a claim of the next job in the queue's order  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
 --         flag_from      states in which cancel_requested is set instead (a running job is canceled by its worker)
@@ -14,7 +15,7 @@
 --         owner          expected owner; absent: any
 --         unless_leased  refused while the lease is valid: its holder renewed it after the caller had read the job
 --         again          allows a move from a state to itself (a new lease)
---         claim          the delivery that claims the job: attempt + 1, up to max_attempts
+--         claim          the delivery that claims the job: attempt + 1, up to max_attempts. `set` names the worker
 --         set            fields to write
 --         stamp          field set to the time of the move
 --         stamp_later    fields set to the time of the move plus so many ms
@@ -23,9 +24,10 @@
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
 --         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
--- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | missing
+-- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | missing | empty
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local held_key = KEYS[11]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 
 local function has(list, value)
@@ -40,8 +42,26 @@ local function reply(outcome)
   return record
 end
 
-local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim')
+-- The job that this delivery has claimed already, whose reply was lost; else the first that is queued.
+local function next_job()
+  local held_id = redis.call('HGET', held_key, move.set.worker)
+  if held_id and redis.call('HGET', job_key .. held_id, 'claim') == move.claim then return held_id end
+  while true do
+    local first = redis.call('ZRANGE', queued_key, 0, 0)[1]
+    if not first or redis.call('HGET', job_key .. first, 'status') == 'queued' then return first end
+    -- No move leaves such an entry, but a record can be deleted by hand, and it must not hold up the others.
+    redis.call('ZREM', queued_key, first)
+  end
+end
+if job_id == '' then
+  job_id = next_job()
+  if not job_id then return {'empty'} end
+  job_key, pixels_prefix = job_key .. job_id, pixels_prefix .. job_id
+end
+
+local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim', 'worker')
 local status, attempt, owner, claim = record[1], tonumber(record[2]), record[3] or '', record[4]
+local worker = record[5]
 if not status or (move.owner and move.owner ~= owner) then return {'missing'} end
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -67,6 +87,9 @@ if move.claim then
   if attempt >= move.max_attempts then return reply('exhausted') end
   attempt = redis.call('HINCRBY', job_key, 'attempt', 1)
   redis.call('HSET', job_key, 'claim', move.claim)
+  redis.call('HSET', held_key, move.set.worker, job_id)
+elseif worker and redis.call('HGET', held_key, worker) == job_id then
+  redis.call('HDEL', held_key, worker)
 end
 
 redis.call('HSET', job_key, 'status', move.to)
