@@ -158,21 +158,22 @@ def waiting_job_ids(client: redis.Redis, queue: str) -> set[str]:
 
 
 def waiting_messages_of(client: redis.Redis, queue: str) -> Counter[str]:
-    """How many messages in `queue` each job has. kombu keeps a queue in Redis as one list per priority step."""
+    """How many messages in `queue` each job has."""
     pipeline = client.pipeline(transaction=False)
-    for name in _lists(queue):
+    for name in lists_of(queue):
         pipeline.lrange(name, 0, -1)
     return Counter(job_id for messages in pipeline.execute() for message in messages if (job_id := _job_id(message)))
 
 
 def waiting_messages(client: redis.Redis, queue: str) -> int:
     pipeline = client.pipeline(transaction=False)
-    for name in _lists(queue):
+    for name in lists_of(queue):
         pipeline.llen(name)
     return sum(pipeline.execute())
 
 
-def _lists(queue: str) -> list[str]:
+def lists_of(queue: str) -> list[str]:
+    """The lists in Redis that hold `queue`'s messages, the newest first: kombu keeps one per priority step."""
     return [queue if step == 0 else f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS]
 
 

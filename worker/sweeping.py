@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared.jobs import JobStatus
-from shared.ledger import moves, reads, webhooks
+from shared.ledger import moves, reads, wakeups, webhooks
 from shared.observability.logging import get_logger
-from shared.queue import FINISH, GENERATE, WEBHOOK, send_webhook, waiting_job_ids, waiting_messages_of
+from shared.queue import FINISH, GENERATE, WEBHOOK, lists_of, send_webhook, waiting_job_ids, waiting_messages_of
 from worker.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -75,10 +75,13 @@ class Sweeper:
                 self._recovery.recover(job, "lease_lost", unless_leased=True)
 
     def publish_missing(self) -> None:
-        """Sends as many messages as queued jobs had too few, at this check and at the one before.
+        """Sends as many messages as queued jobs had too few, at this check and at the one before; first removes those
+        of jobs that have ended, if there are many.
 
         Each message makes a worker draw the job that is next, which need not be its own, so their number counts.
         """
+        if removed := self._ledger.run(wakeups.trim(lists_of(GENERATE))):
+            log.info("messages.removed", count=removed)
         queued = self._ledger.run(reads.queued())
         waiting = waiting_messages_of(self._ledger.client, GENERATE) if queued else {}
         lacking = max(0, len(queued) - sum(waiting.values()))
