@@ -17,6 +17,7 @@ SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
 # Prefixes, followed by a colon and the owner.
 OWNED = "logo:owned"  # zset of the owner's job ids; score: the order of their creation
 OWN_QUEUED = "logo:own-queued"  # set of the owner's queued job ids
+OWN_CREATED = "logo:own-created"  # string: the number of jobs that the owner has created in this minute
 
 # What each priority adds to created_at (ms) to make the score in QUEUED; the offsets lie further apart than any two
 # times. Normal adds nothing, because a record without a queue_score is queued by its created_at (lua/move.lua).

@@ -85,16 +85,17 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     max_queue: int,
     max_own: int = 0,
     max_own_high: int = 0,
+    max_created_per_minute: int = 0,
     deadline_seconds: float = 0,
 ) -> Command[Created]:
-    """Creates a queued job. `max_own` bounds the owner's queued jobs and `max_own_high` those of high priority; 0: no
-    bound but `max_queue`.
+    """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
+    `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
     """
     return Command(
         "create",
         (
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
-            *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
+            *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED, keys.OWN_CREATED),
         ),
         (
             job.id,
@@ -108,6 +109,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             keys.QUEUE_OFFSETS[job.priority],
             max_own,
             max_own_high,
+            max_created_per_minute,
         ),
         created_of,
     )
