@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 10_000
 IDEMPOTENCY_TTL_SECONDS = 24 * 3600
+# At most, for the record of a job canceled or expired before its claim: clients make these faster than drawn ones.
+UNCLAIMED_TTL_SECONDS = 3600
 LEASE_SECONDS = 10.0
 LEASE_MS = round(LEASE_SECONDS * 1000)
 MAX_ATTEMPTS = 3
@@ -47,6 +49,7 @@ class Move:
     stamp_later: dict[str, int] = field(default_factory=dict)  # fields set to the time of the move plus so many ms
     lease_ms: int | None = None
     ttl_s: int | None = None  # the record expires after this time
+    unclaimed_ttl_s: int | None = None  # the record of a job that no worker has claimed expires after this time
     unless_leased: bool = False  # refused while a lease is valid
     again: bool = False  # allowed from a state to itself, for a new lease
     stage: str | None = None  # the stage that ends with the move (counters.py)
@@ -218,6 +221,7 @@ def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_
         attempt=attempt,
         stamp="finished_at",
         ttl_s=ttl_seconds,
+        unclaimed_ttl_s=UNCLAIMED_TTL_SECONDS,
         unless_leased=unless_leased,
         count={counters.ended(JobStatus.CANCELED): 1},
     ).of(job_id)
@@ -234,6 +238,7 @@ def request_cancel(job_id: str, *, ttl_seconds: int, owner: str | None = None) -
         flag_from={JobStatus.RUNNING},
         stamp="finished_at",
         ttl_s=ttl_seconds,
+        unclaimed_ttl_s=UNCLAIMED_TTL_SECONDS,
         count={counters.ended(JobStatus.CANCELED): 1},
     ).of(job_id)
 
@@ -244,6 +249,7 @@ def expire(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Comm
         attempt=attempt,
         stamp="finished_at",
         ttl_s=ttl_seconds,
+        unclaimed_ttl_s=UNCLAIMED_TTL_SECONDS,
         count={counters.ended(JobStatus.EXPIRED): 1},
     ).of(job_id)
 

@@ -21,6 +21,7 @@
 --         stamp_later    fields set to the time of the move plus so many ms
 --         lease_ms       new lease; absent: the job has none
 --         ttl_s          TTL of the record; absent: unchanged
+--         unclaimed_ttl_s  the most that this TTL may be if no attempt was made and no webhook has to be delivered
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
 --         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
@@ -135,10 +136,12 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
 end
 if move.ttl_s then
+  local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
+  if move.unclaimed_ttl_s and attempt == 0 and not has_webhook then ttl_s = math.min(ttl_s, move.unclaimed_ttl_s) end
   redis.call('ZREM', deadlines_key, job_id)
-  redis.call('EXPIRE', job_key, move.ttl_s)
-  redis.call('ZADD', forget_key, string.format('%.0f', now_ms + move.ttl_s * 1000), job_id .. ' ' .. owner)
-  if (redis.call('HGET', job_key, 'webhook_url') or '') ~= '' then redis.call('ZADD', webhooks_key, now, job_id) end
+  redis.call('EXPIRE', job_key, ttl_s)
+  redis.call('ZADD', forget_key, string.format('%.0f', now_ms + ttl_s * 1000), job_id .. ' ' .. owner)
+  if has_webhook then redis.call('ZADD', webhooks_key, now, job_id) end
 end
 redis.call('XADD', events_key, 'MAXLEN', '~', move.max_events, '*',
   'job_id', job_id, 'status', move.to, 'attempt', attempt)

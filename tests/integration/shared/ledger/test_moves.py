@@ -174,6 +174,22 @@ def test_a_caller_cancels_at_once_or_asks_the_worker(ledger):
     assert ledger.run(moves.renew(S.RUNNING, 1)) is Hold.CANCEL
 
 
+@pytest.mark.parametrize("end", [moves.cancel, moves.request_cancel, moves.expire])
+def test_the_record_of_a_job_that_nobody_claimed_expires_early(ledger, client, end):
+    for job_id in ("unclaimed", "short", "claimed", "delivered"):
+        url = "https://example.com" if job_id == "delivered" else ""
+        ledger.run(moves.create(new_job(job_id, webhook_url=url), max_queue=9))
+    ledger.run(moves.claim("claimed", worker="w", delivery="d"))
+    ledger.run(moves.requeue("claimed", 1))
+    for job_id in ("unclaimed", "short", "claimed", "delivered"):
+        ledger.run(end(job_id, ttl_seconds=TTL if job_id == "short" else 86400))
+    kept = {job_id: client.ttl(f"logo:job:{job_id}") for job_id in ("unclaimed", "short", "claimed", "delivered")}
+    early = moves.UNCLAIMED_TTL_SECONDS
+    assert TTL - 9 <= kept["short"] <= TTL < early - 9 <= kept["unclaimed"] <= early
+    # Receivers of webhooks are tried for most of a day.
+    assert min(kept["claimed"], kept["delivered"]) >= 86400 - 9
+
+
 def test_progress_and_deadline_come_with_the_lease(ledger, client):
     create(ledger, deadline_seconds=1000)
     ledger.run(moves.claim("job", worker="w", delivery="d"))
