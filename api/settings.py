@@ -18,6 +18,11 @@ class ApiSettings(Settings):
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Queued jobs of one key, likewise; only with keys.")
     max_queued_high_per_key: int = Field(20, ge=1, description="Queued jobs of one key of high priority, likewise.")
+    max_created_per_key_per_minute: int = Field(
+        600,
+        ge=0,
+        description="Jobs that one key creates in a minute, likewise, canceled ones too; 0: any number.",
+    )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: requests need no key."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import secrets
 import uuid
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Submission:
         max_queue_length: int,
         max_queued_per_key: int,
         max_queued_high_per_key: int,
+        max_created_per_key_per_minute: int,
     ) -> None:
         self._ledger = ledger
         self._celery = celery
@@ -57,6 +59,7 @@ class Submission:
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
+        self._max_created_per_key_per_minute = max_created_per_key_per_minute
 
     async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[Reading, bool]:
         """The job as the ledger returned it, and whether an earlier submit with the same idempotency key created it.
@@ -66,6 +69,7 @@ class Submission:
         :raises errors.NoRoom: Redis has too little memory left for the result.
         :raises errors.TooManyQueued: the owner's queued jobs are at their bound.
         :raises errors.TooManyHigh: the owner's queued jobs of high priority are at their bound.
+        :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
         job = _new_job(request, owner)
@@ -78,6 +82,7 @@ class Submission:
             # Without keys there is one owner, for whom the bound of the queue is enough.
             max_own=self._max_queued_per_key if owner else 0,
             max_own_high=self._max_queued_high_per_key if owner else 0,
+            max_created_per_minute=self._max_created_per_key_per_minute if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
         )
         try:
@@ -112,6 +117,12 @@ class Submission:
                     f"{created.depth} jobs of high priority of this key are queued, "
                     f"the bound is {self._max_queued_high_per_key}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
+                )
+            case Creation.OWNER_TOO_OFTEN:
+                raise errors.TooManyRequests(
+                    f"{created.depth} jobs of this key were created within a minute, "
+                    f"the bound is {self._max_created_per_key_per_minute}",
+                    retry_after_seconds=max(1, math.ceil(created.again_seconds)),
                 )
         assert created.reading is not None  # noqa: S101 - a created or replayed job has a record
         if created.outcome is Creation.REPLAYED:

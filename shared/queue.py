@@ -1,6 +1,7 @@
 """The message transport of all processes: queue names, Celery's configuration, sending of tasks by name.
 
-A message carries only a job's id; what happens to the job is decided by the ledger.
+A message carries only a job's id; what happens to the job is decided by the ledger. A message of the generate queue is
+a wake-up: the worker that takes it draws the job that the ledger says is next, whatever the id.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import base64
 import functools
 import json
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import billiard.pool
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     import redis
 
 log = get_logger(__name__)
-GENERATE = "generate"  # one message per job to be drawn; the task's id is the job's id
+GENERATE = "generate"  # at least one message per queued job; the task's id is the id of the job it was sent for
 FINISH = "finish"  # one message per job whose raw pixels are stored
 WEBHOOK = "webhook"  # one message per webhook that is due
 LOADING = "loading"  # always empty: a generate worker consumes it until its model is warm
@@ -157,21 +159,27 @@ def _send(app: Celery, queue: str, job_id: str, request_id: str, **options: Any)
 
 
 def waiting_job_ids(client: redis.Redis, queue: str) -> set[str]:
-    """The jobs that have a message in `queue`. kombu keeps a queue in Redis as one list per priority step."""
+    """The jobs that have a message in `queue`."""
+    return set(waiting_messages_of(client, queue))
+
+
+def waiting_messages_of(client: redis.Redis, queue: str) -> Counter[str]:
+    """How many messages in `queue` each job has."""
     pipeline = client.pipeline(transaction=False)
-    for name in _lists(queue):
+    for name in lists_of(queue):
         pipeline.lrange(name, 0, -1)
-    return {job_id for messages in pipeline.execute() for message in messages if (job_id := _job_id(message))}
+    return Counter(job_id for messages in pipeline.execute() for message in messages if (job_id := _job_id(message)))
 
 
 def waiting_messages(client: redis.Redis, queue: str) -> int:
     pipeline = client.pipeline(transaction=False)
-    for name in _lists(queue):
+    for name in lists_of(queue):
         pipeline.llen(name)
     return sum(pipeline.execute())
 
 
-def _lists(queue: str) -> list[str]:
+def lists_of(queue: str) -> list[str]:
+    """The lists in Redis that hold `queue`'s messages, the newest first: kombu keeps one per priority step."""
     return [queue if step == 0 else f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS]
 
 

@@ -31,6 +31,8 @@ def watch(
     recovery: Recovery,
     may_have_held: Callable[[Job], bool],
     child_lost: Callable[[], None] = lambda: None,
+    *,
+    worker: str = "",
 ) -> None:
     """Recovers jobs from now on, each time that a child dies.
 
@@ -38,21 +40,24 @@ def watch(
     :param may_have_held: whether the dead child may have held the job. After a child hung past its lease, another
         worker holds the job, and it must stay there.
     :param child_lost: called first.
+    :param worker: the name under which the ledger knows the child's job, where a message does not say which job it is
+        (`moves.claim_next`). The message's job is looked at if the child held none.
     """
 
     @signals.task_failure.connect(weak=False)
     def on_failure(exception: BaseException, kwargs: dict[str, Any] | None = None, **_: Any) -> None:
-        job_id = str((kwargs or {}).get("job_id", ""))
+        named = str((kwargs or {}).get("job_id", ""))
         # Only the parent sees these two; an exception that a task raises is signalled in the child.
-        if not isinstance(exception, (WorkerLostError, TimeLimitExceeded)) or not job_id:
+        if not isinstance(exception, (WorkerLostError, TimeLimitExceeded)) or not named:
             return
-        with structlog.contextvars.bound_contextvars(job_id=job_id):
+        with structlog.contextvars.bound_contextvars(job_id=named):
             try:
                 child_lost()
-                reading = ledger.run(reads.job(job_id))
+                held = ledger.run(reads.held(worker)) if worker else ""
+                reading = ledger.run(reads.job(held or named))
                 if reading is None:
                     return
-                structlog.contextvars.bind_contextvars(request_id=reading.job.request_id)
+                structlog.contextvars.bind_contextvars(job_id=reading.job.id, request_id=reading.job.request_id)
                 log.error(
                     "worker.child_lost",
                     cause=type(exception).__name__,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared.jobs import JobStatus
-from shared.ledger import moves, reads, webhooks
+from shared.ledger import moves, reads, wakeups, webhooks
 from shared.ledger.room import room
 from shared.observability.logging import get_logger
-from shared.queue import FINISH, GENERATE, WEBHOOK, send_webhook, waiting_job_ids
+from shared.queue import FINISH, GENERATE, WEBHOOK, lists_of, send_webhook, waiting_job_ids, waiting_messages_of
 from shared.results import places
 from worker.recovery import Recovery
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from shared.results.store import ResultStore
 
 log = get_logger(__name__)
-# While a message is delivered, it is for a moment neither in a list nor claimed: only a job that lacks its message at
-# two checks in a row has lost it.
+# While a message is delivered, it is for a moment neither in a list nor has it led to a claim: only one that is lacking
+# at two checks in a row is lost.
 MESSAGE_CHECK_SECONDS = 5.0
 # The jobs whose images are given up in one turn, at most.
 GIVEN_UP = 200
@@ -45,7 +45,7 @@ class Sweeper:
         self._celery = celery
         self._ttl = job_ttl_seconds
         self._recovery = Recovery(ledger, results, celery, job_ttl_seconds)
-        self._without_message: set[str] = set()
+        self._lacking = 0  # messages, at the last check
         self._checked_messages = 0.0
 
     def sweep(self, *, leases: bool = True) -> None:
@@ -103,22 +103,32 @@ class Sweeper:
                 self._recovery.recover(job, "lease_lost", unless_leased=True)
 
     def publish_missing(self) -> None:
-        """Publishes queued jobs that had no message at this check nor at the one before.
+        """Sends as many messages as queued jobs had too few, at this check and at the one before; first removes those
+        of jobs that have ended, if there are many.
 
-        Publishes nothing while the next job has no room: a worker that waits for it holds the message of a queued job.
+        Each message makes a worker draw the job that is next, which need not be its own, so their number counts.
+        Nothing is sent while the next job has no room: a worker that waits for it holds a message.
         """
+        if removed := self._ledger.run(wakeups.trim(lists_of(GENERATE))):
+            log.info("messages.removed", count=removed)
         found = self._ledger.run(room())
         queued = self._ledger.run(reads.queued())
-        missing = set(queued) - waiting_job_ids(self._ledger.client, GENERATE) if queued else set()
+        waiting = waiting_messages_of(self._ledger.client, GENERATE) if queued else {}
+        lacking = max(0, len(queued) - sum(waiting.values()))
         if found.maximum and found.next_job > found.free:
-            # The first check with room publishes what is still missing then.
-            self._without_message = missing
+            # The first check with room sends what is still lacking then.
+            self._lacking = lacking
             return
-        for job in self._jobs_of(sorted(missing & self._without_message)):
-            if job.status is JobStatus.QUEUED:
+        # Of jobs that have no message, so that one which cannot be read gets none again and again.
+        missing = iter([job_id for job_id in queued if job_id not in waiting])
+        published = 0
+        while published < min(lacking, self._lacking) and (job_id := next(missing, "")):
+            job = self._job(job_id)
+            if job and job.status is JobStatus.QUEUED:
+                published += 1
                 with structlog.contextvars.bound_contextvars(job_id=job.id, request_id=job.request_id):
                     self._recovery.publish(job, "no_message")
-        self._without_message = missing - self._without_message
+        self._lacking = lacking - published
 
     def _jobs_of(self, job_ids: list[str]) -> list[Job]:
         return [job for job_id in job_ids if (job := self._job(job_id))]

@@ -12,12 +12,14 @@ FORGET = "logo:forget"  # zset of "job_id owner"; score: when the record expires
 WEBHOOKS = "logo:webhooks"  # zset of job ids; score: when the webhook is due, in ms
 RESERVED = "logo:reserved"  # hash: bytes that a held job may still store, by job id (room.py)
 IMAGES = "logo:kept-images"  # zset of ids of jobs that have images; score: when these expire, in ms
+HELD = "logo:held"  # hash: a worker's name to the id of the job that it draws
 COUNTERS = "logo:counters"  # hash of integers (counters.py)
 SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
 
 # Prefixes, followed by a colon and the owner.
 OWNED = "logo:owned"  # zset of the owner's job ids; score: the order of their creation
 OWN_QUEUED = "logo:own-queued"  # set of the owner's queued job ids
+OWN_CREATED = "logo:own-created"  # string: the number of jobs that the owner has created in this minute
 
 # What each priority adds to created_at (ms) to make the score in QUEUED; the offsets lie further apart than any two
 # times. Normal adds nothing, because a record without a queue_score is queued by its created_at (lua/move.lua).

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_EVENTS = 10_000
 IDEMPOTENCY_TTL_SECONDS = 24 * 3600
+# At most, for the record of a job canceled or expired before its claim: clients make these faster than drawn ones.
+UNCLAIMED_TTL_SECONDS = 3600
 LEASE_SECONDS = 10.0
 LEASE_MS = round(LEASE_SECONDS * 1000)
 MAX_ATTEMPTS = 3
@@ -47,6 +49,7 @@ class Move:
     stamp_later: dict[str, int] = field(default_factory=dict)  # fields set to the time of the move plus so many ms
     lease_ms: int | None = None
     ttl_s: int | None = None  # the record expires after this time
+    unclaimed_ttl_s: int | None = None  # the record of a job that no worker has claimed expires after this time
     unless_leased: bool = False  # refused while a lease is valid
     again: bool = False  # allowed from a state to itself, for a new lease
     stage: str | None = None  # the stage that ends with the move (counters.py)
@@ -57,6 +60,7 @@ class Move:
             raise ValueError(f"a move takes a TTL if and only if it enters a terminal state: {self.to}")
 
     def of(self, job_id: str) -> Command[Moved]:
+        """An empty `job_id` is the job that is next in the queue, for a claim."""
         options = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "only_from"}
         options |= {
             "from": sorted((sources(self.to) if self.only_from is None else self.only_from) - self.flag_from),
@@ -69,7 +73,7 @@ class Move:
             "move",
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
-                *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES),
+                *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -84,17 +88,18 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     max_queue: int,
     max_own: int = 0,
     max_own_high: int = 0,
+    max_created_per_minute: int = 0,
     deadline_seconds: float = 0,
 ) -> Command[Created]:
-    """Creates a queued job. `max_own` bounds the owner's queued jobs and `max_own_high` those of high priority; 0: no
-    bound but `max_queue`.
+    """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
+    `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
     """
     return Command(
         "create",
         (
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
-            keys.RESERVED,
+            *(keys.RESERVED, keys.OWN_CREATED),
         ),
         (
             job.id,
@@ -110,14 +115,24 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             max_own_high,
             room.pixels_bytes(job),
             room.images_bytes(job),
+            max_created_per_minute,
         ),
         created_of,
     )
 
 
+def claim_next(*, worker: str, delivery: str) -> Command[Moved]:
+    """QUEUED -> RUNNING of the job that is next by priority and age; `EMPTY` without one.
+
+    `delivery` identifies this delivery of a message: repeated after a lost reply, it finds the job that it has claimed.
+    A worker draws one job at a time.
+    """
+    return claim("", worker=worker, delivery=delivery)
+
+
 def claim(job_id: str, *, worker: str, delivery: str) -> Command[Moved]:
-    """QUEUED -> RUNNING, as the next attempt, if there is room for its result (room.py). `delivery` identifies this
-    delivery of the message.
+    """QUEUED -> RUNNING of this job, as its next attempt, if there is room for its result (room.py). Workers call
+    `claim_next`.
     """
     return Move(
         to=JobStatus.RUNNING,
@@ -216,6 +231,7 @@ def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_
         attempt=attempt,
         stamp="finished_at",
         ttl_s=ttl_seconds,
+        unclaimed_ttl_s=UNCLAIMED_TTL_SECONDS,
         unless_leased=unless_leased,
         count={counters.ended(JobStatus.CANCELED): 1},
     ).of(job_id)
@@ -232,6 +248,7 @@ def request_cancel(job_id: str, *, ttl_seconds: int, owner: str | None = None) -
         flag_from={JobStatus.RUNNING},
         stamp="finished_at",
         ttl_s=ttl_seconds,
+        unclaimed_ttl_s=UNCLAIMED_TTL_SECONDS,
         count={counters.ended(JobStatus.CANCELED): 1},
     ).of(job_id)
 
@@ -242,6 +259,7 @@ def expire(job_id: str, *, ttl_seconds: int, attempt: int | None = None) -> Comm
         attempt=attempt,
         stamp="finished_at",
         ttl_s=ttl_seconds,
+        unclaimed_ttl_s=UNCLAIMED_TTL_SECONDS,
         count={counters.ended(JobStatus.EXPIRED): 1},
     ).of(job_id)
 

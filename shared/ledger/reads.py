@@ -12,6 +12,11 @@ def job(job_id: str) -> Command[Reading | None]:
     return Command("read", (keys.job(job_id), keys.QUEUED), (job_id,), reading_of)
 
 
+def held(worker: str) -> Command[str]:
+    """The id of the job that `worker` draws; empty without one."""
+    return Command("held", (keys.HELD,), (worker,), lambda reply: reply.decode())
+
+
 def lost_leases(limit: int = 100) -> Command[list[str]]:
     """The jobs whose lease has expired."""
     return due(keys.LEASES, limit)

@@ -19,6 +19,7 @@ class Outcome(StrEnum):
     EXHAUSTED = "exhausted"  # claim only: MAX_ATTEMPTS are used up
     NO_ROOM = "no_room"  # claim only: Redis has too little memory left for the result
     MISSING = "missing"  # no such job, or another owner's
+    EMPTY = "empty"  # claim only: no job is queued
 
     @property
     def holds(self) -> bool:
@@ -44,6 +45,7 @@ class Creation(StrEnum):
     OWNER_FULL = "owner_full"  # the owner's queued jobs are at their bound
     OWNER_HIGH_FULL = "owner_high_full"  # the owner's queued jobs of high priority are at their bound
     NO_ROOM = "no_room"  # Redis has too little memory left for the result
+    OWNER_TOO_OFTEN = "owner_too_often"  # the jobs that the owner has created in this minute are at their bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Created:
     outcome: Creation
     reading: Reading | None = None  # the job that was created, or that the idempotency key had created before
     depth: int = 0  # jobs counted against the bound that was reached, or bytes that found no room; 0 if none was
+    again_seconds: float = 0  # when the minute of OWNER_TOO_OFTEN is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,11 @@ def moved_of(reply: list[Any]) -> Moved:
 
 def created_of(reply: list[Any]) -> Created:
     outcome = Creation(reply[0].decode())
-    if len(reply) == 2:  # noqa: PLR2004 - an outcome without a record, only with a count
-        return Created(outcome, depth=reply[1])
+    match reply[1:]:
+        case [depth]:
+            return Created(outcome, depth=depth)
+        case [depth, again_ms]:
+            return Created(outcome, depth=depth, again_seconds=again_ms / 1000)
     return Created(outcome, reading_of(reply[1:]))
 
 

@@ -1,4 +1,4 @@
-"""Draws one job: claims it, denoises under a lease, and hands the raw pixels over to a finisher."""
+"""Draws one job: claims the next, denoises under a lease, and hands the raw pixels over to a finisher."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import signal
 import time
 import uuid
 from typing import TYPE_CHECKING
+
+import structlog
 
 from shared.connection import UNAVAILABLE, is_full
 from shared.jobs import Failure
@@ -72,43 +74,48 @@ class Generator:
         self.job_id = ""  # the job in hand
         self.waits_for_room = False
 
-    def generate(self, job_id: str) -> None:
-        moved = self._claim(job_id)
-        if moved.outcome is Outcome.EXHAUSTED:
-            self._fail(job_id, None, Failure.POISON, f"the job was given up after {moves.MAX_ATTEMPTS} attempts")
+    def generate(self, _: str) -> None:
+        """Draws the job that is next in the queue, whatever job the message was sent for."""
+        moved = self._claim()
+        if moved.job is None or moved.outcome is Outcome.NO_ROOM:
+            # A duplicate delivery, one of a job that ended while it waited, or one that waited for room to the end.
+            log.debug("message.skipped", outcome=moved.outcome)
             return
-        if not moved.outcome.holds or moved.job is None:
-            # A duplicate delivery, or a job that ended while it waited: there is nothing to do.
-            log.info("job.skipped", outcome=moved.outcome, status=moved.job and moved.job.status)
-            return
-        job = moved.job
+        with structlog.contextvars.bound_contextvars(job_id=moved.job.id, request_id=moved.job.request_id):
+            if moved.outcome is Outcome.EXHAUSTED:
+                message = f"the job was given up after {moves.MAX_ATTEMPTS} attempts"
+                self._fail(moved.job.id, None, Failure.POISON, message)
+            else:
+                self._draw(moved.job)
+
+    def _draw(self, job: Job) -> None:
         queued = (job.started_at - job.created_at) / 1000
         log.info("job.claimed", attempt=job.attempt, queue_seconds=round(queued, 3), worker=self._name)
         if job.cancel_requested or 0 < job.deadline_at <= job.started_at:
             self._stop(job, Hold.CANCEL if job.cancel_requested else Hold.EXPIRED)
             return
-        self.job_id = job_id
+        self.job_id = job.id
         try:
             if job.attempt == 1:
                 tracing.past("job.queued", job.traceparent, job.created_at, job.started_at)
             with (
-                tracing.span("job.generate", job.traceparent, job_id=job_id, attempt=job.attempt),
+                tracing.span("job.generate", job.traceparent, job_id=job.id, attempt=job.attempt),
                 Lease(self._fail_fast, job, self._settings.stall_seconds, self._previews) as lease,
             ):
                 self._hand_over(job, self._pixels(job, lease), lease)
         except Stopped as stopped:
             self._stop(job, stopped.hold)
         except GenerationError as error:
-            self._fail(job_id, job.attempt, error.code, str(error))
+            self._fail(job.id, job.attempt, error.code, str(error))
         finally:
             self.job_id = ""
 
-    def _claim(self, job_id: str) -> Moved:
-        """Claims the job as soon as Redis has room for its result; a wait costs no attempt.
+    def _claim(self) -> Moved:
+        """Claims the next job as soon as Redis has room for its result; a wait costs no attempt.
 
         Whoever still finds no room in the end, or is told to shut down, lets the message go: the sweeper sends another.
         """
-        claim = moves.claim(job_id, worker=self._name, delivery=str(uuid.uuid4()))
+        claim = moves.claim_next(worker=self._name, delivery=str(uuid.uuid4()))
         moved = self._ledger.run(claim)
         if moved.outcome is not Outcome.NO_ROOM:
             return moved

@@ -49,7 +49,7 @@ def main() -> None:
     # The parent's event loop must not wait long for Redis.
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
     recovery = Recovery(fail_fast, open_results(fail_fast.client), app, config.job_ttl_seconds)
-    child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost)
+    child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost, worker=name)
     plan = boot.WorkerPlan(queue=GENERATE, consumes=LOADING, hostname=name, concurrency=1)
     set_up = functools.partial(child.set_up, app, config, gpu, name)
     boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.warm)

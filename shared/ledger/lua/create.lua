@@ -5,20 +5,24 @@
 --       6 prefix of the owned zsets (score: created_at, made unique); a colon and the owner follow
 --       7 forget zset (member: "job_id owner", score: when the record expires)
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 reserved hash (room.py: bytes by job id)
+--       10 prefix of the numbers of jobs created in a minute; a colon and the owner follow
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
 --       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
 --       11 bound of the owner's queued jobs of high priority (0: none)
 --       12 room for the job's pixels (bytes)  13 room for its images
+--       14 bound of the jobs that the owner creates in a minute (0: none)
 -- Reply {created | replayed | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
 --       {no_room, bytes that the job needs}
+--       {owner_too_often, number of jobs counted against the bound, ms until the minute is over}
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local owned_prefix, forget_key, own_queued_prefix, reserved_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local created_prefix = KEYS[10]
 local job_id, record, fingerprint, idempotency_ttl_s = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
 local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local pixels_room, images_room = tonumber(ARGV[12]), tonumber(ARGV[13])
+local pixels_room, images_room, max_created = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 local function reply(outcome, id)
@@ -59,6 +63,13 @@ local maximum, taken = figure('maxmemory'), figure('used_memory')
 for _, reserved in ipairs(redis.call('HVALS', reserved_key)) do taken = taken + reserved end
 if maximum > 0 and taken + pixels_room + images_room > 0.98 * maximum then
   return {'no_room', pixels_room + images_room}
+end
+-- The minute begins with the first job of it. Only jobs that are created count, whether they are queued still or not.
+if max_created > 0 then
+  local created_key = created_prefix .. ':' .. owner
+  local created = tonumber(redis.call('GET', created_key) or 0)
+  if created >= max_created then return {'owner_too_often', created, redis.call('PTTL', created_key)} end
+  if redis.call('INCR', created_key) == 1 then redis.call('EXPIRE', created_key, 60) end
 end
 
 local clock = redis.call('TIME')

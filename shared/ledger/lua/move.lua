@@ -1,13 +1,14 @@
 #!lua flags=allow-oom
 -- Moves a job from one state to another by an atomic compare-and-set. Allowed at maxmemory: moves end jobs, which frees
 -- memory.
--- KEYS  1 job hash  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
---       6 prefix of the raw pixels; a colon and the attempt follow
+-- KEYS  1 job hash; without a job id the prefix of all  2 queued zset  3 leases zset (score: expiry)  4 deadlines zset  5 events stream
+--       6 prefix of the raw pixels; a colon and the attempt follow; without a job id the prefix of all jobs' pixels
 --       7 forget zset (member: "job_id owner", score: when the record expires)
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 counters hash (counters.py)
 --       10 webhooks zset (score: when the webhook is due)  11 reserved hash (room.py: bytes by job id)
 --       12 images zset (score: when the job's images expire)
--- ARGV  1 job id  2 the move as a JSON object (moves.py, class Move):
+--       13 held hash (field: a worker's name; value: the job that it draws)
+-- ARGV  1 job id; empty for a claim of the next job in the queue's order  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
 --         flag_from      states in which cancel_requested is set instead (a running job is canceled by its worker)
@@ -15,19 +16,21 @@
 --         owner          expected owner; absent: any
 --         unless_leased  refused while the lease is valid: its holder renewed it after the caller had read the job
 --         again          allows a move from a state to itself (a new lease)
---         claim          the delivery that claims the job: attempt + 1, up to max_attempts; only with room for its result
+--         claim          the delivery that claims the job: attempt + 1, up to max_attempts; only with room for its result.
+--                        `set` names the worker
 --         set            fields to write
 --         stamp          field set to the time of the move
 --         stamp_later    fields set to the time of the move plus so many ms
 --         lease_ms       new lease; absent: the job has none
 --         ttl_s          TTL of the record; absent: unchanged
+--         unclaimed_ttl_s  the most that this TTL may be if no attempt was made and no webhook has to be delivered
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
 --         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
--- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | no_room | missing
+-- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | no_room | missing | empty
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local reserved_key, images_key = KEYS[11], KEYS[12]
+local reserved_key, images_key, held_key = KEYS[11], KEYS[12], KEYS[13]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 
 local function has(list, value)
@@ -42,8 +45,26 @@ local function reply(outcome)
   return record
 end
 
-local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim')
+-- The job that this delivery has claimed already, whose reply was lost; else the first that is queued.
+local function next_job()
+  local held_id = redis.call('HGET', held_key, move.set.worker)
+  if held_id and redis.call('HGET', job_key .. held_id, 'claim') == move.claim then return held_id end
+  while true do
+    local first = redis.call('ZRANGE', queued_key, 0, 0)[1]
+    if not first or redis.call('HGET', job_key .. first, 'status') == 'queued' then return first end
+    -- No move leaves such an entry, but a record can be deleted by hand, and it must not hold up the others.
+    redis.call('ZREM', queued_key, first)
+  end
+end
+if job_id == '' then
+  job_id = next_job()
+  if not job_id then return {'empty'} end
+  job_key, pixels_prefix = job_key .. job_id, pixels_prefix .. job_id
+end
+
+local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim', 'worker')
 local status, attempt, owner, claim = record[1], tonumber(record[2]), record[3] or '', record[4]
+local worker = record[5]
 if not status or (move.owner and move.owner ~= owner) then return {'missing'} end
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -84,6 +105,9 @@ if move.claim then
   if not has_room(pixels_room + images_room) then return reply('no_room') end
   attempt = redis.call('HINCRBY', job_key, 'attempt', 1)
   redis.call('HSET', job_key, 'claim', move.claim)
+  redis.call('HSET', held_key, move.set.worker, job_id)
+elseif worker and redis.call('HGET', held_key, worker) == job_id then
+  redis.call('HDEL', held_key, worker)
 end
 
 redis.call('HSET', job_key, 'status', move.to)
@@ -143,10 +167,12 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
 end
 if move.ttl_s then
+  local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
+  if move.unclaimed_ttl_s and attempt == 0 and not has_webhook then ttl_s = math.min(ttl_s, move.unclaimed_ttl_s) end
   redis.call('ZREM', deadlines_key, job_id)
-  redis.call('EXPIRE', job_key, move.ttl_s)
-  redis.call('ZADD', forget_key, string.format('%.0f', now_ms + move.ttl_s * 1000), job_id .. ' ' .. owner)
-  if (redis.call('HGET', job_key, 'webhook_url') or '') ~= '' then redis.call('ZADD', webhooks_key, now, job_id) end
+  redis.call('EXPIRE', job_key, ttl_s)
+  redis.call('ZADD', forget_key, string.format('%.0f', now_ms + ttl_s * 1000), job_id .. ' ' .. owner)
+  if has_webhook then redis.call('ZADD', webhooks_key, now, job_id) end
 end
 redis.call('XADD', events_key, 'MAXLEN', '~', move.max_events, '*',
   'job_id', job_id, 'status', move.to, 'attempt', attempt)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api import submission
+from api import auth, submission
 from shared.jobs import Job, JobStatus, Priority
 from shared.ledger import keys, moves, reads
 from shared.queue import GENERATE, PRIORITIES, waiting_job_ids
@@ -130,6 +130,25 @@ async def test_high_priority_is_drawn_first_and_has_a_bound_of_its_own(serve, ce
         # A place for a high priority becomes free as soon as one such job is taken.
         ledger.run(moves.claim(urgent[0], worker="w", delivery="d"))
         assert [(await submit(HEAVY, "high")).status_code for _ in range(2)] == [202, 429]
+
+
+async def test_what_a_key_creates_in_a_minute_is_bounded_also_if_it_cancels(serve, client):
+    async with serve(api_keys=("heavy", "light"), max_created_per_key_per_minute=3) as http:
+        key = HEAVY | {"Idempotency-Key": "k"}
+        first = (await http.post("/api/jobs", json=BODY, headers=key)).json()["id"]
+        for job_id in [first, *[(await http.post("/api/jobs", json=BODY, headers=HEAVY)).json()["id"] for _ in "23"]]:
+            assert (await http.delete(f"/api/jobs/{job_id}", headers=HEAVY)).json()["status"] == "canceled"
+        refused = await http.post("/api/jobs", json=BODY, headers=HEAVY)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_requests")
+        assert "the bound is 3" in refused.json()["detail"]
+        assert 1 <= int(refused.headers["Retry-After"]) <= 60
+        # A repeat creates nothing, and other keys have minutes of their own.
+        assert (await http.post("/api/jobs", json=BODY, headers=key)).json()["id"] == first
+        assert (await http.post("/api/jobs", json=BODY, headers=LIGHT)).status_code == 202
+        (minute,) = client.keys(f"{keys.OWN_CREATED}:{auth.digest('heavy')}")
+        assert 0 < client.pttl(minute) <= 60_000
+        client.delete(minute)
+        assert (await http.post("/api/jobs", json=BODY, headers=HEAVY)).status_code == 202
 
 
 async def test_a_repeat_of_a_job_that_is_queued_is_not_refused(serve):

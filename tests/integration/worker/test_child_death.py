@@ -20,9 +20,9 @@ S = JobStatus
 def dies(ledger, celery_app, monkeypatch):
     """Sends the signal that a parent gets when the child with the job dies."""
 
-    def _dies(held, error=None):
+    def _dies(held, error=None, **options):
         monkeypatch.setattr(signals.task_failure, "receivers", [])
-        child_death.watch(ledger, Recovery(ledger, RedisResults(ledger.client), celery_app, 60), held)
+        child_death.watch(ledger, Recovery(ledger, RedisResults(ledger.client), celery_app, 60), held, **options)
         signals.task_failure.send(None, exception=error or WorkerLostError(), kwargs={"job_id": "job"})
 
     return _dies
@@ -51,6 +51,14 @@ class TestADeadChild:
         create()
         dies(child_death.drawn_by("generate-b"))
         assert waiting_job_ids(client, GENERATE) == {"job"}
+
+    def test_the_job_that_it_drew_is_drawn_elsewhere_whatever_the_message_names(self, create, claim, read, dies):
+        create()
+        create("other")
+        claim("generate-b", "other")
+        dies(child_death.drawn_by("generate-b"), worker="generate-b")
+        assert (read("other").status, read("other").attempt) == (S.QUEUED, 1)
+        assert read().attempt == 0
 
     def test_a_finishers_job_is_finished_elsewhere(self, create, claim, dies, ledger, client):
         create()

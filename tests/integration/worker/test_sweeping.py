@@ -3,9 +3,15 @@
 import pytest
 
 from shared.jobs import JobStatus
-from shared.ledger import moves
+from shared.ledger import moves, wakeups
 from shared.ledger.keys import DEADLINES, LEASES
-from shared.queue import GENERATE, send_generate, waiting_job_ids
+from shared.queue import (
+    GENERATE,
+    lists_of,
+    send_generate,
+    waiting_job_ids,
+    waiting_messages_of,
+)
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.redis_store import RedisResults
@@ -91,6 +97,37 @@ def test_a_queued_job_with_its_message_is_left_alone(job, sweeper, celery_app, c
     for _ in range(4):
         sweeper.publish_missing()
     assert sum(client.llen(key) for key in client.keys("generate*")) == 1
+
+
+def test_as_many_messages_as_queued_jobs_are_enough_whatever_jobs_they_name(create, sweeper, celery_app, client):
+    """A message makes a worker draw the job that is next, so that one of a job that has ended serves another."""
+    for job_id in ("a", "b", "c"):
+        create(job_id)
+    for job_id in ("a", "ended"):
+        send_generate(celery_app, job_id, "r")
+    for _ in range(4):
+        sweeper.publish_missing()
+    assert waiting_messages_of(client, GENERATE) == {"a": 1, "ended": 1, "b": 1}
+
+
+def test_the_messages_of_ended_jobs_are_bounded_and_as_many_as_jobs_are_left(create, sweeper, celery_app, client):
+    for job_id in ("a", "b", "c"):
+        create(job_id)
+    send_generate(celery_app, "ended", "r")
+    message = next(filter(None, (client.lindex(name, 0) for name in lists_of(GENERATE))))
+    for name in lists_of(GENERATE):
+        client.lpush(name, *[message] * 500)
+    for _ in range(4):
+        sweeper.publish_missing()
+        assert waiting_messages_of(client, GENERATE) == {"ended": wakeups.BESIDE + 3 * wakeups.PER_JOB}
+
+
+def test_a_few_messages_of_ended_jobs_are_left_to_the_workers(create, sweeper, client):
+    create()
+    messages = [b"of an ended job"] * (wakeups.BESIDE + wakeups.PER_JOB)
+    client.lpush(GENERATE, *messages)
+    sweeper.publish_missing()
+    assert client.lrange(GENERATE, 0, -1) == messages
 
 
 def test_a_passed_deadline_expires(job, sweeper, client):

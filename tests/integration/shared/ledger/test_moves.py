@@ -7,7 +7,7 @@ import redis
 
 from shared.jobs import TRANSITIONS, Job, JobStatus, is_terminal
 from shared.ledger import moves, reads
-from shared.ledger.keys import DEADLINES, EVENTS, LEASES, QUEUED
+from shared.ledger.keys import DEADLINES, EVENTS, HELD, LEASES, QUEUED
 from shared.ledger.replies import Hold, Outcome
 from shared.ledger.run import Ledger
 from shared.results import places
@@ -95,12 +95,68 @@ def test_a_repeated_claim_is_the_same_claim_and_another_is_refused(ledger):
     assert ledger.run(moves.claim("job", worker="v", delivery="d2")).outcome is Outcome.REFUSED
 
 
+def claim_next(ledger, worker="w", delivery="d"):
+    return ledger.run(moves.claim_next(worker=worker, delivery=delivery))
+
+
+def test_the_ledger_says_which_job_is_next(ledger):
+    for name in ("low-1", "normal-1", "high-1", "normal-2"):
+        ledger.run(moves.create(new_job(name, priority=name.split("-")[0]), max_queue=9))
+    ledger.run(moves.request_cancel("normal-1", ttl_seconds=TTL))
+    claimed = [claim_next(ledger, delivery=str(number)) for number in range(4)]
+    assert [moved.outcome for moved in claimed] == [Outcome.MOVED] * 3 + [Outcome.EMPTY]
+    assert [moved.job and moved.job.id for moved in claimed] == ["high-1", "normal-2", "low-1", None]
+
+
+def test_a_delivery_whose_reply_was_lost_claims_no_second_job(ledger):
+    for name in ("a", "b", "c"):
+        create(ledger, name)
+    first = claim_next(ledger)
+    assert claim_next(ledger, worker="v", delivery="e").job.id == "b"
+    again = claim_next(ledger)
+    assert (again.outcome, again.job) == (Outcome.ALREADY, first.job)
+    assert read(ledger, "c").status is S.QUEUED
+    # Once its lease was given away, the delivery holds nothing.
+    ledger.run(moves.requeue("a", 1))
+    ledger.run(moves.claim("a", worker="v", delivery="f"))
+    assert claim_next(ledger).job.id == "c"
+
+
+@pytest.mark.parametrize("name", ["finish", "fail", "cancel", "expire", "requeue"])
+def test_a_worker_holds_the_job_that_it_draws(ledger, client, name):
+    create(ledger)
+    claim_next(ledger)
+    assert ledger.run(reads.held("w")) == "job"
+    ledger.run(MOVES[name][1]("job", 1))
+    assert ledger.run(reads.held("w")) == ""
+    assert not client.exists(HELD)
+
+
+def test_a_worker_that_came_back_keeps_what_it_holds_now(ledger):
+    for name in ("a", "b"):
+        create(ledger, name)
+    for delivery in ("d", "e"):
+        claim_next(ledger, delivery=delivery)
+    ledger.run(moves.requeue("a", 1))
+    assert ledger.run(reads.held("w")) == "b"
+
+
+def test_a_queued_job_whose_record_is_gone_holds_nobody_up(ledger, client):
+    for name in ("a", "b"):
+        create(ledger, name)
+    client.delete("logo:job:a")
+    assert claim_next(ledger).job.id == "b"
+    assert client.zcard(QUEUED) == 0
+
+
 def test_attempts_are_bounded(ledger):
     create(ledger)
     for attempt in (1, 2, 3):
         assert ledger.run(moves.claim("job", worker="w", delivery=str(attempt))).job.attempt == attempt
         assert ledger.run(moves.requeue("job", attempt)).outcome is Outcome.MOVED
     assert ledger.run(moves.claim("job", worker="w", delivery="4")).outcome is Outcome.EXHAUSTED
+    exhausted = claim_next(ledger)
+    assert (exhausted.outcome, exhausted.job.id) == (Outcome.EXHAUSTED, "job")
     assert read(ledger).status is S.QUEUED
 
 
@@ -116,6 +172,22 @@ def test_a_caller_cancels_at_once_or_asks_the_worker(ledger):
         assert ledger.run(moves.request_cancel(status, ttl_seconds=TTL)).outcome is outcome
     assert read(ledger, S.RUNNING).status is S.RUNNING
     assert ledger.run(moves.renew(S.RUNNING, 1)) is Hold.CANCEL
+
+
+@pytest.mark.parametrize("end", [moves.cancel, moves.request_cancel, moves.expire])
+def test_the_record_of_a_job_that_nobody_claimed_expires_early(ledger, client, end):
+    for job_id in ("unclaimed", "short", "claimed", "delivered"):
+        url = "https://example.com" if job_id == "delivered" else ""
+        ledger.run(moves.create(new_job(job_id, webhook_url=url), max_queue=9))
+    ledger.run(moves.claim("claimed", worker="w", delivery="d"))
+    ledger.run(moves.requeue("claimed", 1))
+    for job_id in ("unclaimed", "short", "claimed", "delivered"):
+        ledger.run(end(job_id, ttl_seconds=TTL if job_id == "short" else 86400))
+    kept = {job_id: client.ttl(f"logo:job:{job_id}") for job_id in ("unclaimed", "short", "claimed", "delivered")}
+    early = moves.UNCLAIMED_TTL_SECONDS
+    assert TTL - 9 <= kept["short"] <= TTL < early - 9 <= kept["unclaimed"] <= early
+    # Receivers of webhooks are tried for most of a day.
+    assert min(kept["claimed"], kept["delivered"]) >= 86400 - 9
 
 
 def test_progress_and_deadline_come_with_the_lease(ledger, client):

@@ -57,6 +57,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.order: list[str] = []  # of creation
         self.keys: dict[tuple[str, str], tuple[str, str]] = {}  # (owner, idempotency key) -> (job, fingerprint)
         self.events: list[tuple[str, str]] = []
+        self.deliveries = 0
 
     def teardown(self):
         self.client.close()
@@ -109,6 +110,23 @@ class LedgerMachine(RuleBasedStateMachine):
             self.change(job_id, status=S.RUNNING, attempt=job.attempt + 1, claim=name)
         moved = self.ledger.run(moves.claim(job_id, worker="w", delivery=name))
         assert moved.outcome is expected
+
+    @rule(worker=st.sampled_from("vw"), repeats=st.sampled_from((1, 1, 2)))
+    def claim_next(self, worker, repeats):
+        self.deliveries += 1
+        name = f"next-{self.deliveries}"
+        queued = self.queued()
+        job = self.known[queued[0]] if queued else None
+        first, *again = [self.ledger.run(moves.claim_next(worker=worker, delivery=name)) for _ in range(repeats)]
+        if job is None:
+            assert first.outcome is Outcome.EMPTY
+        elif job.attempt >= MAX_ATTEMPTS:
+            assert (first.outcome, first.job.id) == (Outcome.EXHAUSTED, queued[0])
+        else:
+            assert (first.outcome, first.job.id) == (Outcome.MOVED, queued[0])
+            self.change(queued[0], status=S.RUNNING, attempt=job.attempt + 1, claim=name)
+            assert [(moved.outcome, moved.job.id) for moved in again] == [(Outcome.ALREADY, queued[0])] * len(again)
+            assert self.ledger.run(reads.held(worker)) == queued[0]
 
     @precondition(lambda self: self.known)
     @rule(data=st.data(), name=st.sampled_from(sorted(MOVES)), lag=lags, repeats=st.sampled_from((1, 1, 2)))
@@ -182,6 +200,8 @@ class LedgerMachine(RuleBasedStateMachine):
             own = {job_id.decode() for job_id in self.client.smembers(f"{OWN_QUEUED}:{owner}")}
             assert own == set(self.queued(owner))
         assert self.client.zcard(QUEUED) == len(in_queue)
+        running = {i for i, job in self.known.items() if job.status is S.RUNNING}
+        assert {job_id.decode() for job_id in self.client.hvals(keys.HELD)} <= running
 
     @invariant()
     def the_events_are_the_models(self):

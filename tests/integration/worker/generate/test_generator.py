@@ -47,6 +47,19 @@ def test_a_duplicate_delivery_does_no_work(job, draw, finisher):
     assert (job(), model.drawings) == (done, [])
 
 
+def test_a_message_draws_the_job_that_is_next(create, draw, read):
+    """Whatever job it was sent for."""
+    create("first")
+    create("second")
+    draw(FakeModel(), "second")
+    assert (read("first").status, read("second").status) == (S.FINISHING, S.QUEUED)
+    draw(FakeModel(), "gone")
+    assert read("second").status is S.FINISHING
+    model = FakeModel()
+    draw(model, "second")
+    assert model.drawings == []
+
+
 def test_a_canceled_job_stops_within_a_step(job, draw, ledger):
     def during(step):
         if step == 2:
