@@ -13,6 +13,7 @@ from api import errors, openapi
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys, is_loopback
 from api.body_limit import BodyLimit
+from api.bounds import Bound
 from api.compression import Compression
 from api.deps import Services
 from api.following import Following
@@ -24,7 +25,8 @@ from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
 from api.waiting import Waiting
-from shared.connection import prompt_client
+from shared.connection import bulk_client, prompt_client
+from shared.errors import TooManyBytes
 from shared.ledger.run import AsyncLedger
 from shared.observability import tracing
 from shared.observability.logging import get_logger
@@ -42,7 +44,7 @@ log = get_logger(__name__)
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
-    client = prompt_client(settings.redis_url)
+    client, bulk = prompt_client(settings.redis_url), bulk_client(settings.redis_url)
     ledger = AsyncLedger(client)
     waiting = Waiting(settings.redis_url, ledger)
     forecasts = Forecasts(ledger)
@@ -61,6 +63,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         await forecasts.close()
         tracing.shutdown()
         await client.aclose()
+        await bulk.aclose()
         celery.close()
 
     app = FastAPI(
@@ -91,7 +94,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
         forecasts=forecasts,
-        results=open_reader(client, settings),
+        results=open_reader(client, bulk, settings),
+        sending=Bound(
+            "bytes of images",
+            settings.max_image_bytes_in_flight,
+            settings.max_image_bytes_in_flight_per_key,
+            TooManyBytes,
+        ),
     )
     errors.install(app)
     openapi.complete(app)

@@ -22,6 +22,12 @@ class ApiSettings(Settings):
         20, gt=0, description="The start checks Redis' memory for these, each with the most pixels."
     )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
+    max_image_bytes_in_flight: int = Field(
+        4 * 2**30, ge=1, description="Bytes of images that an API process sends at the same time."
+    )
+    max_image_bytes_in_flight_per_key: int = Field(
+        2**30, ge=1, description="Bytes of images that it sends to one key or address at the same time."
+    )
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: requests need no key."
     )

@@ -15,8 +15,10 @@ LogoError
 |  |- TooManyQueued        the key's queued jobs are at their bound; try later
 |  |- TooManyHigh          the key's queued jobs of high priority are at their bound; try later, or as normal
 |  |- TooManyStreams       the caller's event streams are at their bound; close one, or poll
+|  |- TooManyBytes         the caller is being sent as many bytes of images as it may; try later
 |  |- TooManyRequests      the caller submits too often; try later
 |- ServiceUnavailable      Redis is out of reach, full or read-only, or no worker is ready
+|- Overloaded              this API process holds as much as it may; try later
 |- StillRunning            the job has not ended within REQUEST_TIMEOUT; it goes on
 |- GenerationFailed        the job failed
 """
@@ -100,12 +102,20 @@ class TooManyStreams(RequestError):
     code = "too_many_streams"
 
 
+class TooManyBytes(RequestError):
+    code = "too_many_bytes"
+
+
 class TooManyRequests(RequestError):
     code = "too_many_requests"
 
 
 class ServiceUnavailable(LogoError):
     code = "service_unavailable"
+
+
+class Overloaded(LogoError):
+    code = "overloaded"
 
 
 class StillRunning(LogoError):

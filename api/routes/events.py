@@ -19,7 +19,6 @@ from shared.jobs import JobStatus
 from shared.observability.logging import get_logger
 from shared.representation import view
 from shared.results import places
-from shared.results.places import WHOLE
 from shared.schemas import PreviewEvent, ProgressEvent
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ async def _preview(services: Services, reading: Reading) -> bytes | None:
     if reading.job.status is not JobStatus.RUNNING:
         return None
     with contextlib.suppress(*UNAVAILABLE):
-        return await services.results.part(places.preview(reading.job.id, reading.job.attempt), WHOLE)
+        return await services.results.whole(places.preview(reading.job.id, reading.job.attempt))
     return None
 
 

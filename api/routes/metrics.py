@@ -51,6 +51,7 @@ async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
         metrics.WAITERS.family([((), services.waiting.count)]),
+        metrics.IMAGE_BYTES.family([((), services.sending.total)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
     ]
     try:
