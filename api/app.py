@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,14 @@ from api.following import Following
 from api.forecasting import Forecasts
 from api.memory_check import warn_of_small_memory
 from api.metrics import HttpMetrics
+from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.connection import bulk_client, prompt_client
-from shared.errors import TooManyBytes
+from shared.errors import TooManyBytes, TooManyWaits
 from shared.ledger.run import AsyncLedger
 from shared.observability import tracing
 from shared.observability.logging import get_logger
@@ -51,12 +53,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
+    holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if not keys.needed and not is_loopback(settings.host):
             # Critical, so that every LOG_LEVEL shows it.
             log.critical("api.open", hint="anyone who reaches this port can submit jobs; set API_KEYS to require a key")
+        asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running():
             yield
@@ -95,6 +99,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         http=http,
         forecasts=forecasts,
         results=open_reader(client, bulk, settings),
+        holding=holding,
         sending=Bound(
             "bytes of images",
             settings.max_image_bytes_in_flight,

@@ -37,8 +37,8 @@ class Bound:
         :param refuse: False for an answer whose work is done already: it counts, and is given.
         :raises errors.Overloaded: this process would hold too much.
         """
-        if refuse:
-            self._check(caller, amount)
+        if refuse and (error := self._refusal(caller, amount)):
+            raise error
         self._held[caller] += amount
         self.total += amount
         try:
@@ -49,15 +49,19 @@ class Bound:
             if not self._held[caller]:
                 del self._held[caller]
 
-    def _check(self, caller: str, amount: int) -> None:
-        held = self._held[caller]
+    def has_room(self, caller: str, amount: int = 1) -> bool:
+        return self._refusal(caller, amount) is None
+
+    def _refusal(self, caller: str, amount: int) -> errors.LogoError | None:
+        held = self._held.get(caller, 0)
         if held and held + amount > self._most_per_caller:
-            raise self._too_many(
+            return self._too_many(
                 f"{held} {self._unit} of this caller are held here, the bound is {self._most_per_caller}",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
         if self.total and self.total + amount > self._most:
-            raise errors.Overloaded(
+            return errors.Overloaded(
                 f"{self.total} {self._unit} are held here, the bound is {self._most}",
                 retry_after_seconds=RETRY_AFTER_SECONDS,
             )
+        return None

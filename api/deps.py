@@ -42,6 +42,7 @@ class Services:
     http: HttpMetrics
     forecasts: Forecasts
     results: ResultReader
+    holding: Bound  # calls that wait for a job, and event streams
     sending: Bound  # bytes of images that are being sent
 
 

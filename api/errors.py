@@ -33,6 +33,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.TooManyQueued: 429,
     errors.TooManyHigh: 429,
     errors.TooManyStreams: 429,
+    errors.TooManyWaits: 429,
     errors.TooManyBytes: 429,
     errors.TooManyRequests: 429,
     errors.ServiceUnavailable: 503,

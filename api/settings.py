@@ -22,6 +22,10 @@ class ApiSettings(Settings):
         20, gt=0, description="The start checks Redis' memory for these, each with the most pixels."
     )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
+    max_held_calls: int = Field(
+        5000, ge=1, description="Calls and streams that an API process holds, at most; fewer if its open files are few."
+    )
+    max_held_calls_per_key: int = Field(500, ge=1, description="Calls and streams that it holds of one key or address.")
     max_image_bytes_in_flight: int = Field(
         4 * 2**30, ge=1, description="Bytes of images that an API process sends at the same time."
     )

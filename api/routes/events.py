@@ -50,10 +50,11 @@ class _Stream(EventSourceResponse):
             send_timeout=SEND_TIMEOUT_SECONDS,
         )
         self._slot = services.following.slot(caller)
+        self._held = services.holding.hold(caller)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The slot is held here and not in the route, so that it is released however the response ends.
-        with self._slot:
+        with self._slot, self._held:
             try:
                 await super().__call__(scope, receive, send)
             except SendTimeoutError:
@@ -63,7 +64,7 @@ class _Stream(EventSourceResponse):
 @router.get(
     "/{job_id}/events",
     response_class=EventSourceResponse,
-    responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", 503),
+    responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", "too_many_waits", 503, "overloaded"),
 )
 async def events(
     job_id: JobId,

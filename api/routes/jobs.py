@@ -118,12 +118,14 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     wait = wait_seconds(prefer or (), MAX_WAIT_SECONDS)
-    if wait is None:
+    # A preference need not be met: the job is accepted, however many calls the caller holds.
+    if wait is None or not services.holding.has_room(caller):
         response.status_code = 200 if replayed and reading.job.is_terminal else 202
         return await represent(services, reading, response)
     response.headers["Preference-Applied"] = f"wait={wait}"
     with contextlib.suppress(*UNAVAILABLE):
-        reading = await services.waiting.until_terminal(job_id, wait, owner)
+        with services.holding.hold(caller, refuse=False):
+            reading = await services.waiting.until_terminal(job_id, wait, owner)
         response.status_code = 200 if reading.job.is_terminal else 202
         images = await images_of(services.results, reading.job)
         return await represent_with_images(services, reading, images, response, caller, refuse=replayed)
@@ -156,7 +158,7 @@ async def list_jobs(
 @router.get(
     "/{job_id}",
     response_model=JobView,
-    responses=job_of(200) | errors_of(401, 404, 410, 422, "too_many_bytes", 503, "overloaded"),
+    responses=job_of(200) | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", 503, "overloaded"),
 )
 async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
@@ -172,7 +174,8 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
 ) -> JobView | Response:
     """The job, with its images once it has succeeded."""
     if wait:
-        reading = await services.waiting.until_terminal(job_id, wait, owner)
+        with services.holding.hold(caller):
+            reading = await services.waiting.until_terminal(job_id, wait, owner)
     else:
         reading = await own_job(services, owner, job_id)
     images = None if include == "none" else await images_of(services.results, reading.job)

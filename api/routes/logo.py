@@ -29,8 +29,8 @@ log = get_logger(__name__)
 
 
 _ERRORS = (
-    *(401, 409, 410, 413, 422, "queue_full", "too_many_queued", "too_many_requests"),
-    *("generation_failed", "internal_error", 503, 504),
+    *(401, 409, 410, 413, 422, "queue_full", "too_many_queued", "too_many_requests", "too_many_waits"),
+    *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
 
 
@@ -41,9 +41,11 @@ async def generate_logo(
     """Draw a logo and wait for it. New clients use `/api/jobs`, where a lost connection does not lose the job."""
     # Not validated again: LogoRequest checks the prompt's length before trimming, which may leave under 3 characters.
     asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
-    submitted, _ = await services.submission.submit(asked, owner)
-    with named_in_errors(submitted.job.id):
-        job = (await succeeded(services, owner, submitted.job.id)).job
+    with services.holding.hold(caller):
+        submitted, _ = await services.submission.submit(asked, owner)
+        with named_in_errors(submitted.job.id):
+            job = (await succeeded(services, owner, submitted.job.id)).job
+    with named_in_errors(job.id):
         return await with_images(
             services.results,
             job,

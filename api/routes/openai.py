@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "too_many_queued"),
-    *("too_many_requests", "too_many_bytes", "generation_failed", "internal_error", 503, "overloaded", 504),
+    *("too_many_requests", "too_many_waits", "too_many_bytes"),
+    *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
 
@@ -48,12 +49,14 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     if asked.response_format == "url" and keys.needed and not services.settings.url_signing_keys:
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
     job_request = JobRequest.model_construct(prompt=asked.prompt, sizes=[asked.pixels], num_images=asked.n or 1)
-    request.state.submitted = True
-    submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
+    with services.holding.hold(caller):
+        request.state.submitted = True
+        submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
+        with named_in_errors(submitted.job.id):
+            reading = await succeeded(services, owner, submitted.job.id)
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     with named_in_errors(submitted.job.id):
-        reading = await succeeded(services, owner, submitted.job.id)
         created = reading.job.finished_at // 1000
         base = services.settings.public_url or str(request.base_url).rstrip("/")
         if asked.response_format == "url":
