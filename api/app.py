@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,21 @@ from api import errors, openapi
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys, is_loopback
 from api.body_limit import BodyLimit
+from api.bounds import Bound
 from api.compression import Compression
 from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
 from api.memory_check import warn_of_small_memory
 from api.metrics import HttpMetrics
+from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
 from api.waiting import Waiting
-from shared.connection import prompt_client
+from shared.connection import bulk_client, prompt_client
+from shared.errors import TooManyBytes, TooManyWaits
 from shared.ledger.run import AsyncLedger
 from shared.observability import tracing
 from shared.observability.logging import get_logger
@@ -42,25 +46,28 @@ log = get_logger(__name__)
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
-    client = prompt_client(settings.redis_url)
+    client, bulk = prompt_client(settings.redis_url), bulk_client(settings.redis_url)
     ledger = AsyncLedger(client)
     waiting = Waiting(settings.redis_url, ledger)
     forecasts = Forecasts(ledger)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
+    holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if not keys.needed and not is_loopback(settings.host):
             # Critical, so that every LOG_LEVEL shows it.
             log.critical("api.open", hint="anyone who reaches this port can submit jobs; set API_KEYS to require a key")
+        asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running():
             yield
         await forecasts.close()
         tracing.shutdown()
         await client.aclose()
+        await bulk.aclose()
         celery.close()
 
     app = FastAPI(
@@ -92,7 +99,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
         forecasts=forecasts,
-        results=open_reader(client, settings),
+        results=open_reader(client, bulk, settings),
+        holding=holding,
+        sending=Bound(
+            "bytes of images",
+            settings.max_image_bytes_in_flight,
+            settings.max_image_bytes_in_flight_per_key,
+            TooManyBytes,
+        ),
     )
     errors.install(app)
     openapi.complete(app)

@@ -101,9 +101,13 @@ async def _owner(
 Owner = Annotated[str, Depends(_owner)]
 
 
-async def _caller(request: Request, owner: Owner) -> str:
+def caller_of(request: Request, owner: str | None) -> str:
     return owner or (request.client.host if request.client else "unknown")
 
 
-# Rate limits and stream limits count by caller: the key's owner, or the client's address if no keys are configured.
+async def _caller(request: Request, owner: Owner) -> str:
+    return caller_of(request, owner)
+
+
+# All limits count by caller: the key's owner, or the client's address if no keys are configured.
 Caller = Annotated[str, Depends(_caller)]

@@ -19,6 +19,7 @@ from shared.ledger import reads
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from api.bounds import Bound
     from api.following import Following
     from api.forecasting import Forecasts
     from api.metrics import HttpMetrics
@@ -41,6 +42,8 @@ class Services:
     http: HttpMetrics
     forecasts: Forecasts
     results: ResultReader
+    holding: Bound  # calls that wait for a job, and event streams
+    sending: Bound  # bytes of images that are being sent
 
 
 async def _services(request: Request) -> Services:

@@ -34,8 +34,11 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.TooManyQueued: 429,
     errors.TooManyHigh: 429,
     errors.TooManyStreams: 429,
+    errors.TooManyWaits: 429,
+    errors.TooManyBytes: 429,
     errors.TooManyRequests: 429,
     errors.ServiceUnavailable: 503,
+    errors.Overloaded: 503,
     errors.StillRunning: 504,
     errors.GenerationFailed: 500,
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from api import open_files
 from api.app import create_app
 from api.http_protocol import BoundedProtocol
 from api.settings import ApiSettings
@@ -49,6 +50,7 @@ class Server(uvicorn.Server):
 def main() -> None:
     config = settings.load(ApiSettings)
     logging.configure(config.log_level, config.log_format, "api")
+    open_files.raise_limit()
     server = Server(create_app(config), config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()

@@ -30,10 +30,13 @@ EXAMPLES: dict[str, str] = {
     "too_many_queued": "250 jobs of this key are queued, the bound is 250",
     "too_many_high": "20 jobs of high priority of this key are queued, the bound is 20",
     "too_many_streams": "200 streams of this caller are open here, the bound is 200",
+    "too_many_waits": "500 calls of this caller are held here, the bound is 500",
+    "too_many_bytes": "1000000000 bytes of images of this caller are held here, the bound is 1073741824",
     "too_many_requests": "more than 60 per 1 minute from this caller",
     "generation_failed": "Failed to generate logo: the model's output was not finite",
     "internal_error": "internal server error",
     "service_unavailable": "the job store is out of reach; try again",
+    "overloaded": "4000000000 bytes of images are held here, the bound is 4294967296",
     "still_running": "the logo was not ready within 300 s; the job goes on",
 }
 _STATUS = statuses_by_code()

@@ -24,6 +24,16 @@ class ApiSettings(Settings):
         description="Jobs that one key creates in a minute, likewise, canceled ones too; 0: any number.",
     )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
+    max_held_calls: int = Field(
+        5000, ge=1, description="Calls and streams that an API process holds, at most; fewer if its open files are few."
+    )
+    max_held_calls_per_key: int = Field(500, ge=1, description="Calls and streams that it holds of one key or address.")
+    max_image_bytes_in_flight: int = Field(
+        4 * 2**30, ge=1, description="Bytes of images that an API process sends at the same time."
+    )
+    max_image_bytes_in_flight_per_key: int = Field(
+        2**30, ge=1, description="Bytes of images that it sends to one key or address at the same time."
+    )
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: requests need no key."
     )

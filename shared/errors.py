@@ -16,8 +16,11 @@ LogoError
 |  |- TooManyQueued        the key's queued jobs are at their bound; try later
 |  |- TooManyHigh          the key's queued jobs of high priority are at their bound; try later, or as normal
 |  |- TooManyStreams       the caller's event streams are at their bound; close one, or poll
+|  |- TooManyWaits         the caller's held calls are at their bound; poll
+|  |- TooManyBytes         the caller is being sent as many bytes of images as it may; try later
 |  |- TooManyRequests      the caller submits too often; try later
 |- ServiceUnavailable      Redis is out of reach, full or read-only, or no worker is ready
+|- Overloaded              this API process holds as much as it may; try later
 |- StillRunning            the job has not ended within REQUEST_TIMEOUT; it goes on
 |- GenerationFailed        the job failed
 """
@@ -105,12 +108,24 @@ class TooManyStreams(RequestError):
     code = "too_many_streams"
 
 
+class TooManyWaits(RequestError):
+    code = "too_many_waits"
+
+
+class TooManyBytes(RequestError):
+    code = "too_many_bytes"
+
+
 class TooManyRequests(RequestError):
     code = "too_many_requests"
 
 
 class ServiceUnavailable(LogoError):
     code = "service_unavailable"
+
+
+class Overloaded(LogoError):
+    code = "overloaded"
 
 
 class StillRunning(LogoError):

@@ -19,7 +19,6 @@ from shared.jobs import JobStatus
 from shared.observability.logging import get_logger
 from shared.representation import view
 from shared.results import places
-from shared.results.places import WHOLE
 from shared.schemas import PreviewEvent, ProgressEvent
 
 if TYPE_CHECKING:
@@ -51,10 +50,11 @@ class _Stream(EventSourceResponse):
             send_timeout=SEND_TIMEOUT_SECONDS,
         )
         self._slot = services.following.slot(caller)
+        self._held = services.holding.hold(caller)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The slot is held here and not in the route, so that it is released however the response ends.
-        with self._slot:
+        with self._slot, self._held:
             try:
                 await super().__call__(scope, receive, send)
             except SendTimeoutError:
@@ -64,7 +64,7 @@ class _Stream(EventSourceResponse):
 @router.get(
     "/{job_id}/events",
     response_class=EventSourceResponse,
-    responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", 503),
+    responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", "too_many_waits", 503, "overloaded"),
 )
 async def events(
     job_id: JobId,
@@ -113,7 +113,7 @@ async def _preview(services: Services, reading: Reading) -> bytes | None:
     if reading.job.status is not JobStatus.RUNNING:
         return None
     with contextlib.suppress(*UNAVAILABLE):
-        return await services.results.part(places.preview(reading.job.id, reading.job.attempt), WHOLE)
+        return await services.results.whole(places.preview(reading.job.id, reading.job.attempt))
     return None
 
 

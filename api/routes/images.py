@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from api import byte_range
-from api.auth import Bearer, KeyHeader, Keys  # noqa: TC001 - FastAPI reads the annotations
+from api.auth import Bearer, KeyHeader, Keys, caller_of
 from api.deps import Deps, JobId, Services, own_job
+from api.image_answers import decoded, expired, stream
 from api.openapi import PNG
 from api.openapi_errors import errors_of
 from shared import errors
@@ -44,9 +43,11 @@ Viewer = Annotated[str | None, Depends(_viewer)]
 @router.get(
     "/{job_id}/images/{name}",
     response_class=Response,
-    responses=PNG | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, 503),
+    responses=PNG
+    | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", 503, "overloaded"),
 )
 async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
+    request: Request,
     job_id: JobId,
     services: Deps,
     owner: Viewer,
@@ -73,25 +74,32 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         raise errors.ImageNotFound(
             f"name: this job has {job.num_images} image(s) in the sizes {sorted(set(job.sizes))}, not {name}"
         )
-    encoded = await services.results.part(places.images(job_id, job.attempt), form.part_name(stem))
-    if encoded is None:
-        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
-    etag = f'"{hashlib.sha256(encoded).hexdigest()[:32]}"'
+    place = places.images(job_id, job.attempt)
+    stored = (await services.results.images(place)).get(form.part_name(stem))
+    if stored is None:
+        raise expired()
+    length, etag = stored.size_bytes, stored.etag
     headers = {"ETag": etag, "Cache-Control": "private, max-age=3600, immutable", "Accept-Ranges": "bytes"}
     if if_none_match and _names(if_none_match, etag):
         return Response(status_code=304, headers=headers)
-    data = base64.b64decode(encoded)
     try:
         # If-Range with another ETag: a range of this image would not fit the bytes that the caller has.
-        part = byte_range.part(range_, len(data)) if if_range in (None, etag) else None
+        part = byte_range.part(range_, length) if if_range in (None, etag) else None
     except byte_range.Unsatisfiable:
         raise errors.RangeNotSatisfiable(
-            f"Range: the image has {len(data)} bytes", headers={"Content-Range": f"bytes */{len(data)}"}
+            f"Range: the image has {length} bytes", headers={"Content-Range": f"bytes */{length}"}
         ) from None
-    if part is None:
-        return Response(data, media_type=form.media_type, headers=headers)
-    headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(data)}"
-    return Response(data[part], 206, media_type=form.media_type, headers=headers)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{length}"
+    sent = part or slice(0, length)
+    return await stream(
+        decoded(services.results, place, stored, sent),
+        sent.stop - sent.start,
+        services.sending.hold(caller_of(request, owner), sent.stop - sent.start),
+        status=206 if part else 200,
+        headers=headers,
+        media_type=form.media_type,
+    )
 
 
 def _names(if_none_match: str, etag: str) -> bool:

@@ -7,25 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
-from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
+from api.image_answers import images_of, with_images
 from api.openapi import LISTED, job_of
 from api.openapi_errors import errors_of
 from api.ownership import not_found
 from api.prefer import wait_seconds
-from api.results import load_images
 from shared import errors
 from shared.addresses import check_webhook_url
 from shared.connection import UNAVAILABLE
-from shared.jobs import JobStatus
+from shared.jobs import JobStatus  # noqa: TC001 - FastAPI reads the annotations
 from shared.ledger import listing, moves
 from shared.ledger.replies import Reading
 from shared.representation import view
 from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from api.deps import Services
     from api.settings import ApiSettings
+    from shared.results.store import Image
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
@@ -36,24 +39,36 @@ IdempotencyKey = Annotated[
 Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
 
 
-async def represent(services: Services, reading: Reading, images: dict[str, str] | None, response: Response) -> JobView:
+async def represent(services: Services, reading: Reading, response: Response) -> JobView:
     if reading.job.is_terminal:
-        return view(reading, images, services.results.url)
+        return view(reading, None, services.results.url)
     response.headers["Retry-After"] = "1"
-    return view(reading, images, services.results.url, (await services.forecasts.current()).eta_seconds(reading))
+    return view(reading, None, services.results.url, (await services.forecasts.current()).eta_seconds(reading))
 
 
-async def images_of(services: Services, reading: Reading) -> dict[str, str] | None:
-    """Base64 PNGs by name; None unless the job has succeeded.
+async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
+    services: Services,
+    reading: Reading,
+    images: Mapping[str, Image] | None,
+    response: Response,
+    caller: str,
+    *,
+    refuse: bool = True,
+) -> JobView | Response:
+    """As `represent`, with `images` unless they are None.
 
-    :raises errors.ImagesExpired: the images have expired before the record.
+    :param refuse: whether the caller may be told that it is sent too much already.
     """
-    if reading.job.status is not JobStatus.SUCCEEDED:
-        return None
-    images = await load_images(services.results, reading.job)
-    if not images:
-        raise errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
-    return images
+    if images is None:
+        return await represent(services, reading, response)
+    return await with_images(
+        services.results,
+        reading.job,
+        images,
+        lambda size: services.sending.hold(caller, size, refuse=refuse),
+        lambda texts: view(reading, texts, services.results.url),
+        response,
+    )
 
 
 def _check_webhook(url: str, settings: ApiSettings) -> None:
@@ -66,10 +81,11 @@ def _check_webhook(url: str, settings: ApiSettings) -> None:
 @router.post(
     "",
     status_code=202,
+    response_model=JobView,
     responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
     | errors_of(
-        *(401, 410, 413, 422, "idempotency_conflict", 429, "no_room"),
-        *("too_many_queued", "too_many_high", "too_many_requests", 503),
+        *(401, 410, 413, 422, "idempotency_conflict", 429, "no_room", "too_many_queued", "too_many_high"),
+        *("too_many_requests", "too_many_bytes", 503, "overloaded"),
     ),
 )
 async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
@@ -77,6 +93,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     response: Response,
     services: Deps,
     owner: Owner,
+    caller: Caller,
     idempotency_key: IdempotencyKey = None,
     prefer: Annotated[
         list[str] | None,
@@ -84,7 +101,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
             description=f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS})."
         ),
     ] = None,
-) -> JobView:
+) -> JobView | Response:
     """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal.
 
     With `Prefer: wait=N` this call itself is held: it answers 200 with the result and its images if the job ends in
@@ -96,20 +113,24 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     services.forecasts.prefetch()
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
     reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
-    job_id, images = reading.job.id, None
+    job_id = reading.job.id
     response.headers["Location"] = f"/api/jobs/{job_id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     wait = wait_seconds(prefer or (), MAX_WAIT_SECONDS)
-    if wait is None:
+    # A preference need not be met: the job is accepted, however many calls the caller holds.
+    if wait is None or not services.holding.has_room(caller):
         response.status_code = 200 if replayed and reading.job.is_terminal else 202
-        return await represent(services, reading, None, response)
+        return await represent(services, reading, response)
     response.headers["Preference-Applied"] = f"wait={wait}"
     with contextlib.suppress(*UNAVAILABLE):
-        ended = await services.waiting.until_terminal(job_id, wait, owner)
-        reading, images = ended, await images_of(services, ended)
+        with services.holding.hold(caller, refuse=False):
+            reading = await services.waiting.until_terminal(job_id, wait, owner)
+        response.status_code = 200 if reading.job.is_terminal else 202
+        images = await images_of(services.results, reading.job)
+        return await represent_with_images(services, reading, images, response, caller, refuse=replayed)
     response.status_code = 200 if reading.job.is_terminal else 202
-    return await represent(services, reading, images, response)
+    return await represent(services, reading, response)
 
 
 @router.get("", responses=LISTED | errors_of(401, 422, 503))
@@ -134,26 +155,31 @@ async def list_jobs(
     return JobList(jobs=jobs, next_cursor=page.next_cursor)
 
 
-@router.get("/{job_id}", responses=job_of(200) | errors_of(401, 404, 410, 422, 503))
+@router.get(
+    "/{job_id}",
+    response_model=JobView,
+    responses=job_of(200) | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", 503, "overloaded"),
+)
 async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
     response: Response,
     services: Deps,
     owner: Owner,
+    caller: Caller,
     wait: Annotated[
         float,
         Query(ge=0, le=MAX_WAIT_SECONDS, description="Hold until the job is terminal, at most this many seconds."),
     ] = 0,
     include: Include = "images",
-) -> JobView:
+) -> JobView | Response:
     """The job, with its images once it has succeeded."""
     if wait:
-        reading = await services.waiting.until_terminal(job_id, wait, owner)
+        with services.holding.hold(caller):
+            reading = await services.waiting.until_terminal(job_id, wait, owner)
     else:
         reading = await own_job(services, owner, job_id)
-    return await represent(
-        services, reading, None if include == "none" else await images_of(services, reading), response
-    )
+    images = None if include == "none" else await images_of(services.results, reading.job)
+    return await represent_with_images(services, reading, images, response, caller)
 
 
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
@@ -164,4 +190,4 @@ async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner
     if moved.job is None:
         raise not_found(job_id)
     # After this call a job is never queued, so it has no position in the queue.
-    return await represent(services, Reading(moved.job, None), None, response)
+    return await represent(services, Reading(moved.job, None), response)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
-from api.auth import Owner  # noqa: TC001 - FastAPI reads the annotations
+from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
+from api.image_answers import find_images, with_images
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
-from api.results import load_images
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.jobs import JobStatus
@@ -29,27 +29,37 @@ log = get_logger(__name__)
 
 
 _ERRORS = (
-    *(401, 409, 413, 422, "queue_full", "no_room", "too_many_queued", "too_many_requests"),
-    *("generation_failed", "internal_error", 503, 504),
+    *(401, 409, 410, 413, 422, "queue_full", "no_room", "too_many_queued", "too_many_requests", "too_many_waits"),
+    *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
 
 
-@router.post("/api/generate_logo", responses=LOGO | errors_of(*_ERRORS))
-async def generate_logo(request: LogoRequest, services: Deps, owner: Owner) -> LogoResponse:
+@router.post("/api/generate_logo", response_model=LogoResponse, responses=LOGO | errors_of(*_ERRORS))
+async def generate_logo(
+    request: LogoRequest, response: Response, services: Deps, owner: Owner, caller: Caller
+) -> Response:
     """Draw a logo and wait for it. New clients use `/api/jobs`, where a lost connection does not lose the job."""
     # Not validated again: LogoRequest checks the prompt's length before trimming, which may leave under 3 characters.
     asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
-    submitted, _ = await services.submission.submit(asked, owner)
-    with named_in_errors(submitted.job.id):
-        job = (await succeeded(services, owner, submitted.job.id)).job
-        images = await load_images(services.results, job)
-    return LogoResponse(
-        message="Logo generated successfully!",
-        prompt=request.prompt,
-        images=images,
-        sizes=request.sizes,
-        model=job.model,
-    )
+    with services.holding.hold(caller):
+        submitted, _ = await services.submission.submit(asked, owner)
+        with named_in_errors(submitted.job.id):
+            job = (await succeeded(services, owner, submitted.job.id)).job
+    with named_in_errors(job.id):
+        return await with_images(
+            services.results,
+            job,
+            await find_images(services.results, job),
+            lambda size: services.sending.hold(caller, size, refuse=False),
+            lambda texts: LogoResponse(
+                message="Logo generated successfully!",
+                prompt=request.prompt,
+                images=texts,
+                sizes=request.sizes,
+                model=job.model,
+            ),
+            response,
+        )
 
 
 async def succeeded(services: Services, owner: str, job_id: str) -> Reading:

@@ -93,6 +93,9 @@ PLANNED_PIXELS = Definition(
 )
 # From each API process.
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
+IMAGE_BYTES = Definition(
+    "logo_images_in_flight_bytes", "gauge", "Bytes of images in the answers that the process is sending."
+)
 EVENTS_LAG = Definition(
     "logo_events_lag_seconds", "gauge", "How far the process's reader of the events stream is behind."
 )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+# Of OpenTelemetry's older and newer names; which a span has depends on OTEL_SEMCONV_STABILITY_OPT_IN.
+_QUERY_ATTRIBUTES = ("http.url", "http.target", "url.full", "url.query")
 _tracing: Any = None  # opentelemetry's tracer provider, once this process has one
 
 
@@ -54,8 +56,20 @@ def instrument(app: FastAPI) -> None:
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - optional
 
     FastAPIInstrumentor.instrument_app(
-        app, tracer_provider=_tracing, excluded_urls="/health,/metrics", exclude_spans=["receive", "send"]
+        app,
+        tracer_provider=_tracing,
+        excluded_urls="/health,/metrics",
+        exclude_spans=["receive", "send"],
+        server_request_hook=_leave_out_query,
     )
+
+
+def _leave_out_query(span: Any, _: Any) -> None:
+    """Takes the query out of a request's span: that of a signed URL is all that is needed to fetch its image."""
+    for name in _QUERY_ATTRIBUTES:
+        value = (span.attributes or {}).get(name) if span.is_recording() else None
+        if value:
+            span.set_attribute(name, "" if name == "url.query" else value.partition("?")[0])
 
 
 @contextlib.contextmanager

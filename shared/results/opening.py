@@ -20,6 +20,6 @@ def open_results(client: redis.Redis) -> ResultStore:
     return RedisResults(client)
 
 
-def open_reader(client: redis.asyncio.Redis, settings: Settings) -> ResultReader:
-    """For the API."""
-    return AsyncRedisResults(client, UrlSigner(settings.url_signing_keys))
+def open_reader(client: redis.asyncio.Redis, bulk: redis.asyncio.Redis, settings: Settings) -> ResultReader:
+    """For the API. `client` reads what is small, `bulk` the images (shared/connection.py)."""
+    return AsyncRedisResults(client, bulk, UrlSigner(settings.url_signing_keys))

@@ -5,17 +5,22 @@ Results expire by TTL. They have keys of their own, so that reading a job's stat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import redis.asyncio
+from redis.exceptions import ResponseError
 
+from shared.results import redis_images
 from shared.results.places import WHOLE, Kind
+from shared.results.redis_images import image_key
+from shared.results.store import CHUNK_LENGTH, PartGone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from shared.results.places import Place
     from shared.results.signing import UrlSigner
+    from shared.results.store import Image
 
 
 # Pixels are sent and read in pieces of this size, because the client's time-out bounds the sending of a whole command:
@@ -24,7 +29,7 @@ PIECE_BYTES = 2**20
 
 
 class RedisResults:
-    """A `ResultStore`. Images are a hash, base64 PNGs by name; pixels and previews are plain strings."""
+    """A `ResultStore`. Images are base64 (shared/results/redis_images.py); pixels and previews are plain strings."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -36,24 +41,43 @@ class RedisResults:
         if place.kind is not Kind.IMAGES:
             self._client.set(place.key, parts[WHOLE], ex=ttl_seconds)
             return
+        encoded = {name: part.encode() if isinstance(part, str) else part for name, part in parts.items()}
+        index = redis_images.encode_index(redis_images.describe(name, part) for name, part in encoded.items())
         pipeline = self._client.pipeline(transaction=True)
-        pipeline.delete(place.key)
-        pipeline.hset(place.key, mapping=cast("dict[Any, Any]", parts))
-        pipeline.expire(place.key, ttl_seconds)
+        for name, part in encoded.items():
+            pipeline.set(image_key(place, name), part, ex=ttl_seconds)
+        pipeline.set(place.key, index, ex=ttl_seconds)
         pipeline.execute()
 
     def get(self, place: Place) -> dict[str, bytes]:
-        if place.kind is Kind.IMAGES:
-            return _named(cast("dict[bytes, bytes]", self._client.hgetall(place.key)))
         if place.kind is Kind.PIXELS:
             return self._get_pixels(place)
-        return _whole(cast("bytes | None", self._client.get(place.key)))
+        if place.kind is not Kind.IMAGES:
+            return _whole(cast("bytes | None", self._client.get(place.key)))
+        try:
+            names = list(self._index(place))
+        except ResponseError as error:
+            if not redis_images.is_hash(error):
+                raise
+            return _named(cast("dict[bytes, bytes]", self._client.hgetall(place.key)))
+        parts = {name: cast("bytes | None", self._client.get(image_key(place, name))) for name in names}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def exists(self, place: Place) -> bool:
         return bool(self._client.exists(place.key))
 
     def drop(self, place: Place) -> None:
-        self._client.unlink(place.key)
+        names: list[str] = []
+        if place.kind is Kind.IMAGES:
+            try:
+                names = list(self._index(place))
+            except ResponseError as error:
+                if not redis_images.is_hash(error):
+                    raise
+        self._client.unlink(place.key, *(image_key(place, name) for name in names))
+
+    def _index(self, place: Place) -> dict[str, Image]:
+        return redis_images.decode_index(cast("bytes | None", self._client.get(place.key)))
 
     def _put_pixels(self, place: Place, data: bytes, ttl_seconds: int) -> None:
         if len(data) <= PIECE_BYTES:
@@ -67,7 +91,7 @@ class RedisResults:
         self._client.expire(unfinished, ttl_seconds)
         try:
             self._client.rename(unfinished, place.key)
-        except redis.ResponseError:
+        except ResponseError:
             # The reply to a first try was lost.
             if not self._client.exists(place.key):
                 raise
@@ -86,18 +110,48 @@ class RedisResults:
 class AsyncRedisResults:
     """A `ResultReader` of what `RedisResults` stores. URLs are paths of the API, signed if there are signing keys."""
 
-    def __init__(self, client: redis.asyncio.Redis, signer: UrlSigner) -> None:
+    def __init__(self, client: redis.asyncio.Redis, bulk: redis.asyncio.Redis, signer: UrlSigner) -> None:
         self._client = client
+        self._bulk = bulk
         self._signer = signer
 
-    async def get(self, place: Place) -> dict[str, bytes]:
-        if place.kind is Kind.IMAGES:
-            return _named(cast("dict[bytes, bytes]", await self._client.hgetall(place.key)))
-        return _whole(cast("bytes | None", await self._client.get(place.key)))
+    async def images(self, place: Place) -> dict[str, Image]:
+        try:
+            return redis_images.decode_index(cast("bytes | None", await self._client.get(place.key)))
+        except ResponseError as error:
+            if not redis_images.is_hash(error):
+                raise
+            return await self._images_in_hash(place)
 
-    async def part(self, place: Place, name: str) -> bytes | None:
-        if place.kind is Kind.IMAGES:
-            return cast("bytes | None", await self._client.hget(place.key, name))
+    async def chunks(self, place: Place, image: Image, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        end = image.length if stop is None else stop
+        in_hash = isinstance(image, redis_images.ImageInHash)
+        while start < end:
+            last = min(start + CHUNK_LENGTH, end) - 1
+            if in_hash:
+                read = self._bulk.eval(redis_images.HASH_RANGE, 1, place.key, image.name, str(start + 1), str(last + 1))
+                chunk = await cast("Awaitable[bytes]", read)
+            else:
+                chunk = cast("bytes", await self._bulk.getrange(image_key(place, image.name), start, last))
+            if len(chunk) != last + 1 - start:
+                raise PartGone(f"{image_key(place, image.name)} has expired")
+            yield chunk
+            start = last + 1
+
+    async def _images_in_hash(self, place: Place) -> dict[str, Image]:
+        names = cast("list[bytes]", await cast("Awaitable[object]", self._client.hkeys(place.key)))
+        pipeline = self._client.pipeline(transaction=False)
+        for name in names:
+            pipeline.hstrlen(place.key, cast("str", name))
+            pipeline.eval(redis_images.HASH_RANGE, 1, place.key, cast("str", name), "-2", "-1")
+        found = await pipeline.execute()
+        described = [
+            redis_images.describe_unread(place, name.decode(), length, tail)
+            for name, length, tail in zip(names, found[::2], found[1::2], strict=True)
+        ]
+        return {image.name: image for image in described}
+
+    async def whole(self, place: Place) -> bytes | None:
         return cast("bytes | None", await self._client.get(place.key))
 
     def url(self, path: str, expires_at: int) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from shared.results.places import Place
 
@@ -13,6 +14,24 @@ if TYPE_CHECKING:
 PIXELS_TTL_SECONDS = 3600
 # A preview has a few kB and is useless once the drawing is done.
 PREVIEW_TTL_SECONDS = 60
+
+
+# Characters of base64 that are read at once, a multiple of 4: what is in memory for each image that is being sent.
+CHUNK_LENGTH = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What is known of a stored image before any of it is read."""
+
+    name: str
+    length: int  # characters of its base64
+    size_bytes: int
+    etag: str
+
+
+class PartGone(LookupError):
+    """The part has expired since its place was looked at."""
 
 
 class ResultStore(Protocol):
@@ -32,10 +51,17 @@ class ResultStore(Protocol):
 class ResultReader(Protocol):
     """The API's side: reads results and makes their URLs. Raises `shared.connection.UNAVAILABLE` like `ResultStore`."""
 
-    async def get(self, place: Place) -> dict[str, bytes]: ...
+    async def images(self, place: Place) -> dict[str, Image]:
+        """The images by name, without reading any of them; empty once they have expired."""
 
-    async def part(self, place: Place, name: str) -> bytes | None:
-        """One part; None if there is none, or it has expired."""
+    def chunks(self, place: Place, image: Image, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """The image's base64 from character `start` to before `stop`, in pieces of at most CHUNK_LENGTH.
+
+        :raises PartGone: it has expired meanwhile.
+        """
+
+    async def whole(self, place: Place) -> bytes | None:
+        """The part of a place that has only one, such as a preview; None if there is none, or it has expired."""
 
     def url(self, path: str, expires_at: int) -> str:
         """The URL at which a client fetches a result until `expires_at` (seconds since the epoch). `path`: the API's

@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
@@ -152,3 +154,37 @@ def test_who_reads_slowly_keeps_nobody_waiting(api, ledger, client):
     # All clients have left in the middle of their answers, and the server goes on.
     assert httpx.get(f"{api.url}/health/live").is_success
     assert "Traceback" not in api.log.read_text()
+
+
+def test_the_soft_limit_of_open_files_is_raised_to_the_hard_one(new_api):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1, 1024), hard))
+    try:
+        api = new_api()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert psutil.Process(api.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (hard, hard)
+
+
+def test_where_open_files_run_out_the_log_has_a_line_a_second_and_the_server_goes_on(new_api):
+    api = new_api()
+    process = psutil.Process(api.process.pid)
+    files = process.num_fds() + 8
+    process.rlimit(psutil.RLIMIT_NOFILE, (files, files))
+    start = time.monotonic()
+    with contextlib.ExitStack() as opened:
+        for _ in range(40):
+            opened.enter_context(connection(api))
+        Retry(ConstantBackoff(0.02), 500, supported_errors=(AssertionError,)).call_with_retry(
+            lambda: _assert_logged(api, "connections.refused"), lambda _: None
+        )
+        seconds = time.monotonic() - start
+        log = api.log.read_text()
+    assert log.count("\n") < 30 + seconds
+    assert "Traceback" not in log
+    with httpx.Client(base_url=api.url, timeout=30) as http:
+        assert http.get("/health/live").is_success
+
+
+def _assert_logged(api, event):
+    assert event in api.log.read_text()

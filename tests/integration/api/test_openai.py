@@ -144,7 +144,7 @@ async def test_what_breaks_a_held_call_does_not_draw_it_twice(
             async def away(*_):
                 raise fault
 
-            monkeypatch.setattr("api.routes.openai.load_images", away)
+            monkeypatch.setattr("api.routes.openai.find_images", away)
             with structlog.testing.capture_logs():  # formatting a traceback for the console takes long
                 answer = await generated(http, ledger, succeed, headers=headers)
     error = answer.json()["error"]

@@ -62,16 +62,28 @@ def raised(method, path):
         codes |= {"body_too_large", "too_many_requests", "queue_full", "too_many_queued"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
+    sending = {"too_many_bytes", "overloaded"}
     codes |= {
-        ("get", "/api/jobs/{job_id}"): {"images_expired"},
-        ("get", "/api/jobs/{job_id}/events"): {"too_many_streams"},
+        ("get", "/api/jobs/{job_id}"): {"images_expired", "too_many_waits", *sending},
+        ("get", "/api/jobs/{job_id}/events"): {"too_many_streams", "too_many_waits", "overloaded"},
         ("get", "/api/jobs/{job_id}/images/{name}"): {
             *("image_not_found", "url_not_valid", "job_not_successful", "images_expired", "range_not_satisfiable"),
+            *sending,
         },
-        ("post", "/api/jobs"): {"idempotency_conflict", "too_many_high", "images_expired"},
-        ("post", "/api/generate_logo"): {"job_not_successful", "generation_failed", "still_running"},
+        ("post", "/api/jobs"): {"idempotency_conflict", "too_many_high", "images_expired", *sending},
+        ("post", "/api/generate_logo"): {
+            *(
+                "job_not_successful",
+                "generation_failed",
+                "still_running",
+                "images_expired",
+                "too_many_waits",
+                "overloaded",
+            ),
+        },
         ("post", "/v1/images/generations"): {
             *("job_not_successful", "generation_failed", "still_running", "images_expired", "idempotency_conflict"),
+            *("too_many_waits", *sending),
         },
     }.get((method, path), set())
     return {"invalid_api_key" if code == "unauthorized" and path.startswith("/v1/") else code for code in codes}

@@ -176,7 +176,7 @@ def test_a_drawing_outlasts_a_full_server(valkey, client):
     room.join()
     room_again.join()
     assert RedisResults(client).get(places.pixels("job", 1)) == {WHOLE: b"pixels"}
-    assert client.hgetall("logo:images:job:1") == {b"64": b"image"}
+    assert RedisResults(client).get(places.images("job", 1)) == {"64": b"image"}
     patient.close()
 
 

@@ -10,6 +10,7 @@ from shared.jobs import Job, JobStatus
 from shared.ledger import moves, reads
 from shared.ledger.run import Ledger
 from shared.queue import OUTAGE_BUDGET_SECONDS, make_celery
+from shared.results import places
 from shared.results.redis_store import RedisResults
 from tests.conftest import Valkey
 from worker.finish.finisher import Finisher
@@ -125,7 +126,7 @@ def drawn_across(tmp_path, monkeypatch):
             Finisher(ledger, fail_fast, results, recovery, settings).finish("job")
             assert outage.over.is_set()
             job = Ledger(client).run(reads.job("job")).job
-            return job.status, job.attempt, client.hlen("logo:images:job:1")
+            return job.status, job.attempt, len(RedisResults(client).get(places.images("job", 1)))
         finally:
             client.close()
             fail_fast.client.close()

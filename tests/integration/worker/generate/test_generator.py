@@ -28,7 +28,7 @@ def test_drawn_handed_over_finished(job, draw, finisher, client):
     assert drawing.prompt.startswith("fox, ")
     finisher.finish("job")
     assert job().status is S.SUCCEEDED
-    assert set(client.hkeys("logo:images:job:1")) == {b"64", b"128"}
+    assert RedisResults(client).get(places.images("job", 1)).keys() == {"64", "128"}
     assert 0 < client.ttl("logo:images:job:1") <= 3600
     assert client.hget(keys.pace("fake"), "64:asked") == b"128"
     assert set(client.hkeys(keys.pace("fake"))) == {b"steps", b"64:asked", b"64x1:step", b"64x1:fixed", b"64x1:finish"}
