@@ -1,16 +1,15 @@
 """uvicorn's HTTP protocol with three more bounds: on the size of a request's head, on the time a request takes to
 arrive, and on the time in which a client reads nothing of its response.
 
-Without them, a client that sends a byte now and then (slow loris), sends a header without an end, or never reads its
-response holds a connection and memory for ever. A middleware bounds the body's size (api/body_limit.py).
+Without them, a client that sends a byte now and then (slow loris), sends a header without an end, or never
+reads its response holds a connection and memory for ever. A middleware bounds the body's size (api/body_limit.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from api.upgrade_offers import PlainProtocol
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ REQUEST_SECONDS = 20.0
 UNREAD_SECONDS = 60.0
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(PlainProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0  # of the request that is arriving; -1 while its body arrives

@@ -1,9 +1,11 @@
 """The API as a process of its own, without workers: signals, sockets, keys."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -117,6 +119,17 @@ def test_a_request_that_never_ends_is_cut_off(new_api, tmp_path):
                 pass
     assert httpx.get(f"{api.url}/health/live").is_success
     assert api.log.read_text().count("request_too_slow") == 4
+
+
+def test_curl_that_offers_http_2_submits_a_job(api, tmp_path):
+    (tmp_path / "body.json").write_text(json.dumps(BODY))
+    for options in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]):
+        # The second request goes over the same connection.
+        command = ["curl", "-sS", "--http2", *options, "-H", "Content-Type: application/json"]
+        command += ["--data-binary", f"@{tmp_path / 'body.json'}", *[f"{api.url}/api/jobs"] * 2]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert done.stdout.count('"status":"queued"') == 2, done.stdout
+    assert "Unsupported upgrade" not in api.log.read_text()
 
 
 def test_a_head_is_bounded(api):
