@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with three more bounds: on the size of a request's head, on the time a request takes to
-arrive, and on the time in which a client reads nothing of its response.
+"""uvicorn's HTTP protocol with four more bounds: on the size of a request's head, on the time a request takes to
+arrive, on the time in which a client reads nothing of its response, and on the number of idle connections.
 
-Without them, a client that sends a byte now and then (slow loris), sends a header without an end, or never
+Without the first three, a client that sends a byte now and then (slow loris), sends a header without an end, or never
 reads its response holds a connection and memory for ever. A middleware bounds the body's size (api/body_limit.py).
 """
 
@@ -15,6 +15,8 @@ from shared.observability.logging import get_logger
 if TYPE_CHECKING:
     import asyncio
 
+    from api.idle_connections import IdleConnections
+
 log = get_logger(__name__)
 MAX_HEAD_BYTES = 32 * 1024
 REQUEST_SECONDS = 20.0
@@ -23,8 +25,9 @@ UNREAD_SECONDS = 60.0
 
 
 class BoundedProtocol(PlainProtocol):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, idle: IdleConnections | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._idle = idle
         self._head_bytes = 0  # of the request that is arriving; -1 while its body arrives
         self._arrival: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -36,6 +39,7 @@ class BoundedProtocol(PlainProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_arrival_timer()
         self._stop_unread_timer()
+        self._end_idleness()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -51,7 +55,14 @@ class BoundedProtocol(PlainProtocol):
         if self.transport.is_closing():
             self._start_unread_timer()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # uvicorn sets this timer where no other request waits, and data that arrives stops it.
+        if self._idle is not None and self.timeout_keep_alive_task is not None:
+            self._idle.add(self.transport)
+
     def data_received(self, data: bytes) -> None:
+        self._end_idleness()
         if self._head_bytes >= 0:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -72,6 +83,10 @@ class BoundedProtocol(PlainProtocol):
         self._stop_arrival_timer()
         self._head_bytes = 0
         super().on_message_complete()
+
+    def _end_idleness(self) -> None:
+        if self._idle is not None:
+            self._idle.remove(self.transport)
 
     def _start_arrival_timer(self) -> None:
         self._stop_arrival_timer()

@@ -14,6 +14,10 @@ RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 class ApiSettings(Settings):
     host: str = "0.0.0.0"  # noqa: S104 - a server in a container must listen on all addresses
     port: int = Field(7860, ge=1, le=65535)
+    keep_alive_seconds: int = Field(75, ge=1, le=3600, description="Seconds that an idle connection is kept open.")
+    max_idle_connections: int = Field(
+        500, ge=1, description="Idle connections of one API process; beyond it the oldest is closed."
+    )
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that /api/generate_logo is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Queued jobs of one key, likewise; only with keys.")

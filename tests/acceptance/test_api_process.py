@@ -14,6 +14,7 @@ import pytest
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from api.settings import ApiSettings
 from shared.ledger import moves
 from shared.ledger.keys import QUEUED
 from shared.results import places
@@ -130,6 +131,18 @@ def test_curl_that_offers_http_2_submits_a_job(api, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
         assert done.stdout.count('"status":"queued"') == 2, done.stdout
     assert "Unsupported upgrade" not in api.log.read_text()
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_setting_says(new_api, tmp_path):
+    api = new_api(KEEP_ALIVE_SECONDS="1", MAX_IDLE_CONNECTIONS="1")
+    with connection(api) as first, connection(api) as second:
+        for raw in (first, second):
+            raw.sendall(b"GET /health/live HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert b"\r\nkeep-alive: timeout=1\r\n" in raw.recv(65536)
+            if raw is second:  # the bound is one: the one idle longest
+                assert first.recv(65536) == b""
+        assert second.recv(65536) == b""
+    assert ApiSettings(_env_file=None).keep_alive_seconds == 75
 
 
 def test_a_head_is_bounded(api):

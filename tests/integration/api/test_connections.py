@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 
 import pytest
@@ -9,6 +10,7 @@ import uvicorn
 
 from api import http_protocol
 from api.http_protocol import BoundedProtocol
+from api.idle_connections import IdleConnections
 from shared.stack.serve import free_port
 
 # What Java's HttpClient and `curl --http2` send with the first request of a connection.
@@ -31,8 +33,9 @@ async def echo(scope, receive, send):
 
 
 @contextlib.asynccontextmanager
-async def serving():
-    config = uvicorn.Config(echo, port=free_port(), http=BoundedProtocol, log_config=None, lifespan="off")
+async def serving(*, most_idle=10, **options):
+    protocol = functools.partial(BoundedProtocol, idle=IdleConnections(most_idle))
+    config = uvicorn.Config(echo, port=free_port(), http=protocol, log_config=None, lifespan="off", **options)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -127,3 +130,21 @@ async def test_connect_is_refused():
         reader, writer = await connect()
         writer.write(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_beyond_the_bound_the_connection_idle_longest_is_closed():
+    async with serving(most_idle=2) as connect:
+        connections = [await connect() for _ in range(3)]
+        for reader, writer in connections[:2]:
+            writer.write(post("/", "fox", offer=""))
+            await answer_of(reader)
+        (first, writer), (second, _), (third, last) = connections
+        # The first is used again: the second is now idle longest.
+        writer.write(post("/", "fox", offer=""))
+        await answer_of(first)
+        last.write(post("/", "fox", offer=""))
+        await answer_of(third)
+        assert await second.read() == b""
+        for reader, writer in (connections[0], connections[2]):
+            writer.write(post("/", "again", offer=""))
+            assert (await answer_of(reader))[1]["body"] == "again"
