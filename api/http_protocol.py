@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from api.old_http import send_unchunked
 from api.upgrade_offers import PlainProtocol
 from shared.observability.logging import get_logger
 
@@ -77,7 +78,10 @@ class BoundedProtocol(PlainProtocol):
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("head too large")  # uvicorn answers a parser error with 400
         self._head_bytes = -1
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before and self.scope["http_version"] == "1.0":
+            send_unchunked(self.cycle)
 
     def on_message_complete(self) -> None:
         self._stop_arrival_timer()

@@ -145,6 +145,19 @@ def test_an_idle_connection_is_kept_as_long_as_the_setting_says(new_api, tmp_pat
     assert ApiSettings(_env_file=None).keep_alive_seconds == 75
 
 
+def test_a_stream_over_http_1_0_has_no_chunks(api):
+    job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
+    httpx.delete(f"{api.url}/api/jobs/{job['id']}")
+    with connection(api) as raw:
+        raw.sendall(f"GET {job['urls']['events']} HTTP/1.0\r\nHost: t\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: raw.recv(65536), b"")).decode().partition("\r\n\r\n")
+    assert "chunked" not in head
+    assert [line.lower() for line in head.splitlines() if line.lower().startswith("connection")] == [
+        "connection: close"
+    ]
+    assert [line for line in body.splitlines() if line.startswith("event:")] == ["event: snapshot", "event: done"]
+
+
 def test_a_head_is_bounded(api):
     line, long = b"GET / HTTP/1.1\r\n", b"b" * 70_000
     for head in (line + b"X-A: b\r\n" * 10_000, line + b"X-A: " + long, b"GET /" + long):

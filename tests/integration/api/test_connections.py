@@ -132,6 +132,17 @@ async def test_connect_is_refused():
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize("path", ["/stream", "/known"])
+async def test_http_1_0_gets_no_chunks(path):
+    async with serving() as connect:
+        reader, writer = await connect()
+        writer.write(f"GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".encode())
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        assert json.loads(body)["path"] == path
+        assert "transfer-encoding" not in head.lower()
+        assert "connection: close" in head.lower()
+
+
 async def test_beyond_the_bound_the_connection_idle_longest_is_closed():
     async with serving(most_idle=2) as connect:
         connections = [await connect() for _ in range(3)]
