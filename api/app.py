@@ -18,6 +18,7 @@ from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
 from api.memory_check import warn_of_small_memory
+from api.methods import Methods
 from api.metrics import HttpMetrics
 from api.openapi_errors import errors_of
 from api.rate_limit import RateLimit, limit_submits
@@ -102,14 +103,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
     # The middleware added last runs first: the request id; CORS, so that a page can read the access log's 500 and 503;
-    # the access log, which carries the id; the bound on bodies; compression.
+    # the access log, which carries the id; HEAD and OPTIONS; the bound on bodies; compression.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(Methods)
     app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=[
             "X-Request-ID",

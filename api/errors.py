@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.methods import allowed
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.observability.logging import get_logger
@@ -84,13 +85,16 @@ async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     return respond(422, errors.InvalidRequest.code, message, details=items, detail=items)
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, for a body that is not text; for other bad JSON it uses 422
         item = {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error"}
         return respond(422, errors.InvalidRequest.code, "body: JSON decode error", details=[item], detail=[item])
     code = HTTP_CODES.get(error.status_code, "http_error")
-    return respond(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 - an HTTP status
+        headers |= {"Allow": allowed(request.scope)}
+    return respond(error.status_code, code, str(error.detail), headers=headers)
 
 
 async def _redis_error(_: Request, error: Exception) -> JSONResponse:
