@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.media_type import faults
 from api.methods import allowed
 from shared import errors
 from shared.connection import UNAVAILABLE
@@ -77,10 +78,10 @@ async def _logo_error(_: Request, error: Exception) -> JSONResponse:
     return respond(STATUS[type(error)], error.code, error.message, details=error.details, headers=headers)
 
 
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     # The input is left out: it may be anything, even a string that cannot be encoded.
-    items = [{"type": e["type"], "loc": list(e["loc"]), "msg": e["msg"]} for e in error.errors()]
+    items = faults(request, error)
     message = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in items)
     return respond(422, errors.InvalidRequest.code, message, details=items, detail=items)
 

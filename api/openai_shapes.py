@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from api.errors import STATUS, UNFORESEEN
+from api.media_type import faults
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.observability.logging import get_logger
@@ -118,7 +119,7 @@ class OpenAIRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                return _validation_error(error)
+                return _validation_error(request, error)
             except HTTPException as error:
                 return _body_error(error)
             except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
@@ -133,8 +134,8 @@ def submitted(scope: Scope) -> bool:
     return bool(scope.get("state", {}).get("submitted"))
 
 
-def _validation_error(error: RequestValidationError) -> JSONResponse:
-    first = error.errors()[0]
+def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    first = faults(request, error)[0]
     if first["type"] == "json_invalid":
         return _invalid_json()
     param = ".".join(str(part) for part in first["loc"][1:]) or "body"
