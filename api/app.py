@@ -9,7 +9,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import errors, openapi
+from api import errors, openai_errors, openapi
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys, is_loopback
 from api.body_limit import BodyLimit
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from api.settings import ApiSettings
 
 MAX_BODY_BYTES = 64 * 1024
+# OpenAI's prompts of 32,000 characters, each of which may be an escaped pair of surrogates.
+MAX_PROMPT_BYTES = 512 * 1024
 log = get_logger(__name__)
 
 
@@ -95,6 +97,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         results=open_reader(client, settings),
     )
     errors.install(app)
+    openai_errors.install(app)
     openapi.complete(app)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     for module in (health, metrics, images):
@@ -105,7 +108,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     # The middleware added last runs first: the request id; CORS, so that a page can read the access log's 500 and 503;
     # the access log, which carries the id; HEAD and OPTIONS; the bound on bodies; compression.
     app.add_middleware(Compression)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
     app.add_middleware(Methods)
     app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(

@@ -27,6 +27,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.UrlNotValid: 403,
     errors.JobNotFound: 404,
     errors.ImageNotFound: 404,
+    errors.ModelNotFound: 404,
     errors.IdempotencyConflict: 422,
     errors.JobNotSuccessful: 409,
     errors.ImagesExpired: 410,

@@ -1,4 +1,4 @@
-"""The route of OpenAI's Images API, so that unchanged OpenAI clients can draw with this service."""
+"""The routes of OpenAI's Images API, so that unchanged OpenAI clients can draw with this service."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth import Keys, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
-from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, OpenAIRoute
-from api.openapi import GENERATED
+from api.openai_errors import OpenAIRoute
+from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, Model, ModelList
+from api.openapi import GENERATED, MODEL, MODEL_NAME, MODELS
 from api.openapi_errors import openai_errors_of
 from api.results import load_images
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
 from api.routes.logo import named_in_errors, succeeded
-from shared.errors import ImagesExpired, InvalidRequest
+from shared import workers
+from shared.errors import ImagesExpired, InvalidRequest, ModelNotFound
 from shared.representation import view
 from shared.schemas import JobRequest
 
@@ -20,6 +22,8 @@ _ERRORS = (
     *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "too_many_queued"),
     *("too_many_requests", "generation_failed", "internal_error", 503, 504),
 )
+# Names that clients offer only if the server lists them, or that they test the connection with.
+_ALIASES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3")
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
 
 
@@ -38,9 +42,12 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
 ) -> ImagesResponse:
     """Draw images and wait for them, in the format of OpenAI's clients; their bearer token is the API key."""
     keys: Keys = request.app.state.keys
-    if asked.response_format == "url" and keys.needed and not services.settings.url_signing_keys:
+    can_sign = not keys.needed or bool(services.settings.url_signing_keys)
+    as_url = asked.wants_url(can_sign=can_sign)
+    if as_url and not can_sign:
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
-    job_request = JobRequest.model_construct(prompt=asked.prompt, sizes=[asked.pixels], num_images=asked.n or 1)
+    prompt = asked.drawn_prompt
+    job_request = JobRequest.model_construct(prompt=prompt, sizes=[asked.pixels], num_images=asked.n or 1)
     request.state.submitted = True
     submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
     if replayed:
@@ -48,17 +55,44 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     images = None
     with named_in_errors(submitted.job.id):
         reading = await succeeded(services, owner, submitted.job.id)
-        if asked.response_format != "url":
+        if not as_url:
             images = await load_images(services.results, reading.job)
             if not images:
                 raise ImagesExpired("the image has expired; ask again with another Idempotency-Key")
     base = services.settings.public_url or str(request.base_url).rstrip("/")
     seen = view(reading, images, services.results.url, base_url=base)
+    revised = prompt if prompt != asked.prompt else None
     if images is None:
         found = [variation.urls for variation in seen.variations] or [seen.urls.images]
-        data = [GeneratedImage(url=urls[str(asked.pixels)]) for urls in found]
+        data = [GeneratedImage(url=urls[str(asked.pixels)], revised_prompt=revised) for urls in found]
     else:
         encoded = [variation.images or {} for variation in seen.variations] or [seen.images or {}]
-        data = [GeneratedImage(b64_json=of_size[str(asked.pixels)]) for of_size in encoded]
-    size = f"{asked.pixels}x{asked.pixels}"
-    return ImagesResponse(created=reading.job.finished_at // 1000, data=data, size=size)
+        data = [GeneratedImage(b64_json=of_size[str(asked.pixels)], revised_prompt=revised) for of_size in encoded]
+    return ImagesResponse(
+        created=reading.job.finished_at // 1000,
+        data=data,
+        size=f"{asked.pixels}x{asked.pixels}",
+        safety_identifier=asked.safety_identifier or asked.user or None,
+    )
+
+
+@router.get("/models", responses=MODELS | openai_errors_of(401, "internal_error", 503))
+async def list_models(services: Deps, _: Owner) -> ModelList:
+    """The model of the workers, and names of OpenAI's that clients look for; all of them draw with the one model."""
+    live = await workers.live(services.client)
+    names = dict.fromkeys([*(worker.model for worker in live if worker.model), *_ALIASES])
+    return ModelList(data=[Model(id=name) for name in names])
+
+
+@router.get(
+    "/models/{model:path}",  # noqa: FAST003 - taken from the request, see MODEL_NAME
+    responses=MODEL | openai_errors_of(401, "model_not_found", "internal_error", 503),
+    openapi_extra={"parameters": [MODEL_NAME]},
+)
+async def get_model(request: Request, services: Deps, owner: Owner) -> Model:
+    """One model of the list."""
+    model = request.path_params["model"]
+    for known in (await list_models(services, owner)).data:
+        if known.id == model:
+            return known
+    raise ModelNotFound(f"the model {model!r} does not exist; GET /v1/models lists those that do")
