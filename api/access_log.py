@@ -14,7 +14,7 @@ import structlog
 from asgi_correlation_id import correlation_id
 
 from api.errors import respond
-from api.openai_shapes import submitted
+from api.openai_errors import submitted
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from api import errors, openapi
+from api import errors, openai_errors, openapi
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys, is_loopback
 from api.body_limit import BodyLimit
@@ -20,6 +20,7 @@ from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
 from api.memory_check import warn_of_small_memory
+from api.methods import Methods
 from api.metrics import HttpMetrics
 from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from api.settings import ApiSettings
 
 MAX_BODY_BYTES = 64 * 1024
+# OpenAI's prompts of 32,000 characters, each of which may be an escaped pair of surrogates.
+MAX_PROMPT_BYTES = 512 * 1024
 log = get_logger(__name__)
 
 
@@ -109,6 +112,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         ),
     )
     errors.install(app)
+    openai_errors.install(app)
     openapi.complete(app)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     for module in (health, metrics, images):
@@ -117,14 +121,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
     # The middleware added last runs first: the request id; CORS, so that a page can read the access log's 500 and 503;
-    # the access log, which carries the id; the bound on bodies; compression.
+    # the access log, which carries the id; HEAD and OPTIONS; the bound on bodies; compression.
     app.add_middleware(Compression)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
+    app.add_middleware(Methods)
     app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=[
             "X-Request-ID",

@@ -15,29 +15,32 @@ if TYPE_CHECKING:
 
 
 class BodyLimit:
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, longer: dict[str, int] | None = None) -> None:
+        """`longer`: the bound of each path that has one of its own."""
         self.app = app
-        self.max_bytes = max_bytes
-        self._message = f"body: more than {max_bytes} bytes"
+        self._max_bytes = max_bytes
+        self._longer = longer or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # No route reads the body of another method.
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
+        max_bytes = self._longer.get(scope["path"], self._max_bytes)
+        refusal = f"body: more than {max_bytes} bytes"
         declared = Headers(scope=scope).get("content-length", "")
         # A body without a declared length is counted as it arrives.
         received = 0
-        too_large = declared.isdigit() and int(declared) > self.max_bytes
+        too_large = declared.isdigit() and int(declared) > max_bytes
 
         async def bounded() -> Message:
             nonlocal received
             if too_large:
-                raise HTTPException(413, self._message)
+                raise HTTPException(413, refusal)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.max_bytes:
-                raise HTTPException(413, self._message)
+            if received > max_bytes:
+                raise HTTPException(413, refusal)
             return message
 
         await self.app(scope, bounded, send)

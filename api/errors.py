@@ -9,6 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.media_type import faults
+from api.methods import allowed
 from shared import errors
 from shared.connection import UNAVAILABLE, is_full
 from shared.observability.logging import get_logger
@@ -25,6 +27,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.UrlNotValid: 403,
     errors.JobNotFound: 404,
     errors.ImageNotFound: 404,
+    errors.ModelNotFound: 404,
     errors.IdempotencyConflict: 422,
     errors.JobNotSuccessful: 409,
     errors.ImagesExpired: 410,
@@ -80,21 +83,24 @@ async def _logo_error(_: Request, error: Exception) -> JSONResponse:
     return respond(STATUS[type(error)], error.code, error.message, details=error.details, headers=headers)
 
 
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     # The input is left out: it may be anything, even a string that cannot be encoded.
-    items = [{"type": e["type"], "loc": list(e["loc"]), "msg": e["msg"]} for e in error.errors()]
+    items = faults(request, error)
     message = "; ".join(f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}" for e in items)
     return respond(422, errors.InvalidRequest.code, message, details=items, detail=items)
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, for a body that is not text; for other bad JSON it uses 422
         item = {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error"}
         return respond(422, errors.InvalidRequest.code, "body: JSON decode error", details=[item], detail=[item])
     code = HTTP_CODES.get(error.status_code, "http_error")
-    return respond(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # noqa: PLR2004 - an HTTP status
+        headers |= {"Allow": allowed(request.scope)}
+    return respond(error.status_code, code, str(error.detail), headers=headers)
 
 
 async def _redis_error(_: Request, error: Exception) -> JSONResponse:

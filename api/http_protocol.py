@@ -1,20 +1,22 @@
-"""uvicorn's HTTP protocol with three more bounds: on the size of a request's head, on the time a request takes to
-arrive, and on the time in which a client reads nothing of its response.
+"""uvicorn's HTTP protocol with four more bounds: on the size of a request's head, on the time a request takes to
+arrive, on the time in which a client reads nothing of its response, and on the number of idle connections.
 
-Without them, a client that sends a byte now and then (slow loris), sends a header without an end, or never reads its
-response holds a connection and memory for ever. A middleware bounds the body's size (api/body_limit.py).
+Without the first three, a client that sends a byte now and then (slow loris), sends a header without an end, or never
+reads its response holds a connection and memory for ever. A middleware bounds the body's size (api/body_limit.py).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from api.old_http import send_unchunked
+from api.upgrade_offers import PlainProtocol
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     import asyncio
+
+    from api.idle_connections import IdleConnections
 
 log = get_logger(__name__)
 MAX_HEAD_BYTES = 32 * 1024
@@ -23,9 +25,10 @@ REQUEST_SECONDS = 20.0
 UNREAD_SECONDS = 60.0
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+class BoundedProtocol(PlainProtocol):
+    def __init__(self, *args: Any, idle: IdleConnections | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._idle = idle
         self._head_bytes = 0  # of the request that is arriving; -1 while its body arrives
         self._arrival: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -37,6 +40,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_arrival_timer()
         self._stop_unread_timer()
+        self._end_idleness()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -52,7 +56,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._start_unread_timer()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # uvicorn sets this timer where no other request waits, and data that arrives stops it.
+        if self._idle is not None and self.timeout_keep_alive_task is not None:
+            self._idle.add(self.transport)
+
     def data_received(self, data: bytes) -> None:
+        self._end_idleness()
         if self._head_bytes >= 0:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -67,12 +78,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("head too large")  # uvicorn answers a parser error with 400
         self._head_bytes = -1
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before and self.scope["http_version"] == "1.0":
+            send_unchunked(self.cycle)
 
     def on_message_complete(self) -> None:
         self._stop_arrival_timer()
         self._head_bytes = 0
         super().on_message_complete()
+
+    def _end_idleness(self) -> None:
+        if self._idle is not None:
+            self._idle.remove(self.transport)
 
     def _start_arrival_timer(self) -> None:
         self._stop_arrival_timer()

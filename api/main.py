@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket  # noqa: TC003 - imported at run time, as in uvicorn's own signature
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import uvicorn
 from api import open_files
 from api.app import create_app
 from api.http_protocol import BoundedProtocol
+from api.idle_connections import IdleConnections
 from api.settings import ApiSettings
 from shared import settings
 from shared.observability import logging
@@ -26,6 +28,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, config: ApiSettings) -> None:
         self.services: Services = app.state.services
+        idle = IdleConnections(config.max_idle_connections)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -34,7 +37,10 @@ class Server(uvicorn.Server):
                 # Not uvloop, which raises RuntimeError instead of OSError on a connection that Redis closed
                 # (docs/decisions/0001).
                 loop="asyncio",
-                http=BoundedProtocol,
+                http=functools.partial(BoundedProtocol, idle=idle),  # type: ignore[arg-type] # uvicorn only calls it
+                timeout_keep_alive=config.keep_alive_seconds,
+                # Clients such as Node's agent let go of a connection before the server does.
+                headers=[("Keep-Alive", f"timeout={config.keep_alive_seconds}")],
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -1,34 +1,20 @@
-"""The request, response and error schemas of OpenAI's Images API, as far as this service supports them.
-
-api/routes/openai.py uses them; `OpenAIRoute` turns every error of a call into OpenAI's format.
-"""
+"""The request and response schemas of OpenAI's Images and Models APIs, as far as this service supports them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+import re
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
-from api.errors import STATUS, UNFORESEEN
-from shared import errors
-from shared.connection import UNAVAILABLE
-from shared.observability.logging import get_logger
-from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, NotBoolean, Prompt, invalid
+from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, NotBoolean, invalid, not_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from fastapi import Request, Response
     from pydantic.config import JsonDict
-    from starlette.types import Scope
 
-log = get_logger(__name__)
+# What OpenAI's own API takes, and what a job takes: of a longer prompt the job gets the beginning.
+MAX_PROMPT, MAX_DRAWN = 32_000, 500
 DEFAULT_SIZE = 1024
-
 
 _WHOLE_EXAMPLE: JsonDict = {
     "prompt": PROMPT_EXAMPLE,
@@ -36,12 +22,17 @@ _WHOLE_EXAMPLE: JsonDict = {
     "size": "512x512",
     "response_format": "url",
     "output_format": "png",
+    "output_compression": 100,
     "background": "opaque",
-    "quality": "auto",
-    "moderation": "auto",
+    "quality": "hd",
+    "style": "vivid",
+    "complexity": "low",
+    "moderation": "low",
     "stream": False,
+    "partial_images": 0,
     "model": "gpt-image-1",
     "user": "someone",
+    "safety_identifier": "someone",
 }
 
 
@@ -59,30 +50,82 @@ class ImagesRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}, _WHOLE_EXAMPLE]}
     )
 
-    prompt: Prompt
+    prompt: Annotated[
+        str,
+        Field(
+            min_length=3,
+            max_length=MAX_PROMPT,
+            description=f"What the logo shows. Of more than {MAX_DRAWN} characters the beginning is drawn.",
+        ),
+        AfterValidator(not_blank),
+    ]
     n: Annotated[int | None, NotBoolean] = Field(1, ge=1, le=MAX_IMAGES, description="Variations of the prompt.")
     size: Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_square)] | None = Field(
         "auto", description=f"A square, such as `512x512`; auto: {DEFAULT_SIZE}x{DEFAULT_SIZE}."
     )
     response_format: Literal["b64_json", "url"] | None = Field(
-        "b64_json", description="A URL is valid as long as the image is kept."
+        None,
+        description="Absent: `url` for a `model` that begins with dall-e, if a URL can be had without a key; else "
+        "`b64_json`. A URL is valid as long as the image is kept.",
     )
     output_format: Literal["png"] | None = Field("png", description="PNG only.")
+    output_compression: Annotated[int | None, NotBoolean] = Field(
+        None, ge=0, le=100, description="No effect: a PNG loses nothing."
+    )
     background: Literal["auto", "opaque"] | None = Field("auto", description="Both mean opaque.")
-    quality: Literal["auto"] | None = Field("auto", description="One quality only.")
-    moderation: Literal["auto"] | None = Field("auto", description="Nothing is moderated.")
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(
+        "auto", description="No effect: the server has one quality."
+    )
+    style: Literal["vivid", "natural"] | None = Field(None, description="No effect.")
+    complexity: Literal["low", "medium", "high"] | None = Field(None, description="No effect.")
+    moderation: Literal["auto", "low"] | None = Field("auto", description="No effect: nothing is moderated.")
     stream: Literal[False] | None = Field(False, description="Streaming is not supported.")
-    model: str | None = Field(None, description="Accepted and ignored: the server has one model.")
-    user: str | None = Field(None, description="Accepted and ignored.")
+    partial_images: Annotated[Literal[0] | None, NotBoolean] = Field(
+        None, description="No effect, because only 0 is taken."
+    )
+    model: str | None = Field(None, description="No effect but on `response_format`: the server has one model.")
+    user: str | None = Field(None, description="No effect.")
+    safety_identifier: str | None = Field(None, description="No effect; the answer repeats it.")
 
     @property
     def pixels(self) -> int:
         return DEFAULT_SIZE if self.size in (None, "auto") else int(str(self.size).partition("x")[0])
 
+    @property
+    def drawn_prompt(self) -> str:
+        """The prompt, or its beginning up to the last space within MAX_DRAWN characters."""
+        if len(self.prompt) <= MAX_DRAWN:
+            return self.prompt
+        words = re.match(rf"(?s).{{{MAX_DRAWN // 2},{MAX_DRAWN}}}(?=\s)", self.prompt)
+        # A text without spaces, such as Chinese, is cut anywhere.
+        return words[0].rstrip() if words else self.prompt[:MAX_DRAWN]
+
+    def wants_url(self, *, can_sign: bool) -> bool:
+        """`can_sign`: a URL can be had that needs no key."""
+        if self.response_format is None:
+            return can_sign and (self.model or "").startswith("dall-e")
+        return self.response_format == "url"
+
 
 class GeneratedImage(BaseModel):
     b64_json: str | None = None
     url: str | None = None
+    revised_prompt: str | None = Field(None, description="What is drawn, where the prompt was cut.")
+
+
+class UsageDetails(BaseModel):
+    image_tokens: int = 0
+    text_tokens: int = 0
+
+
+class Usage(BaseModel):
+    """Zeros: nothing is counted in tokens."""
+
+    input_tokens: int = 0
+    input_tokens_details: UsageDetails = UsageDetails()
+    output_tokens: int = 0
+    output_tokens_details: UsageDetails = UsageDetails()
+    total_tokens: int = 0
 
 
 class ImagesResponse(BaseModel):
@@ -90,95 +133,19 @@ class ImagesResponse(BaseModel):
     data: list[GeneratedImage]
     background: Literal["opaque"] = "opaque"
     output_format: Literal["png"] = "png"
+    quality: Literal["high"] = "high"
     size: str
+    usage: Usage = Usage()
+    safety_identifier: str | None = Field(None, description="The request's, or its `user`.")
 
 
-class OpenAIError(BaseModel):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
+class Model(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Not known: 0.")
+    owned_by: str = "this server"
 
 
-class OpenAIErrorResponse(BaseModel):
-    error: OpenAIError
-
-
-class OpenAIRoute(APIRoute):
-    """A route whose errors have OpenAI's format, so that OpenAI's clients raise the exceptions their users expect.
-
-    OpenAI's client repeats a 409 and every 5xx by itself, without an idempotency key. Once `request.state.submitted` is
-    set, a repeat would create another job, so the answer says `X-Should-Retry: false`.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_as_openai(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except RequestValidationError as error:
-                return _validation_error(error)
-            except HTTPException as error:
-                return _body_error(error)
-            except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
-                keyed = "idempotency-key" in request.headers
-                return _logo_error(_as_logo_error(error), retry_is_safe=keyed or not submitted(request.scope))
-
-        return handle_as_openai
-
-
-def submitted(scope: Scope) -> bool:
-    """Whether this call has begun to submit its job, so that the job may exist."""
-    return bool(scope.get("state", {}).get("submitted"))
-
-
-def _validation_error(error: RequestValidationError) -> JSONResponse:
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return _invalid_json()
-    param = ".".join(str(part) for part in first["loc"][1:]) or "body"
-    message = "this server does not have this parameter" if first["type"] == "extra_forbidden" else first["msg"]
-    return _respond(400, "invalid_request_error", f"{param}: {message}", errors.InvalidRequest.code, param)
-
-
-def _body_error(error: HTTPException) -> JSONResponse:
-    """The answer to a body that is too large (api/body_limit.py), or that is not text (FastAPI's 400)."""
-    if error.status_code == 413:  # noqa: PLR2004 - an HTTP status
-        return _respond(413, "invalid_request_error", error.detail, "body_too_large", None)
-    return _invalid_json()
-
-
-def _invalid_json() -> JSONResponse:
-    return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
-
-
-def _as_logo_error(error: Exception) -> errors.LogoError:
-    if isinstance(error, errors.LogoError):
-        return error
-    if isinstance(error, UNAVAILABLE):
-        log.warning("redis.unavailable", error=repr(error))
-        return errors.ServiceUnavailable("the job store is out of reach; try again", retry_after_seconds=2)
-    log.error("request.failed", exc_info=error)
-    return errors.LogoError("internal server error")
-
-
-def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
-    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), UNFORESEEN)
-    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
-    headers = {}
-    if error.retry_after_seconds is not None:
-        headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
-        headers["X-Should-Retry"] = "false"
-    code = error.code
-    if isinstance(error, errors.Unauthorized):
-        code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
-    return _respond(status, kind, error.message, code, None, headers)
-
-
-def _respond(  # noqa: PLR0913 - an error answer has these parts
-    status: int, kind: str, message: str, code: str, param: str | None, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    body = OpenAIErrorResponse(error=OpenAIError(message=message, type=kind, param=param, code=code))
-    return JSONResponse(body.model_dump(), status, headers)
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[Model]

@@ -95,10 +95,31 @@ GENERATED: dict[int | str, dict[str, Any]] = {
                 "data": [{"b64_json": "iVBORw0KGgo..."}],
                 "background": "opaque",
                 "output_format": "png",
+                "quality": "high",
                 "size": "512x512",
+                "usage": {
+                    "input_tokens": 0,
+                    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+                    "output_tokens": 0,
+                    "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+                    "total_tokens": 0,
+                },
             }
         ),
     }
+}
+_MODEL = {"id": "gpt-image-1", "object": "model", "created": 0, "owned_by": "this server"}
+MODEL: dict[int | str, dict[str, Any]] = {200: {"description": "The model.", **example_of(_MODEL)}}
+# Documented by hand: FastAPI's own way would document a 422, and no name of a model is one.
+MODEL_NAME = {
+    "name": "model",
+    "in": "path",
+    "required": True,
+    "description": "A name of the list; it may have slashes.",
+    "schema": {"type": "string", "examples": [_MODEL["id"]]},
+}
+MODELS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "All names.", **example_of({"object": "list", "data": [_MODEL]})}
 }
 LOGO: dict[int | str, dict[str, Any]] = {
     200: example_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.errors import statuses_by_code
-from api.openai_shapes import OpenAIErrorResponse
+from api.openai_errors import OpenAIErrorResponse
 from shared.schemas import ErrorResponse
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ EXAMPLES: dict[str, str] = {
     "url_not_valid": "expires: this URL has expired; read the job again for a new one",
     "job_not_found": "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10",
     "image_not_found": "name: this job has the sizes [256, 512], not 64.png",
+    "model_not_found": "the model 'gpt-5' does not exist; GET /v1/models lists those that do",
     "job_not_successful": "the job is canceled, it has no images",
     "images_expired": "the images of this job have expired; submit it again with the same seed",
     "body_too_large": "body: more than 65536 bytes",

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import Field, FilePath
+from pydantic import AfterValidator, Field, FilePath
 
 from shared.settings import CommaSeparated, Settings
 
 RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
 
+def _origin(value: str) -> str:
+    """Browsers send the scheme and host in lower case, no default port, no path: anything else would never match."""
+    origin = re.fullmatch(r"\*|null|([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([1-9][0-9]{0,4}))?", value)
+    if not origin or (origin[1], origin[3]) in {("https", "443"), ("http", "80")}:
+        raise ValueError(
+            "must be *, or scheme and host as browsers send them, such as https://app.example or "
+            "http://localhost:3000: in lower case, without a path, a slash at the end and the scheme's own port"
+        )
+    return value
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
 class ApiSettings(Settings):
     host: str = "0.0.0.0"  # noqa: S104 - a server in a container must listen on all addresses
     port: int = Field(7860, ge=1, le=65535)
+    keep_alive_seconds: int = Field(75, ge=1, le=3600, description="Seconds that an idle connection is kept open.")
+    max_idle_connections: int = Field(
+        500, ge=1, description="Idle connections of one API process; beyond it the oldest is closed."
+    )
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that /api/generate_logo is held.")
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Queued jobs of one key, likewise; only with keys.")
@@ -39,4 +58,4 @@ class ApiSettings(Settings):
     )
     api_keys_file: FilePath | None = Field(None, description="More keys, one per line; read again if changed.")
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
-    cors_origins: Annotated[tuple[str, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")
+    cors_origins: Annotated[tuple[Origin, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")

@@ -7,6 +7,7 @@ LogoError
 |  |- UrlNotValid          a signed URL that has expired or was changed
 |  |- JobNotFound          the job is unknown, or another owner's
 |  |- ImageNotFound        the job has no image of that name
+|  |- ModelNotFound        no model has that name
 |  |- IdempotencyConflict  the idempotency key was used for another body
 |  |- JobNotSuccessful     the job was canceled or has expired
 |  |- ImagesExpired        the images have expired before the record
@@ -70,6 +71,10 @@ class JobNotFound(RequestError):
 
 class ImageNotFound(RequestError):
     code = "image_not_found"
+
+
+class ModelNotFound(RequestError):
+    code = "model_not_found"
 
 
 class IdempotencyConflict(RequestError):

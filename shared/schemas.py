@@ -27,7 +27,7 @@ def invalid(message: str) -> PydanticCustomError:
     return PydanticCustomError("value_error", "{message}", {"message": message})
 
 
-def _not_blank(prompt: str) -> str:
+def not_blank(prompt: str) -> str:
     if not prompt.strip():
         raise invalid("must not be blank")
     return prompt.strip()
@@ -37,7 +37,7 @@ def _not_blank(prompt: str) -> str:
 Prompt = Annotated[
     str,
     Field(min_length=3, max_length=500, description="What the logo shows, 3 to 500 characters."),
-    AfterValidator(_not_blank),
+    AfterValidator(not_blank),
 ]
 
 

@@ -12,6 +12,7 @@ from sse_starlette.sse import SendTimeoutError
 
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
+from api.methods import AS_HEAD
 from api.openapi import EVENTS
 from api.openapi_errors import errors_of
 from shared.connection import UNAVAILABLE
@@ -53,6 +54,8 @@ class _Stream(EventSourceResponse):
         self._held = services.holding.hold(caller)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if AS_HEAD in scope:
+            scope = {**scope, "method": "HEAD"}  # sse-starlette then sends the headers and opens no stream
         # The slot is held here and not in the route, so that it is released however the response ends.
         with self._slot, self._held:
             try:

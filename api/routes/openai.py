@@ -1,4 +1,4 @@
-"""The route of OpenAI's Images API, so that unchanged OpenAI clients can draw with this service."""
+"""The routes of OpenAI's Images API, so that unchanged OpenAI clients can draw with this service."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from fastapi import APIRouter, Request, Response
 from api.auth import Caller, Keys, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import find_images, with_images
-from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, OpenAIRoute
-from api.openapi import GENERATED
+from api.openai_errors import OpenAIRoute
+from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, Model, ModelList
+from api.openapi import GENERATED, MODEL, MODEL_NAME, MODELS
 from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
 from api.routes.logo import named_in_errors, succeeded
-from shared.errors import InvalidRequest
+from shared import workers
+from shared.errors import InvalidRequest, ModelNotFound
 from shared.representation import view
 from shared.schemas import JobRequest
 
@@ -26,6 +28,8 @@ _ERRORS = (
     *("too_many_requests", "too_many_waits", "too_many_bytes"),
     *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
+# Names that clients offer only if the server lists them, or that they test the connection with.
+_ALIASES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3")
 router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
 
 
@@ -46,9 +50,12 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
 ) -> ImagesResponse | Response:
     """Draw images and wait for them, in the format of OpenAI's clients; their bearer token is the API key."""
     keys: Keys = request.app.state.keys
-    if asked.response_format == "url" and keys.needed and not services.settings.url_signing_keys:
+    can_sign = not keys.needed or bool(services.settings.url_signing_keys)
+    as_url = asked.wants_url(can_sign=can_sign)
+    if as_url and not can_sign:
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
-    job_request = JobRequest.model_construct(prompt=asked.prompt, sizes=[asked.pixels], num_images=asked.n or 1)
+    prompt = asked.drawn_prompt
+    job_request = JobRequest.model_construct(prompt=prompt, sizes=[asked.pixels], num_images=asked.n or 1)
     with services.holding.hold(caller):
         request.state.submitted = True
         submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
@@ -59,25 +66,53 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     with named_in_errors(submitted.job.id):
         created = reading.job.finished_at // 1000
         base = services.settings.public_url or str(request.base_url).rstrip("/")
-        if asked.response_format == "url":
-            return _response_of(asked, created, view(reading, None, services.results.url, base_url=base))
+        if as_url:
+            return _response_of(asked, created, view(reading, None, services.results.url, base_url=base), as_url=True)
         return await with_images(
             services.results,
             reading.job,
             await find_images(services.results, reading.job),
             lambda size: services.sending.hold(caller, size, refuse=replayed),
-            lambda texts: _response_of(asked, created, view(reading, texts, services.results.url)),
+            lambda texts: _response_of(asked, created, view(reading, texts, services.results.url), as_url=False),
             response,
             exclude_none=True,
         )
 
 
-def _response_of(asked: ImagesRequest, created: int, seen: JobView) -> ImagesResponse:
+def _response_of(asked: ImagesRequest, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:
     size = str(asked.pixels)
-    if asked.response_format == "url":
+    revised = asked.drawn_prompt if asked.drawn_prompt != asked.prompt else None
+    if as_url:
         urls = [variation.urls for variation in seen.variations] or [seen.urls.images]
-        data = [GeneratedImage(url=of_size[size]) for of_size in urls]
+        data = [GeneratedImage(url=of_size[size], revised_prompt=revised) for of_size in urls]
     else:
         encoded = [variation.images or {} for variation in seen.variations] or [seen.images or {}]
-        data = [GeneratedImage(b64_json=of_size[size]) for of_size in encoded]
-    return ImagesResponse(created=created, data=data, size=f"{size}x{size}")
+        data = [GeneratedImage(b64_json=of_size[size], revised_prompt=revised) for of_size in encoded]
+    return ImagesResponse(
+        created=created,
+        data=data,
+        size=f"{size}x{size}",
+        safety_identifier=asked.safety_identifier or asked.user or None,
+    )
+
+
+@router.get("/models", responses=MODELS | openai_errors_of(401, "internal_error", 503))
+async def list_models(services: Deps, _: Owner) -> ModelList:
+    """The model of the workers, and names of OpenAI's that clients look for; all of them draw with the one model."""
+    live = await workers.live(services.client)
+    names = dict.fromkeys([*(worker.model for worker in live if worker.model), *_ALIASES])
+    return ModelList(data=[Model(id=name) for name in names])
+
+
+@router.get(
+    "/models/{model:path}",  # noqa: FAST003 - taken from the request, see MODEL_NAME
+    responses=MODEL | openai_errors_of(401, "model_not_found", "internal_error", 503),
+    openapi_extra={"parameters": [MODEL_NAME]},
+)
+async def get_model(request: Request, services: Deps, owner: Owner) -> Model:
+    """One model of the list."""
+    model = request.path_params["model"]
+    for known in (await list_models(services, owner)).data:
+        if known.id == model:
+            return known
+    raise ModelNotFound(f"the model {model!r} does not exist; GET /v1/models lists those that do")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-import redis.asyncio
 from redis.exceptions import ResponseError
 
 from shared.results import redis_images
@@ -17,6 +16,8 @@ from shared.results.store import CHUNK_LENGTH, PartGone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
+
+    import redis.asyncio
 
     from shared.results.places import Place
     from shared.results.signing import UrlSigner

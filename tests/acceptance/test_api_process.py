@@ -1,10 +1,12 @@
 """The API as a process of its own, without workers: signals, sockets, keys."""
 
 import contextlib
+import json
 import os
 import resource
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from api.settings import ApiSettings
 from shared.ledger import moves
 from shared.ledger.keys import QUEUED
 from shared.results import places
@@ -119,6 +122,42 @@ def test_a_request_that_never_ends_is_cut_off(new_api, tmp_path):
                 pass
     assert httpx.get(f"{api.url}/health/live").is_success
     assert api.log.read_text().count("request_too_slow") == 4
+
+
+def test_curl_that_offers_http_2_submits_a_job(api, tmp_path):
+    (tmp_path / "body.json").write_text(json.dumps(BODY))
+    for options in ([], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]):
+        # The second request goes over the same connection.
+        command = ["curl", "-sS", "--http2", *options, "-H", "Content-Type: application/json"]
+        command += ["--data-binary", f"@{tmp_path / 'body.json'}", *[f"{api.url}/api/jobs"] * 2]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert done.stdout.count('"status":"queued"') == 2, done.stdout
+    assert "Unsupported upgrade" not in api.log.read_text()
+
+
+def test_an_idle_connection_is_kept_as_long_as_the_setting_says(new_api, tmp_path):
+    api = new_api(KEEP_ALIVE_SECONDS="1", MAX_IDLE_CONNECTIONS="1")
+    with connection(api) as first, connection(api) as second:
+        for raw in (first, second):
+            raw.sendall(b"GET /health/live HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert b"\r\nkeep-alive: timeout=1\r\n" in raw.recv(65536)
+            if raw is second:  # the bound is one: the one idle longest
+                assert first.recv(65536) == b""
+        assert second.recv(65536) == b""
+    assert ApiSettings(_env_file=None).keep_alive_seconds == 75
+
+
+def test_a_stream_over_http_1_0_has_no_chunks(api):
+    job = httpx.post(f"{api.url}/api/jobs", json=BODY).json()
+    httpx.delete(f"{api.url}/api/jobs/{job['id']}")
+    with connection(api) as raw:
+        raw.sendall(f"GET {job['urls']['events']} HTTP/1.0\r\nHost: t\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: raw.recv(65536), b"")).decode().partition("\r\n\r\n")
+    assert "chunked" not in head
+    assert [line.lower() for line in head.splitlines() if line.lower().startswith("connection")] == [
+        "connection: close"
+    ]
+    assert [line for line in body.splitlines() if line.startswith("event:")] == ["event: snapshot", "event: done"]
 
 
 def test_a_head_is_bounded(api):

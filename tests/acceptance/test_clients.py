@@ -71,6 +71,18 @@ def test_curl_keeps_no_error_as_an_image(stack, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_curl_leaves_a_whole_image_as_it_is(stack, tmp_path):
+    """Each of the guide's downloads, on a file that is there already: at once, and with the same bytes."""
+    job = stack.end_of(stack.submit(sizes=[512], steps=1)["id"])
+    downloads = re.findall(r"^curl .*/images/512.png\"$", (ROOT / "docs/client-guide.md").read_text(), re.MULTILINE)
+    assert len(downloads) == 2
+    for download in [downloads[0], *downloads]:
+        shell = download.replace("http://HOST:7860", stack.url).replace("$ID", job["id"])
+        done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, check=False, capture_output=True, timeout=15)
+        assert done.returncode == 0 or b"416" in done.stderr, done.stderr
+        assert (tmp_path / "512.png").read_bytes() == base64.b64decode(job["images"]["512"])
+
+
 def test_a_stream_that_is_left_is_given_back_and_cancels_nothing(stack):
     job = stack.submit(sizes=[512], steps=20)
     with stack.http.stream("GET", job["urls"]["events"]) as response:

@@ -4,9 +4,12 @@ import asyncio
 
 import pytest
 import structlog
+from openai.types import ImagesResponse
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from shared import workers
 from shared.ledger import reads
+from shared.workers import WorkerInfo
 
 URL = "/v1/images/generations"
 BODY = {"prompt": "a red fox", "size": "128x128"}
@@ -29,8 +32,115 @@ async def until(condition):
 async def test_base64_and_its_surroundings(serve, ledger, succeed):
     async with serve() as http:
         body = (await generated(http, ledger, succeed)).json()
-        assert set(body) == {"created", "data", "background", "output_format", "size"}
+        assert set(body) == {"created", "data", "background", "output_format", "quality", "size", "usage"}
         assert (body["size"], list(body["data"][0])) == ("128x128", ["b64_json"])
+        read = ImagesResponse.model_validate(body, strict=True)
+        assert (read.usage.total_tokens, read.usage.input_tokens_details.text_tokens) == (0, 0)
+        assert (read.quality, read.model_extra) == ("high", {})
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *({"quality": value} for value in ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")),
+        {"style": "vivid", "moderation": "low", "complexity": "high", "background": "auto"},
+        {"output_compression": 0, "partial_images": 0, "stream": False, "user": "u"},
+        dict.fromkeys(
+            (
+                *("n", "size", "response_format", "output_format", "output_compression", "background", "quality"),
+                *("style", "complexity", "moderation", "stream", "partial_images", "model", "user"),
+                "safety_identifier",
+            )
+        ),
+    ],
+)
+async def test_what_has_no_effect_is_taken(serve, ledger, asked):
+    async with serve(request_timeout=1) as http:
+        answer = await http.post(URL, json={"prompt": "a red fox"} | asked)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "still_running")
+    assert len(ledger.run(reads.queued())) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "model", "kind"),
+    [
+        ({}, "dall-e-3", "url"),
+        ({"url_signing_keys": ("s" * 32,), "api_keys": ("k",)}, "dall-e-2", "url"),
+        ({"api_keys": ("k",)}, "dall-e-3", "b64_json"),
+        ({}, "gpt-image-1", "b64_json"),
+    ],
+)
+async def test_dall_e_gets_a_url_as_it_does_from_openai(serve, ledger, succeed, settings, model, kind):
+    async with serve(**settings) as http:
+        ask, headers = BODY | {"model": model}, {"Authorization": "Bearer k"}
+        answer = await generated(http, ledger, succeed, ask, headers=headers | {"Idempotency-Key": "k"})
+        assert list(answer.json()["data"][0]) == [kind]
+        named = await http.post(
+            URL, json=ask | {"response_format": "b64_json"}, headers=headers | {"Idempotency-Key": "k"}
+        )
+        assert list(named.json()["data"][0]) == ["b64_json"]
+
+
+@pytest.mark.parametrize("prompt", ["a red fox jumps " * 2000, "狐" * 32_000, "\U0001f98a" * 32_000])
+async def test_a_long_prompt_is_cut_and_the_answer_says_so(serve, ledger, succeed, prompt):
+    async with serve() as http:
+        answer = await generated(http, ledger, succeed, BODY | {"prompt": prompt, "n": 2})
+        (job,) = (await http.get("/api/jobs")).json()["jobs"]
+        revised = {image["revised_prompt"] for image in answer.json()["data"]}
+        assert revised == {job["prompt"]}
+        assert prompt.startswith(job["prompt"])
+        assert 400 < len(job["prompt"]) <= 500
+        assert job["prompt"][-4:] in ("jump", "umps", " fox", " red", "ps a", "狐" * 4, "\U0001f98a" * 4)
+        beyond = await http.post(URL, json=BODY | {"prompt": "x" * 32_001})
+        assert (beyond.status_code, beyond.json()["error"]["param"]) == (400, "prompt")
+
+
+async def test_the_models(serve):
+    async with serve(api_keys=("k",)) as http:
+        assert (await http.get("/v1/models")).json()["error"]["code"] == "invalid_api_key"
+        http.headers["Authorization"] = "Bearer k"
+        listed = (await http.get("/v1/models")).json()
+        assert listed["object"] == "list"
+        names = [model["id"] for model in listed["data"]]
+        assert {"gpt-image-1", "dall-e-3"} <= set(names)
+        for name in names:
+            assert (await http.get(f"/v1/models/{name}")).json()["id"] == name
+        error = (await http.get("/v1/models/gpt-5")).json()["error"]
+        assert (error["code"], error["type"]) == ("model_not_found", "invalid_request_error")
+
+
+async def test_the_model_of_the_workers_is_one_of_them(serve, client):
+    name = "black-forest-labs/FLUX.1-dev"
+    workers.publish(client, WorkerInfo("w", ready=True, model=name, device_type="cpu", device_name="cpu"))
+    async with serve() as http:
+        listed = (await http.get("/v1/models")).json()["data"]
+        assert listed[0]["id"] == name
+        assert (await http.get(f"/v1/models/{name}")).json() == listed[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        *(("POST", f"/v1/images/{name}", 404) for name in ("edits", "variations")),
+        ("GET", "/v1/chat/completions", 404),
+        ("GET", URL, 405),
+    ],
+)
+async def test_what_is_not_here_is_said_in_openais_shape(serve, method, path, status):
+    async with serve() as http:
+        answer = await http.request(method, path)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["type"], error["code"]) == (status, "invalid_request_error", "unknown_url")
+        assert error["message"].startswith(f"{method} {path} is not supported: this server has POST {URL}")
+        assert answer.headers.get("Allow") == ("POST, OPTIONS" if status == 405 else None)
+
+
+async def test_a_base_url_that_ends_in_a_slash(serve, ledger, succeed):
+    async with serve() as http:
+        call = asyncio.create_task(http.post("/v1//images/generations", json=BODY))
+        await until(lambda: ledger.run(reads.queued()))
+        await asyncio.to_thread(succeed, ledger.run(reads.queued())[0])
+        assert (await call).status_code == 200
 
 
 @pytest.mark.parametrize("n", [2, 4])
@@ -69,10 +179,11 @@ async def test_a_url_that_needs_no_key(serve, ledger, succeed):
         ({"response_format": "svg"}, "response_format"),
         ({"output_format": "webp"}, "output_format"),
         ({"background": "transparent"}, "background"),
-        ({"quality": "hd"}, "quality"),
+        ({"quality": "best"}, "quality"),
+        ({"output_compression": 101}, "output_compression"),
         ({"stream": True}, "stream"),
         ({"partial_images": 2}, "partial_images"),
-        ({"style": "vivid"}, "style"),
+        ({"style": "manga"}, "style"),
     ],
 )
 async def test_what_is_not_built_is_refused_by_name(serve, change, param, ledger):
@@ -165,7 +276,7 @@ async def test_a_503_before_the_submit_may_be_repeated(serve, monkeypatch):
 
 async def test_a_body_that_is_too_large_is_refused_in_openais_shape(serve):
     async with serve() as http:
-        answer = await http.post(URL, json=BODY | {"user": "x" * 70_000})
+        answer = await http.post(URL, json=BODY | {"user": "x" * 600_000})
     error = answer.json()["error"]
     assert (answer.status_code, error["type"], error["code"]) == (413, "invalid_request_error", "body_too_large")
 

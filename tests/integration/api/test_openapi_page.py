@@ -19,6 +19,7 @@ REQUESTS = {name: call for name, call in CALLS.items() if "requestBody" in call}
 CONTRACT = {
     *(("get", path) for path in ("/", "/health", "/health/live", "/health/ready", "/api/jobs", "/api/jobs/{job_id}")),
     *(("get", f"/api/jobs/{{job_id}}/{path}") for path in ("events", "images/{name}")),
+    *(("get", f"/v1/models{path}") for path in ("", "/{model}")),
     *(("post", path) for path in ("/api/generate_logo", "/api/jobs", "/v1/images/generations")),
     ("delete", "/api/jobs/{job_id}"),
 }
@@ -57,7 +58,9 @@ def raised(method, path):
     if path == "/health/ready":
         codes |= {"service_unavailable"}
     if path.startswith(("/api/", "/v1/")):
-        codes |= {"unauthorized", "service_unavailable", "validation_error"}
+        codes |= {"unauthorized", "service_unavailable"}
+    if path.startswith(("/api/", "/v1/images/")):
+        codes |= {"validation_error"}
     if method == "post":
         codes |= {"body_too_large", "too_many_requests", "queue_full", "too_many_queued"}
     if "{job_id}" in path:
@@ -81,6 +84,7 @@ def raised(method, path):
                 "overloaded",
             ),
         },
+        ("get", "/v1/models/{model}"): {"model_not_found"},
         ("post", "/v1/images/generations"): {
             *("job_not_successful", "generation_failed", "still_running", "images_expired", "idempotency_conflict"),
             *("too_many_waits", *sending),

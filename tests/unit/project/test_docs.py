@@ -26,7 +26,8 @@ CODE = "\n".join(path.read_text() for folder in ("api", "worker", "shared") for 
 KNOWN = SETTINGS | COMPOSE | EXAMPLE | MAKE_VARIABLES
 # Of the command line client, of `make bench-gpu`; constants; what the reader fills in; words of HTTP, Redis, Celery.
 OTHERS = {"LOGO_URL", "LOGO_API_KEY", "PARTS", "LOAD_RETRY_SECONDS", "REPOSITORY", "PREVIOUS", "URL", "KEY"}
-OTHERS |= {"GET", "POST", "DELETE", "HINCRBY", "SUCCESS", "FORMATS", "HARD_LIMIT_SECONDS", "FINISH_LIMIT_SECONDS"}
+OTHERS |= {"GET", "HEAD", "OPTIONS", "POST", "DELETE", "HINCRBY", "SUCCESS", "FORMATS"}
+OTHERS |= {"HARD_LIMIT_SECONDS", "FINISH_LIMIT_SECONDS"}
 # Of Vast.ai, Hugging Face, CUDA, OpenTelemetry; and what the reader fills in.
 FOREIGN = ("VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OTEL_", "JOB_ID")
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())

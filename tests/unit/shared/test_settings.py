@@ -11,6 +11,13 @@ from worker.settings import WorkerSettings
         (ApiSettings, "PORT", "70000", "65535"),
         (ApiSettings, "REQUEST_TIMEOUT", "soon", "number"),
         (ApiSettings, "LOG_FORMAT", "xml", "json"),
+        (ApiSettings, "KEEP_ALIVE_SECONDS", "0", "1"),
+        (ApiSettings, "CORS_ORIGINS", "https://app.example/", "without a path"),
+        (ApiSettings, "CORS_ORIGINS", "https://a.example, https://app.example/page", "without a path"),
+        (ApiSettings, "CORS_ORIGINS", "app.example", "scheme"),
+        (ApiSettings, "CORS_ORIGINS", "https://App.example", "lower case"),
+        (ApiSettings, "CORS_ORIGINS", "https://*.example", "must be *, or"),
+        (ApiSettings, "CORS_ORIGINS", "https://app.example:443", "port"),
         (WorkerSettings, "DEFAULT_INFERENCE_STEPS", "51", "50"),
         (WorkerSettings, "TORCH_DEVICE", "tpu", "cuda"),
         (WorkerSettings, "MAX_CONCURRENT_JOBS", "0", "1"),
@@ -24,7 +31,7 @@ def test_a_wrong_value_ends_the_start_with_one_line(monkeypatch, capsys, kind, n
     assert end.value.code == 2
     assert len(lines) == 1
     assert name in lines[0]
-    assert value in lines[0]
+    assert value.split(", ")[-1] in lines[0]
     assert bound in lines[0]
 
 
@@ -34,6 +41,14 @@ def test_lists_are_split_and_an_empty_value_is_no_value(monkeypatch):
     settings = load(ApiSettings)
     assert settings.api_keys == ("one", "two")
     assert settings.port == 7860
+
+
+@pytest.mark.parametrize(
+    "origins", ["*", "https://app.example,http://localhost:3000", "http://[::1]:8080", "null, capacitor://localhost"]
+)
+def test_origins_that_a_browser_sends(monkeypatch, origins):
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    assert load(ApiSettings).cors_origins == tuple(part.strip() for part in origins.split(","))
 
 
 def test_settings_are_frozen():

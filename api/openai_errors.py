@@ -1,0 +1,134 @@
+"""Errors in the format of OpenAI's API: `OpenAIRoute` makes them of a call's errors, `install` of those of routing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from api.errors import STATUS, UNFORESEEN
+from api.media_type import faults
+from shared import errors
+from shared.connection import UNAVAILABLE
+from shared.observability.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from fastapi import FastAPI, Request, Response
+    from starlette.types import Scope
+
+log = get_logger(__name__)
+_CALLS = "this server has POST /v1/images/generations, GET /v1/models and GET /v1/models/{model}"
+
+
+class OpenAIError(BaseModel):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorResponse(BaseModel):
+    error: OpenAIError
+
+
+class OpenAIRoute(APIRoute):
+    """A route whose errors have OpenAI's format, so that OpenAI's clients raise the exceptions their users expect.
+
+    OpenAI's client repeats a 409 and every 5xx by itself, without an idempotency key. Once `request.state.submitted` is
+    set, a repeat would create another job, so the answer says `X-Should-Retry: false`.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_as_openai(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return _validation_error(request, error)
+            except HTTPException as error:
+                return _body_error(error)
+            except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
+                keyed = "idempotency-key" in request.headers
+                return _logo_error(_as_logo_error(error), retry_is_safe=keyed or not submitted(request.scope))
+
+        return handle_as_openai
+
+
+def submitted(scope: Scope) -> bool:
+    """Whether this call has begun to submit its job, so that the job may exist."""
+    return bool(scope.get("state", {}).get("submitted"))
+
+
+def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    first = faults(request, error)[0]
+    if first["type"] == "json_invalid":
+        return _invalid_json()
+    param = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    message = "this server does not have this parameter" if first["type"] == "extra_forbidden" else first["msg"]
+    return _respond(400, "invalid_request_error", f"{param}: {message}", errors.InvalidRequest.code, param)
+
+
+def _body_error(error: HTTPException) -> JSONResponse:
+    """The answer to a body that is too large (api/body_limit.py), or that is not text (FastAPI's 400)."""
+    if error.status_code == 413:  # noqa: PLR2004 - an HTTP status
+        return _respond(413, "invalid_request_error", error.detail, "body_too_large", None)
+    return _invalid_json()
+
+
+def _invalid_json() -> JSONResponse:
+    return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
+
+
+def _as_logo_error(error: Exception) -> errors.LogoError:
+    if isinstance(error, errors.LogoError):
+        return error
+    if isinstance(error, UNAVAILABLE):
+        log.warning("redis.unavailable", error=repr(error))
+        return errors.ServiceUnavailable("the job store is out of reach; try again", retry_after_seconds=2)
+    log.error("request.failed", exc_info=error)
+    return errors.LogoError("internal server error")
+
+
+def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
+    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), UNFORESEEN)
+    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
+        headers["X-Should-Retry"] = "false"
+    code = error.code
+    if isinstance(error, errors.Unauthorized):
+        code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
+    return _respond(status, kind, error.message, code, None, headers)
+
+
+def _respond(  # noqa: PLR0913 - an error answer has these parts
+    status: int, kind: str, message: str, code: str, param: str | None, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    body = OpenAIErrorResponse(error=OpenAIError(message=message, type=kind, param=param, code=code))
+    return JSONResponse(body.model_dump(), status, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answers unknown paths and methods below /v1 in OpenAI's format; the other handlers must be installed before."""
+    others = cast("Callable[[Request, Exception], Awaitable[Response]]", app.exception_handlers[HTTPException])
+
+    async def answer(request: Request, error: Exception) -> Response:
+        answered = await others(request, error)
+        path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+        if not path.startswith("/v1/") or answered.status_code not in (404, 405):
+            return answered
+        message = f"{request.method} {path} is not supported: {_CALLS}"
+        methods = answered.headers.get("Allow")
+        headers = {"Allow": methods} if methods else {}
+        return _respond(answered.status_code, "invalid_request_error", message, "unknown_url", None, headers)
+
+    app.add_exception_handler(HTTPException, answer)
