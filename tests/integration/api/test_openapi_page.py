@@ -59,7 +59,7 @@ def raised(method, path):
     if path.startswith(("/api/", "/v1/")):
         codes |= {"unauthorized", "service_unavailable", "validation_error"}
     if method == "post":
-        codes |= {"body_too_large", "too_many_requests", "queue_full", "too_many_queued"}
+        codes |= {"body_too_large", "too_many_requests", "queue_full", "no_room", "too_many_queued"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
     codes |= {
