@@ -57,7 +57,6 @@ class Lease:
         self._progress: tuple[int, int | None] = (0, None)
         self._preview: Callable[[], bytes] | None = None
         self._last_step = time.monotonic()
-        self._last_wait = 0.0
         self._first_step = (0, self._last_step)  # (number, end) of the step after which the mean begins
         self._wake = threading.Event()
         self._done = threading.Event()
@@ -99,12 +98,12 @@ class Lease:
         if self._hold is not Hold.HELD:
             raise Stopped(self._hold)
 
-    def wait(self) -> None:
-        """Says that the work waits for Redis, which is no stalled step.
+    def drawn(self) -> None:
+        """Says that there are no more steps: the hand-over may wait for Redis, and has time-outs of its own."""
+        self._stall_seconds = None
 
-        :raises Stopped: as in `step`.
-        """
-        self._last_wait = time.monotonic()
+    def check(self) -> None:
+        """:raises Stopped: as in `step`."""
         if self._hold is not Hold.HELD:
             raise Stopped(self._hold)
 
@@ -135,7 +134,7 @@ class Lease:
 
     def _end_if_stalled(self) -> None:
         """A hung kernel cannot be interrupted from Python: the process ends, and its parent recovers the job."""
-        stalled = time.monotonic() - max(self._last_step, self._last_wait)
+        stalled = time.monotonic() - self._last_step
         if self._stall_seconds is not None and stalled > self._stall_seconds:
             log.error("job.stalled", seconds=round(stalled, 1), step=self._progress[0])
             os.kill(os.getpid(), signal.SIGKILL)

@@ -159,6 +159,7 @@ class Generator:
         return pixels
 
     def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
+        lease.drawn()
         place = places.pixels(job.id, job.attempt)
         self._store(place, pixels, lease)
         moved = self._ledger.run(
@@ -196,7 +197,7 @@ class Generator:
                 if not is_full(error):
                     raise
                 log.warning("pixels.refused", error=repr(error))
-                lease.wait()
+                lease.check()
                 time.sleep(ROOM_CHECK_SECONDS)
             else:
                 return

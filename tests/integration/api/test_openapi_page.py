@@ -62,7 +62,7 @@ def raised(method, path):
     if path.startswith(("/api/", "/v1/images/")):
         codes |= {"validation_error"}
     if method == "post":
-        codes |= {"body_too_large", "too_many_requests", "queue_full", "too_many_queued"}
+        codes |= {"body_too_large", "too_many_requests", "queue_full", "no_room", "too_many_queued"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
     sending = {"too_many_bytes", "overloaded"}

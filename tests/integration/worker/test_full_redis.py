@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 
 import pytest
 import redis
@@ -181,9 +182,12 @@ def test_the_message_that_a_waiting_worker_holds_is_not_sent_again(waiting, swee
 
 @pytest.fixture
 def refused(job, ledger, celery_app, settings, client, monkeypatch):
-    """A worker whose pixels Redis refuses: its thread."""
+    """A worker whose pixels Redis refuses, for longer than a step may last: its thread."""
     monkeypatch.setattr(generator, "ROOM_CHECK_SECONDS", 0.02)
     monkeypatch.setattr("worker.lease.RENEW_SECONDS", 0.02)
+    kills = []
+    monkeypatch.setattr("worker.lease.os.kill", lambda *arguments: kills.append(arguments))
+    settings = settings.model_copy(update={"stall_seconds": 0.01})
     model = FakeModel(lambda _: client.config_set("maxmemory", 1))
     worker = Generator("w", model, ledger, ledger, RedisResults(client), celery_app, settings)
 
@@ -197,6 +201,14 @@ def refused(job, ledger, celery_app, settings, client, monkeypatch):
     thread = threading.Thread(target=draw, daemon=True)
     thread.start()
     assert all(refusals.acquire(timeout=10) for _ in range(3))
+    # The model's steps may have lasted longer than that, too. Before the third renewal the lease has looked twice.
+    kills.clear()
+    for _ in range(3):
+        before, deadline = client.zscore(LEASES, "job"), time.monotonic() + 10
+        while client.zscore(LEASES, "job") == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert kills == []
     return thread
 
 
