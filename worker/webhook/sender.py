@@ -42,6 +42,8 @@ class Sender:
         # Each secret signs, so that receivers that know only the old or only the new one can verify.
         self._secrets = [Webhook(secret.get_secret_value()) for secret in settings.webhook_secrets]
         self._resolve = resolve
+        # As long as its images at least, as for a job without a webhook.
+        self._ttl = max(settings.job_ttl_seconds, settings.result_ttl_seconds)
         # Not all, so that who does not answer leaves some to the others.
         self._places = max(1, settings.webhook_concurrency * 3 // 4)
 
@@ -78,15 +80,16 @@ class Sender:
             return None
         with tracing.span("job.webhook", reading.job.traceparent, job_id=job_id, tries=tries):
             problem, again, answered = asyncio.run(self._post(reading))
+        settle = webhooks.settle(job_id, ttl_seconds=self._ttl)
         if not problem:
-            self._ledger.run(webhooks.settle(job_id))
+            self._ledger.run(settle)
             log.info("webhook.delivered", tries=tries)
         elif again and tries <= len(RETRY_SECONDS):
             seconds = RETRY_SECONDS[tries - 1]
             self._ledger.run(webhooks.retry(job_id, seconds))
             log.warning("webhook.failed", problem=problem, tries=tries, retry_seconds=seconds)
         else:
-            self._ledger.run(webhooks.settle(job_id))
+            self._ledger.run(settle)
             log.error("webhook.given_up", problem=problem, tries=tries)
         return answered
 

@@ -299,6 +299,18 @@ def test_it_is_given_up_in_the_end(ledger, receiver, ended, settings, due_in, an
     assert len(receiver.got) == tries
 
 
+def test_the_record_outlives_the_tries(ledger, receiver, ended, settings, client):
+    """A job's record that is kept for a minute expired before the third try, and nothing said so."""
+    receiver.answers = [500]
+    ended()
+    sender = Sender(ledger, settings(job_ttl_seconds=60, result_ttl_seconds=60))
+    sender.deliver("job")
+    assert client.ttl("logo:job:job") > sum(webhooks.RETRY_SECONDS) + len(webhooks.RETRY_SECONDS) * webhooks.TRY_SECONDS
+    sender.deliver("job")
+    assert len(receiver.got) == 2
+    assert 0 < client.ttl("logo:job:job") <= 60
+
+
 def test_redirects_are_not_followed(ledger, receiver, ended, settings, due_in):
     receiver.answers = [(307, {"Location": receiver.url.replace("hook", "inside")})]
     ended()
