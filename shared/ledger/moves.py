@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from shared.jobs import Failure, JobStatus, encode_field, is_terminal, sources
-from shared.ledger import counters, keys, room
+from shared.ledger import counters, keys, room, webhooks
 from shared.ledger.replies import Created, Hold, Moved, created_of, moved_of
 from shared.ledger.run import Command
 from shared.results.places import pixels_prefix
@@ -68,6 +68,7 @@ class Move:
             "set": {name: encode_field(value) for name, value in self.set.items()},
             "stage": counters.stage(self.stage) if self.stage else None,
             "max_events": MAX_EVENTS,
+            "webhook_ttl_s": webhooks.KEPT_SECONDS if self.ttl_s is not None else None,
         }
         return Command(
             "move",

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The pause after each failed try: 17 hours in all, less than the default JOB_TTL_SECONDS.
+# The pause after each failed try: 17 hours in all.
 RETRY_SECONDS = (5, 60, 300, 1800, 7200, 18000, 36000)
 TRY_SECONDS = 15.0
 # The time from sending the message to the end of the try. If the worker dies meanwhile, the webhook is due again.
 HOLD_SECONDS = 2 * TRY_SECONDS
+# The least that the record of a job with a webhook is kept until the webhook is settled: the last try needs it too.
+KEPT_SECONDS = 24 * 3600
 
 
 def due(limit: int = 500) -> Command[list[str]]:
@@ -40,9 +42,9 @@ def retry(job_id: str, seconds: float) -> Command[bool]:
     return _due_in(job_id, seconds, lambda tries: int(tries) >= 0)
 
 
-def settle(job_id: str) -> Command[None]:
-    """Removes the webhook, which was delivered or given up."""
-    return Command("settle", (keys.WEBHOOKS,), (job_id,), lambda _: None)
+def settle(job_id: str, *, ttl_seconds: int) -> Command[None]:
+    """Removes the webhook, which was delivered or given up; the record is kept for `ttl_seconds` more at most."""
+    return Command("settle", (keys.WEBHOOKS, keys.job(job_id)), (job_id, ttl_seconds), lambda _: None)
 
 
 def _due_in(job_id: str, seconds: float, parse: Callable[[Any], T], *, counted: bool = False) -> Command[T]:

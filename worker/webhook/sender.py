@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpcore
 from standardwebhooks import Webhook
@@ -12,6 +13,7 @@ from standardwebhooks import Webhook
 from shared.addresses import check_webhook_url
 from shared.errors import InvalidRequest
 from shared.ledger import reads, webhooks
+from shared.ledger.webhook_places import Places
 from shared.ledger.webhooks import RETRY_SECONDS, TRY_SECONDS
 from shared.observability import tracing
 from shared.observability.logging import get_logger
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 GONE = 410
+# A receiver that cannot be reached takes a sender for this time, one that does not answer for TRY_SECONDS.
+CONNECT_SECONDS = 3.0
 
 
 class Sender:
@@ -38,29 +42,61 @@ class Sender:
         # Each secret signs, so that receivers that know only the old or only the new one can verify.
         self._secrets = [Webhook(secret.get_secret_value()) for secret in settings.webhook_secrets]
         self._resolve = resolve
+        # As long as its images at least, as for a job without a webhook.
+        self._ttl = max(settings.job_ttl_seconds, settings.result_ttl_seconds)
+        # Not all, so that who does not answer leaves some to the others.
+        self._places = max(1, settings.webhook_concurrency * 3 // 4)
 
     def deliver(self, job_id: str) -> None:
-        """Makes one try. The outcome is recorded last: if the sender dies, the webhook is sent again, same id."""
-        tries = self._ledger.run(webhooks.begin(job_id))
-        reading = self._ledger.run(reads.job(job_id)) if tries else None
-        if tries is None or reading is None:
+        """Makes one try, or postpones it while its host or its owner has as many on the way as it may."""
+        reading = self._ledger.run(reads.job(job_id))
+        if reading is None:
             log.info("webhook.skipped")
             return
+        job = reading.job
+        places = Places(urlsplit(job.webhook_url).hostname or "", job.owner)
+        # Without keys there is one owner, for whom only the bound of each host holds.
+        max_owner = self._places if job.owner else 0
+        pause = self._ledger.run(places.take(job_id, max_host=self._places, max_owner=max_owner))
+        if pause:
+            self._ledger.run(webhooks.retry(job_id, pause))
+            log.debug("webhook.postponed", seconds=pause)
+            return
+        answered: bool | None = None
+        try:
+            answered = self._try(reading)
+        finally:
+            self._ledger.run(places.leave(job_id, answered=answered))
+
+    def _try(self, reading: Reading) -> bool | None:
+        """Makes one try; whether the host answered, None if it was not asked.
+
+        The outcome is recorded last: if the sender dies, the webhook is sent again, same id.
+        """
+        job_id = reading.job.id
+        tries = self._ledger.run(webhooks.begin(job_id))
+        if tries is None:
+            log.info("webhook.skipped")
+            return None
         with tracing.span("job.webhook", reading.job.traceparent, job_id=job_id, tries=tries):
-            problem, again = asyncio.run(self._post(reading))
+            problem, again, answered = asyncio.run(self._post(reading))
+        settle = webhooks.settle(job_id, ttl_seconds=self._ttl)
         if not problem:
-            self._ledger.run(webhooks.settle(job_id))
+            self._ledger.run(settle)
             log.info("webhook.delivered", tries=tries)
         elif again and tries <= len(RETRY_SECONDS):
             seconds = RETRY_SECONDS[tries - 1]
             self._ledger.run(webhooks.retry(job_id, seconds))
             log.warning("webhook.failed", problem=problem, tries=tries, retry_seconds=seconds)
         else:
-            self._ledger.run(webhooks.settle(job_id))
+            self._ledger.run(settle)
             log.error("webhook.given_up", problem=problem, tries=tries)
+        return answered
 
-    async def _post(self, reading: Reading) -> tuple[str, bool]:
-        """Posts the event. Returns the problem, empty if it was delivered, and whether to try again."""
+    async def _post(self, reading: Reading) -> tuple[str, bool, bool | None]:
+        """Posts the event. Returns the problem, empty if it was delivered, whether to try again, and whether the host
+        answered (None: it was not asked).
+        """
         job, settings = reading.job, self._settings
         body = self._event(reading)
         allowed = settings.webhook_allowed_networks
@@ -71,22 +107,28 @@ class Sender:
                 # No proxy and no redirects; of the answer only the status is read.
                 async with (
                     httpcore.AsyncConnectionPool(network_backend=CheckedBackend(allowed, self._resolve)) as pool,
-                    pool.stream("POST", job.webhook_url, headers=self._headers(job.id, body), content=body) as answer,
+                    pool.stream(
+                        "POST",
+                        job.webhook_url,
+                        headers=self._headers(job.id, body),
+                        content=body,
+                        extensions={"timeout": {"connect": CONNECT_SECONDS}},
+                    ) as answer,
                 ):
                     status = answer.status
         except (InvalidRequest, AddressRefused) as error:
-            return str(error), False
+            return str(error), False, None
         except TimeoutError:
-            return f"no answer within {TRY_SECONDS:g} s", True
+            return f"no answer within {TRY_SECONDS:g} s", True, False
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError) as error:
-            return repr(error), True
+            return repr(error), True, False
         except Exception as error:
             # For example a name that cannot be encoded. It counts as a try, so that the tries end.
             log.exception("webhook.broken")
-            return repr(error), True
+            return repr(error), True, None
         if 200 <= status < 300:  # noqa: PLR2004
-            return "", False
-        return f"answered {status}", status != GONE
+            return "", False, True
+        return f"answered {status}", status != GONE, True
 
     def _event(self, reading: Reading) -> bytes:
         job = reading.job

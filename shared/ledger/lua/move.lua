@@ -23,6 +23,7 @@
 --         stamp_later    fields set to the time of the move plus so many ms
 --         lease_ms       new lease; absent: the job has none
 --         ttl_s          TTL of the record; absent: unchanged
+--         webhook_ttl_s  the least that this TTL is if a webhook has to be delivered
 --         unclaimed_ttl_s  the most that this TTL may be if no attempt was made and no webhook has to be delivered
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
@@ -168,6 +169,7 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
 end
 if move.ttl_s then
   local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
+  if has_webhook then ttl_s = math.max(ttl_s, move.webhook_ttl_s) end
   if move.unclaimed_ttl_s and attempt == 0 and not has_webhook then ttl_s = math.min(ttl_s, move.unclaimed_ttl_s) end
   redis.call('ZREM', deadlines_key, job_id)
   redis.call('EXPIRE', job_key, ttl_s)
