@@ -74,7 +74,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys
-    app.state.rate_limit = RateLimit(settings.rate_limit, client, settings.redis_url)
+    app.state.rate_limit = RateLimit(settings.rate_limit, client)
     app.state.services = Services(
         settings=settings,
         client=client,
