@@ -11,7 +11,7 @@ import uvicorn
 from api.app import create_app
 from api.http_protocol import BoundedProtocol
 from api.settings import ApiSettings
-from shared import settings
+from shared import redis_state, settings
 from shared.observability import logging
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def main() -> None:
     logging.configure(config.log_level, config.log_format, "api")
     server = Server(create_app(config), config)
     with contextlib.suppress(KeyboardInterrupt):
+    redis_state.refuse_cluster(config.redis_url)
         server.run()
     if not server.started:
         raise SystemExit(3)
