@@ -13,7 +13,7 @@ from api.memory_check import capacity
 from api.snapshot import snapshot
 from shared import workers
 from shared.connection import UNAVAILABLE
-from shared.observability import metrics
+from shared.observability import exporter, metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +38,7 @@ class _Fixed:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def scrape(request: Request, services: Deps) -> Response:
     """Metrics for Prometheus. They contain no prompt, job id or API key."""
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    encode, content_type = choose_encoder(exporter.readable(request.headers.get("accept", "")))
     everything = CollectorRegistry()
     everything.register(services.http.registry)
     everything.register(_Fixed(await _shared(services)))
