@@ -11,7 +11,8 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from api import errors, openapi
 from api.access_log import AccessLog, is_sane_request_id
-from api.auth import Keys, is_loopback
+from api.auth import Keys
+from api.callers import ForwardedAddress
 from api.body_limit import BodyLimit
 from api.compression import Compression
 from api.deps import Services
@@ -24,6 +25,7 @@ from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
 from api.waiting import Waiting
+from shared.addresses import is_loopback
 from shared.connection import prompt_client
 from shared.ledger.run import AsyncLedger
 from shared.observability import tracing
@@ -101,8 +103,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
-    # The middleware added last runs first: the request id; CORS, so that a page can read the access log's 500 and 503;
-    # the access log, which carries the id; the bound on bodies; compression.
+    # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
+    # access log's 500 and 503; the access log, which carries the id; the bound on bodies; compression.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(AccessLog, observe=http.observe)
@@ -128,3 +130,4 @@ def create_app(settings: ApiSettings) -> FastAPI:
     # Added last and thus outermost, so that all other middleware runs inside the request's span.
     tracing.instrument(app)
     return app
+    app.add_middleware(ForwardedAddress, trusted=settings.trusted_proxies)

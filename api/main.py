@@ -36,6 +36,8 @@ class Server(uvicorn.Server):
                 http=BoundedProtocol,
                 log_config=None,
                 access_log=False,
+                # api/callers.py does it: uvicorn believes anyone on this machine, whatever is written there.
+                proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=3,
             )
@@ -49,9 +51,9 @@ class Server(uvicorn.Server):
 def main() -> None:
     config = settings.load(ApiSettings)
     logging.configure(config.log_level, config.log_format, "api")
+    redis_state.refuse_cluster(config.redis_url)
     server = Server(create_app(config), config)
     with contextlib.suppress(KeyboardInterrupt):
-    redis_state.refuse_cluster(config.redis_url)
         server.run()
     if not server.started:
         raise SystemExit(3)

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from api import byte_range
-from api.auth import Bearer, KeyHeader, Keys  # noqa: TC001 - FastAPI reads the annotations
+from api.auth import Bearer, KeyHeader, owner_of
 from api.deps import Deps, JobId, Services, own_job
 from api.openapi import PNG
 from api.openapi_errors import errors_of
@@ -31,8 +31,7 @@ async def _viewer(
 ) -> str | None:
     """The caller's owner digest; None for the holder of a signed URL, who may see this image of any owner."""
     if signature is None:
-        keys: Keys = request.app.state.keys
-        return keys.owner(bearer.credentials if bearer else header)
+        return owner_of(request, bearer, header)
     services: Services = request.app.state.services
     services.results.verify(request.url.path, expires or 0, signature)
     return None
