@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
-from api import errors, openapi
+from api import errors, openapi, reference_pages
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
-from api.callers import ForwardedAddress
 from api.body_limit import BodyLimit
+from api.callers import ForwardedAddress
 from api.compression import Compression
+from api.cors import Cors
 from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
@@ -71,11 +71,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
         description="Text in, logo out. Submit a job, poll or long-wait, get base64 PNGs.",
         lifespan=lifespan,
         openapi_tags=openapi.TAGS,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         responses=errors_of("internal_error"),
     )
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys
+    app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.rate_limit = RateLimit(settings.rate_limit, client)
     app.state.services = Services(
         settings=settings,
@@ -97,6 +100,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     errors.install(app)
     openapi.complete(app)
+    reference_pages.install(app)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     for module in (health, metrics, images):
         app.include_router(module.router)
@@ -109,7 +113,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
+        open_to_any_page=app.state.open_to_any_page,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
@@ -127,7 +132,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(
         CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
     )
+    app.add_middleware(ForwardedAddress, trusted=settings.trusted_proxies)
     # Added last and thus outermost, so that all other middleware runs inside the request's span.
     tracing.instrument(app)
     return app
-    app.add_middleware(ForwardedAddress, trusted=settings.trusted_proxies)
