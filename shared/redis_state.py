@@ -27,6 +27,7 @@ MENDED_BY = {
     "info": "ACL SETUSER NAME +info (the user of REDIS_URL may not call INFO, so nothing is known of the others)",
     "replicaof": "REPLICAOF NO ONE, or name the primary in REDIS_URL (a replica takes no jobs)",
 }
+SETTINGS = ("maxmemory-policy", "appendonly", "maxmemory", "replicaof")
 # Those that lose or refuse jobs that should be kept, said at every LOG_LEVEL.
 _GRAVE = ("maxmemory-policy", "replicaof")
 

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
 from api.snapshot import snapshot
-from shared import workers
+from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
 from shared.observability import exporter, metrics
 
@@ -63,6 +63,7 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.REDIS_UP.family([((), 1)]),
         metrics.REDIS_USED.family([((), state.redis_used_bytes)]),
         metrics.REDIS_MAX.family([((), state.redis_max_bytes)]),
+        metrics.REDIS_DANGEROUS.family(((name,), name in state.redis_dangers) for name in redis_state.SETTINGS),
         metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
         metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),

@@ -101,6 +101,22 @@ async def test_every_recovery_has_its_reason(scrape, ledger, celery_app, succeed
     assert found["logo_job_stage_seconds_count", ("stage", "queued")] == 1
 
 
+async def test_a_setting_of_redis_that_endangers_jobs_is_shown(scrape, client):
+    client.config_set("maxmemory", 2**30)
+    settings = ("maxmemory-policy", "appendonly", "maxmemory", "replicaof")
+
+    async def shown():
+        found = await scrape()
+        return [name for name in settings if found["logo_redis_dangerous_setting", ("setting", name)]]
+
+    assert await shown() == []
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert await shown() == ["maxmemory-policy"]
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+
+
 async def test_workers_are_shown_by_their_heartbeats(scrape, client):
     card = {"device_type": "cuda", "device_name": "NVIDIA H100", "memory_total_bytes": 80, "gpu_utilization": 0.5}
     workers.publish(client, WorkerInfo("g1", ready=True, model="m", job_id="j", gpu_memory_used_bytes=7, **card))
