@@ -119,12 +119,13 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def tls(server, certificate, monkeypatch):
-    """Starts a proxy with the certificate of that name; returns it and a URL that trusts `trusted`."""
+    """Starts a proxy with that certificate; returns it and a URL that trusts `trusted`, else what the system does."""
     proxies = []
 
     def start(files, trusted):
         proxies.append(TlsProxy(*files, server.port))
-        return proxies[-1], f"rediss://{LOGIN}@127.0.0.1:{proxies[-1].port}/1?ssl_ca_certs={quote(str(trusted))}"
+        option = f"?ssl_ca_certs={quote(str(trusted))}" if trusted else ""
+        return proxies[-1], f"rediss://{LOGIN}@127.0.0.1:{proxies[-1].port}/1{option}"
 
     yield start
     for proxy in proxies:
@@ -166,15 +167,21 @@ async def test_a_user_with_a_password_of_any_characters(server, form, capfd):
 async def test_tls_with_a_certificate_that_is_trusted(tls, certificate):
     files = certificate("real")
     proxy, url = tls(files, files[0])
-    assert await reach(check(url), "tls") == {"tls"}
+    assert "tls" in await reach(check(url), "tls")
     assert b"AUTH" in proxy.heard
 
 
-@pytest.mark.parametrize("forged", ["by another authority", "for another name"])
+async def test_tls_with_a_certificate_that_the_system_trusts(tls, certificate, monkeypatch):
+    files = certificate("real")
+    monkeypatch.setenv("SSL_CERT_FILE", str(files[0]))
+    assert "system" in await reach(tls(files, None)[1], "system")
+
+
+@pytest.mark.parametrize("forged", ["unknown to the system", "by another authority", "for another name"])
 async def test_a_forged_server_is_told_no_password(tls, certificate, forged):
-    another_name = forged == "for another name"
-    files = certificate(forged, "DNS:other" if another_name else "IP:127.0.0.1")
-    proxy, url = tls(files, files[0] if another_name else certificate("real")[0])
+    files = certificate(forged, "DNS:other" if forged == "for another name" else "IP:127.0.0.1")
+    trusted = {"by another authority": certificate("real")[0], "for another name": files[0]}
+    proxy, url = tls(files, trusted.get(forged))
     check(url)
     celery = make_celery(url, prompt=True)
     with pytest.raises(OperationalError, match="certificate verify failed"):
