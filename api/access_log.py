@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from asgi_correlation_id import correlation_id
 
+from api.callers import address
 from api.errors import respond
 from api.openai_errors import submitted
 from shared.observability.logging import get_logger
@@ -76,4 +77,11 @@ class AccessLog:
                 path=scope["path"],
                 status=status,
                 seconds=round(seconds, 4),
+                caller=_caller(scope),
             )
+
+
+def _caller(scope: Scope) -> str:
+    """The beginning of the key's digest, by which a key's requests are found without naming it; else the address."""
+    owner: str = scope.get("state", {}).get("owner", "")
+    return owner[:8] or address(scope)

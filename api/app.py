@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
-from api import errors, openai_errors, openapi
+from api import errors, openai_errors, openapi, reference_pages
 from api.access_log import AccessLog, is_sane_request_id
-from api.auth import Keys, is_loopback
+from api.auth import Keys
 from api.body_limit import BodyLimit
 from api.bounds import Bound
+from api.callers import ForwardedAddress
 from api.compression import Compression
+from api.cors import Cors
 from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
@@ -28,6 +29,7 @@ from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
 from api.waiting import Waiting
+from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
 from shared.errors import TooManyBytes, TooManyWaits
 from shared.ledger.run import AsyncLedger
@@ -79,12 +81,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
         description="Text in, logo out. Submit a job, poll or long-wait, get base64 PNGs.",
         lifespan=lifespan,
         openapi_tags=openapi.TAGS,
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
         responses=errors_of("internal_error"),
     )
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys
-    app.state.rate_limit = RateLimit(settings.rate_limit, client, settings.redis_url)
+    app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
+    app.state.rate_limit = RateLimit(settings.rate_limit, client)
     app.state.services = Services(
         settings=settings,
         client=client,
@@ -114,20 +119,23 @@ def create_app(settings: ApiSettings) -> FastAPI:
     errors.install(app)
     openai_errors.install(app)
     openapi.complete(app)
+    reference_pages.install(app)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     for module in (health, metrics, images):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
-    # The middleware added last runs first: the request id; CORS, so that a page can read the access log's 500 and 503;
-    # the access log, which carries the id; HEAD and OPTIONS; the bound on bodies; compression.
+    # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
+    # access log's 500 and 503; the access log, which carries the id; HEAD and OPTIONS; the bound on bodies;
+    # compression.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
     app.add_middleware(Methods)
     app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
+        open_to_any_page=app.state.open_to_any_page,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "HEAD", "POST", "DELETE"],
         allow_headers=["*"],
@@ -145,6 +153,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.add_middleware(
         CorrelationIdMiddleware, header_name="X-Request-ID", validator=is_sane_request_id, update_request_header=True
     )
+    app.add_middleware(ForwardedAddress, trusted=settings.trusted_proxies)
     # Added last and thus outermost, so that all other middleware runs inside the request's span.
     tracing.instrument(app)
     return app

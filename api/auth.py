@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
+from api.callers import address
 from shared.errors import Unauthorized
 from shared.observability.logging import get_logger
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 log = get_logger(__name__)
+SHORT = 16  # characters of a key
 _bearer = HTTPBearer(auto_error=False, description="An API key, if the server requires one.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
@@ -30,22 +31,17 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a server that listens on `host` can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class Keys:
     """The keys from the settings and from a file with one key per line, which is read again whenever it changes."""
 
     def __init__(self, keys: Iterable[str], file: Path | None = None) -> None:
+        keys = tuple(keys)
+        _warn_of_short(keys)
         self._set = tuple(digest(key) for key in keys)
         self._file = file
         self._version: tuple[int, int, int] | None = None
         self._digests = self._set
+        self._read_again()
 
     @property
     def needed(self) -> bool:
@@ -75,8 +71,11 @@ class Keys:
             version = (found.st_mtime_ns, found.st_ino, found.st_size)
             if version == self._version:
                 return
-            lines = (line.strip() for line in self._file.read_text().splitlines())
-            self._digests = (*self._set, *(digest(line) for line in lines if line and not line.startswith("#")))
+            # Not in the locale's encoding, and without the byte-order mark that some editors put before the first key.
+            lines = [line.strip() for line in self._file.read_text(encoding="utf-8-sig").splitlines()]
+            keys = [line for line in lines if line and not line.startswith("#")]
+            _warn_of_short(keys)
+            self._digests = (*self._set, *map(digest, keys))
             log.info("keys.read", count=len(self._digests))
         except (OSError, UnicodeError) as error:
             # The file is being replaced or is unreadable: the keys that were read last stay valid.
@@ -85,24 +84,48 @@ class Keys:
         self._version = version
 
 
+def _warn_of_short(keys: Iterable[str]) -> None:
+    if short := sum(len(key) < SHORT for key in keys):
+        # Critical, so that every LOG_LEVEL shows it.
+        log.critical(
+            "keys.short", count=short, characters=SHORT, hint="short keys can be guessed; use secrets of this length"
+        )
+
+
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 KeyHeader = Annotated[str | None, Depends(_header)]
 
 
-async def _owner(
-    request: Request,
-    bearer: Bearer,
-    header: KeyHeader,
-) -> str:
+async def _owner(request: Request, bearer: Bearer, header: KeyHeader) -> str:
+    return owner_of(request, bearer, header)
+
+
+def owner_of(request: Request, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> str:
+    """The owner by the request's key, also for the access log; empty if no keys are configured.
+
+    :raises Unauthorized: the key is missing or unknown.
+    """
     keys: Keys = request.app.state.keys
-    return keys.owner(bearer.credentials if bearer else header)
+    offered = bearer.credentials if bearer else header
+    request.state.owner = owner = keys.owner(None if offered is None else _sent(offered))
+    return owner
+
+
+def _sent(value: str) -> str:
+    """A key as its client meant it: a header has bytes, which are UTF-8 from most clients and Latin-1 from browsers.
+    Starlette reads them all as Latin-1.
+    """
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 Owner = Annotated[str, Depends(_owner)]
 
 
 def caller_of(request: Request, owner: str | None) -> str:
-    return owner or (request.client.host if request.client else "unknown")
+    return owner or address(request.scope)
 
 
 async def _caller(request: Request, owner: Owner) -> str:

@@ -14,7 +14,7 @@ from api.app import create_app
 from api.http_protocol import BoundedProtocol
 from api.idle_connections import IdleConnections
 from api.settings import ApiSettings
-from shared import settings
+from shared import redis_state, settings
 from shared.observability import logging
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Server(uvicorn.Server):
                 headers=[("Keep-Alive", f"timeout={config.keep_alive_seconds}")],
                 log_config=None,
                 access_log=False,
+                # api/callers.py does it: uvicorn believes anyone on this machine, whatever is written there.
+                proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=3,
             )
@@ -57,6 +59,7 @@ def main() -> None:
     config = settings.load(ApiSettings)
     logging.configure(config.log_level, config.log_format, "api")
     open_files.raise_limit()
+    redis_state.refuse_cluster(config.redis_url)
     server = Server(create_app(config), config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.capacity import worst_case
+from shared import redis_state
 from shared.connection import UNAVAILABLE
 from shared.observability.logging import get_logger
 
@@ -30,7 +31,9 @@ async def warn_of_small_memory(client: redis.asyncio.Redis, settings: ApiSetting
     needed = capacity(settings).total
     try:
         # INFO instead of CONFIG GET, which hosted servers refuse.
-        allowed = int((await client.info("memory"))["maxmemory"])
+        info = await client.info()
+        redis_state.warn(redis_state.dangers(info), known=["maxmemory"])
+        allowed = int(info["maxmemory"])
     except (*UNAVAILABLE, KeyError):
         return  # Redis is out of reach, or does not report its maxmemory
     if allowed == 0:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class RateLimit:
     """A limit that all API processes share through Redis, with two keys for each caller that expire with the window."""
 
-    def __init__(self, rate: str, client: redis.asyncio.Redis, redis_url: str) -> None:
+    def __init__(self, rate: str, client: redis.asyncio.Redis) -> None:
         """`rate`: such as '60/minute'; empty for no limit."""
         self._item = parse(rate) if rate else None
         storage = RedisStorage(
-            f"async+{redis_url}",
+            "async+redis://",  # the pool connects; of the URL only its scheme counts
             implementation="redispy",
             key_prefix="logo:rate",
             connection_pool=client.connection_pool,  # type: ignore[arg-type] # limits hands it to redis-py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, FilePath
@@ -58,4 +59,7 @@ class ApiSettings(Settings):
     )
     api_keys_file: FilePath | None = Field(None, description="More keys, one per line; read again if changed.")
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
+    )
     cors_origins: Annotated[tuple[Origin, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shared import redis_state
 from shared.ledger import counters, keys
 from shared.ledger.keys import EVENTS, QUEUE_OFFSETS, QUEUED
 
@@ -21,19 +22,20 @@ class Snapshot:
     counters: dict[str, int]
     redis_used_bytes: int
     redis_max_bytes: int
+    redis_dangers: frozenset[str]  # dangerous settings (shared/redis_state.py)
     newest_event: str  # id of the newest entry in the events stream; empty if there is none
 
 
 async def snapshot(client: redis.asyncio.Redis) -> Snapshot:
     pipeline = client.pipeline(transaction=False)
     pipeline.time()
-    pipeline.info("memory")
+    pipeline.info()
     pipeline.hgetall(keys.COUNTERS)
     pipeline.xrevrange(EVENTS, count=1)
     for low, high in _ranges().values():
         pipeline.zcount(QUEUED, low, high)
         pipeline.zrangebyscore(QUEUED, low, high, start=0, num=1, withscores=True)
-    (seconds, micros), memory, counted, newest, *queues = await pipeline.execute()
+    (seconds, micros), info, counted, newest, *queues = await pipeline.execute()
     now = seconds * 1000 + micros / 1000
     priorities = list(_ranges())
     return Snapshot(
@@ -43,8 +45,9 @@ async def snapshot(client: redis.asyncio.Redis) -> Snapshot:
             for priority, first in zip(priorities, queues[1::2], strict=True)
         },
         counters=counters.parse(counted),
-        redis_used_bytes=int(memory["used_memory"]),
-        redis_max_bytes=int(memory["maxmemory"]),
+        redis_used_bytes=int(info["used_memory"]),
+        redis_max_bytes=int(info["maxmemory"]),
+        redis_dangers=frozenset(redis_state.dangers(info)),
         newest_event=newest[0][0].decode() if newest else "",
     )
 

@@ -31,6 +31,14 @@ def is_literal(host: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a server that listens on `host` can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def may_be_called(address: str, allowed: Networks = ()) -> bool:
     """Whether a webhook may connect to a literal IP address. IPv4-mapped IPv6 (::ffff:a.b.c.d) is judged as IPv4."""
     found = ipaddress.ip_address(address)

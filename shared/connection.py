@@ -7,6 +7,7 @@ from __future__ import annotations
 # Python imports this codec at the first host name lookup. If one thread of a worker's parent does so while another
 # forks, the child inherits a locked import lock without its holder, and its own first connection waits for ever.
 import encodings.idna  # noqa: F401 - imported for its effect
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -40,8 +41,8 @@ def patient_client(url: str, outage_seconds: int, answer_seconds: float = 10) ->
         url,
         socket_connect_timeout=2,
         socket_timeout=answer_seconds,
-        socket_keepalive=True,
         health_check_interval=15,
+        **_keepalive(url),
         retry=Retry(ExponentialBackoff(cap=1, base=0.05), retries=outage_seconds),
         retry_on_error=list(_TRANSIENT),
     )
@@ -55,8 +56,8 @@ def prompt_client(url: str) -> redis.asyncio.Redis:
         timeout=1,
         socket_connect_timeout=0.5,
         socket_timeout=0.7,
-        socket_keepalive=True,
         health_check_interval=15,
+        **_keepalive(url),
         retry=AsyncRetry(NoBackoff(), retries=1),
         retry_on_error=[RedisConnectionError],
     )
@@ -86,6 +87,11 @@ def blocking_reader(url: str, block_seconds: float) -> redis.asyncio.Redis:
         url,
         socket_connect_timeout=1,
         socket_timeout=block_seconds + 5,
-        socket_keepalive=True,
+        **_keepalive(url),
         retry=AsyncRetry(NoBackoff(), retries=0),
     )
+
+
+def _keepalive(url: str) -> dict[str, Any]:
+    """redis-py refuses the argument for a Unix socket."""
+    return {} if url.startswith("unix:") else {"socket_keepalive": True}

@@ -23,6 +23,7 @@ from kombu.utils.functional import retry_over_time
 
 from shared.jobs import RECORD_VERSION, Priority
 from shared.observability.logging import get_logger
+from shared.redis_url import broker
 
 if TYPE_CHECKING:
     import redis
@@ -75,6 +76,7 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
     billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = round(
         LAST_RESULT_SECONDS / billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL
     )
+    server = broker(redis_url)
     app = Celery("logo")
     app.amqp.Connection = _Connection
     transport: dict[str, Any] = {
@@ -89,7 +91,8 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
         "health_check_interval": 15,
     }
     app.conf.update(
-        broker_url=redis_url,
+        broker_url=server.url,
+        broker_use_ssl=server.use_ssl,
         broker_transport_options=transport,
         # Reconnect without a limit: an outage of Redis may last longer than any number of retries.
         broker_connection_retry_on_startup=True,

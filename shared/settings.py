@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
@@ -9,6 +10,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared import redis_url
 
 VERSION = "2.0.0"
 
@@ -18,24 +21,50 @@ def split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 def _webhook_secret(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"whsec_[A-Za-z0-9+/]{32,86}={0,2}", value.get_secret_value()):
+    found = re.fullmatch(r"whsec_([A-Za-z0-9+/]+)={0,2}", value.get_secret_value())
+    try:
+        # Decoded as the sender's library decodes it. Base64 has no text of 4n + 1 characters.
+        length = len(base64.b64decode(found[1] + "==")) if found else 0
+    except ValueError:
+        length = 0
+    if not 24 <= length <= 64:  # noqa: PLR2004 - Standard Webhooks asks for these bounds
         raise ValueError("each must be whsec_ followed by 24 to 64 bytes in base64")
     return value
 
 
+def _basic_auth(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    user, _, password = text.partition(":")
+    # Flower splits at commas, and fails at each login if it compares other characters than those of ASCII.
+    if not (user and password and text.isascii() and text.isprintable() and "," not in text):
+        raise ValueError("must be user:password in ASCII, without a comma")
+    return value
+
+
 CommaSeparated = (NoDecode, BeforeValidator(split))
-# Standard Webhooks asks for 24 to 64 bytes.
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 SigningKey = Annotated[SecretStr, Field(min_length=32)]
+BasicAuth = Annotated[SecretStr, AfterValidator(_basic_auth)]
+RedisUrl = Annotated[str, AfterValidator(redis_url.check)]
+
+
+# utf-8-sig: some editors put a byte-order mark before the first name.
+CONFIG = SettingsConfigDict(
+    env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True, env_ignore_empty=True
+)
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = CONFIG
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Broker, ledger, events and results.")
+    redis_url: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Broker, ledger, events and results.")
     environment: str = Field("production", description="Reported by /health.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: Literal["json", "text"] = "json"
     result_ttl_seconds: int = Field(3600, ge=1, le=7 * 86400, description="How long images are kept.")
     url_signing_keys: Annotated[tuple[SigningKey, ...], *CommaSeparated] = Field(
@@ -59,11 +88,17 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65535, description="0: off. The API has /metrics on its own port.")
 
 
+class FlowerSettings(Settings):
+    flower_basic_auth: BasicAuth | None = Field(None, description="Flower reads it itself; this checks it.")
+
+
 S = TypeVar("S", bound=BaseSettings)
 _SECRET_WORDS = (
     "KEY",
     "SECRET",
     "TOKEN",
+    "REDIS_URL",
+    "AUTH",
 )  # an error does not show the value of a setting with one of these in its name
 
 
@@ -74,6 +109,9 @@ def load(kind: type[S]) -> S:
     """
     try:
         return kind()
+    except UnicodeDecodeError as error:
+        print(f".env is not text in UTF-8: {error}", file=sys.stderr)  # noqa: T201 - before logging
+        raise SystemExit(2) from None
     except ValidationError as error:
         for item in error.errors():
             name = "_".join(map(str, item["loc"])).upper()

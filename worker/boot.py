@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from celery import signals
 
-from shared import settings
+from shared import redis_state, settings
 from shared.connection import patient_client
 from shared.observability import logging
 from worker.consumer_watchdog import ConsumerWatchdog
@@ -28,6 +28,7 @@ def configure(kind: type[S], process: str) -> S:
     """Loads the settings of this process and configures its logging. `process` is its name on each log line."""
     config = settings.load(kind)
     logging.configure(config.log_level, config.log_format, process)
+    redis_state.refuse_cluster(config.redis_url)
     # Celery configures logging itself unless this signal has a receiver.
     signals.setup_logging.connect(lambda **_: None, weak=False)
     return config

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kombu.exceptions import OperationalError
 
-from shared import settings
+from shared import redis_state, settings
 from shared.connection import UNAVAILABLE, is_full, patient_client
 from shared.ledger.leadership import lead
 from shared.ledger.moves import LEASE_SECONDS
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.get_logger(__name__)
 SWEEP_SECONDS = 2.0
 LOCK_SECONDS = 10.0
+LOOK_SECONDS = 60.0  # between two looks at the server's settings, which somebody may change
 # A longer wait counts as an outage even if Redis answers in the end: meanwhile holders could not renew their leases.
 ANSWER_SECONDS = 3.0
 # Celery raises an error of its own when it cannot publish.
@@ -67,12 +68,17 @@ def run(config: WorkerSettings) -> None:
     celery = make_celery(config.redis_url)
     sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=config.evict_images_when_full)
     outpacing = Outpacing(ledger.client, config.planned_jobs_per_hour)
+    dangers, looked_at = redis_state.Watch(ledger.client), float("-inf")
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
     try:
         while True:
             watch.turned_at = time.monotonic()
             try:
+                if time.monotonic() - looked_at >= LOOK_SECONDS:
+                    # Before the lead, which a replica refuses.
+                    dangers.look()
+                    looked_at = time.monotonic()
                 led, watch.leads = watch.leads, ledger.run(lead(name, LOCK_SECONDS))
                 if watch.leads != led:
                     log.info("sweeper.leads" if watch.leads else "sweeper.lost_lead")
@@ -97,6 +103,7 @@ def run(config: WorkerSettings) -> None:
 def main() -> None:
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "sweeper")
+    redis_state.refuse_cluster(config.redis_url)
     tracing.configure(config.otel_exporter_otlp_endpoint, "sweeper")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run(config)

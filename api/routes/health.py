@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from api.cors import for_any_page
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.openapi import example_of
 from api.openapi_errors import errors_of, headers_of
@@ -50,7 +51,7 @@ async def root(request: Request) -> Response:
 
 
 @router.get("/health", response_model=None, responses={200: example_of(_HEALTH), 503: _UNHEALTHY})
-async def health(services: Deps) -> JSONResponse | dict[str, Any]:
+async def health(request: Request, services: Deps) -> JSONResponse | dict[str, Any]:
     """The state of the service, its queue and its workers. `gpu` is the device of the first live worker."""
     try:
         live = await workers.live(services.client)
@@ -58,6 +59,7 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
     except UNAVAILABLE as error:
         message = f"Redis is out of reach: {type(error).__name__}"
         return JSONResponse({"status": "unhealthy", "error": message}, 503, {"Retry-After": "2"})
+    named = not for_any_page(request)
     return {
         "status": "healthy",
         "model": live[0].model if live else "none",
@@ -71,7 +73,7 @@ async def health(services: Deps) -> JSONResponse | dict[str, Any]:
                 "name": w.name,
                 "ready": w.ready,
                 "model": w.model,
-                "job_id": w.job_id or None,
+                "job_id": (w.job_id or None) if named else None,
                 "waits_for_room": w.waits_for_room,
                 "gpu": _device(w),
             }

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from api import byte_range
-from api.auth import Bearer, KeyHeader, Keys, caller_of
+from api.auth import Bearer, KeyHeader, caller_of, owner_of
 from api.deps import Deps, JobId, Services, own_job
 from api.image_answers import decoded, expired, stream
 from api.openapi import PNG
@@ -30,8 +30,7 @@ async def _viewer(
 ) -> str | None:
     """The caller's owner digest; None for the holder of a signed URL, who may see this image of any owner."""
     if signature is None:
-        keys: Keys = request.app.state.keys
-        return keys.owner(bearer.credentials if bearer else header)
+        return owner_of(request, bearer, header)
     services: Services = request.app.state.services
     services.results.verify(request.url.path, expires or 0, signature)
     return None

@@ -11,9 +11,9 @@ from prometheus_client.exposition import choose_encoder
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
 from api.snapshot import snapshot
-from shared import workers
+from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
-from shared.observability import metrics
+from shared.observability import exporter, metrics
 from shared.schemas import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class _Fixed:
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def scrape(request: Request, services: Deps) -> Response:
     """Metrics for Prometheus. They contain no prompt, job id or API key."""
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    encode, content_type = choose_encoder(exporter.readable(request.headers.get("accept", "")))
     everything = CollectorRegistry()
     everything.register(services.http.registry)
     everything.register(_Fixed(await _shared(services)))
@@ -66,6 +66,7 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.REDIS_UP.family([((), 1)]),
         metrics.REDIS_USED.family([((), state.redis_used_bytes)]),
         metrics.REDIS_MAX.family([((), state.redis_max_bytes)]),
+        metrics.REDIS_DANGEROUS.family(((name,), name in state.redis_dangers) for name in redis_state.SETTINGS),
         metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
         metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 log = get_logger(__name__)
+_NO_VERSION = re.compile(r"\bversion=(?![0-9]{1,4}(\.[0-9]{1,4})*\s*([;,]|$))")
 
 
 class _Quiet(WSGIRequestHandler):
@@ -48,6 +50,11 @@ def registry(process: str, collect: Callable[[], Iterable[Metric]]) -> Collector
     return own
 
 
+def readable(accept: str) -> str:
+    """An Accept header, or an empty text if it has a version at which prometheus_client fails, as at `version=abc`."""
+    return "" if _NO_VERSION.search(accept) else accept
+
+
 def serve(
     settings: Settings, process: str, trouble: Callable[[], str], collect: Callable[[], Iterable[Metric]] = tuple
 ) -> None:
@@ -63,6 +70,7 @@ def serve(
 
     def respond(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/health":
+            environ["HTTP_ACCEPT"] = readable(environ.get("HTTP_ACCEPT", ""))
             page: Iterable[bytes] = scrape(environ, start)
             return page
         reason = trouble()

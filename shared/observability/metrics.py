@@ -85,6 +85,9 @@ OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for whic
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis uses.")
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Redis' maxmemory; 0: no bound.")
+REDIS_DANGEROUS = Definition(
+    "logo_redis_dangerous_setting", "gauge", "1 if this setting of Redis endangers jobs.", ("setting",)
+)
 REDIS_WORST_CASE = Definition(
     "logo_redis_worst_case_bytes", "gauge", "Memory that Redis may need in the worst case, by the settings."
 )

@@ -6,6 +6,7 @@ and not its supervisor, because a Valkey whose supervisor was killed goes on wri
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -49,6 +50,11 @@ def command(conf: Path, folder: Path) -> str:
 
 def main() -> None:
     folder, *command = sys.argv[1:]
+    # Prompts and images are in its files, which Valkey makes readable for everybody. The folder's mode covers files
+    # that are there already.
+    os.umask(0o077)
+    with contextlib.suppress(PermissionError):  # a volume of another user, which holds this one's files
+        Path(folder).chmod(0o700)
     try:
         os.set_inheritable(lock(Path(folder)), True)
     except BlockingIOError:

@@ -14,20 +14,23 @@ import sys
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings
 
+from shared.addresses import is_loopback
 from shared.gpus import list_gpus
-from shared.settings import load
+from shared.settings import CONFIG, BasicAuth, RedisUrl, load
 from shared.stack import embedded_redis, supervision
+
+FLOWER_DEFAULT = "logo:logo"
 
 
 class ServeSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+    model_config = CONFIG
 
     host: str = "0.0.0.0"  # noqa: S104 - the API's own default
     port: int = Field(7860, ge=1, le=65535)
     data_dir: Path = Field(Path("data"), description="Files of the embedded Valkey and supervisord.")
-    redis_url: str | None = Field(None, description="Set: this server instead of an embedded one.")
+    redis_url: RedisUrl | None = Field(None, description="Set: this server instead of an embedded one.")
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
     gpu: str = "auto"
@@ -41,7 +44,7 @@ class ServeSettings(BaseSettings):
     flower_enabled: bool = False
     flower_address: str = "127.0.0.1"
     flower_port: int = Field(5555, ge=1, le=65535)
-    flower_basic_auth: SecretStr = SecretStr("logo:logo")
+    flower_basic_auth: BasicAuth = SecretStr(FLOWER_DEFAULT)
 
 
 def main() -> None:
@@ -60,6 +63,7 @@ def main() -> None:
             raise SystemExit("setting REDIS_URL: generate workers alone need the Redis of a stack")
         programs = supervision.workers(count)
     else:
+        _refuse_default_password(config)
         _refuse_taken(config.host, config.port)
         if redis_url is None:
             redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
@@ -112,6 +116,15 @@ def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
     conf = data / "run" / "valkey.conf"
     url = embedded_redis.configure(conf, folder, free_port(), maxmemory)
     return url, supervision.redis(embedded_redis.command(conf, folder))
+
+
+def _refuse_default_password(config: ServeSettings) -> None:
+    default = config.flower_basic_auth.get_secret_value() == FLOWER_DEFAULT
+    if config.flower_enabled and default and not is_loopback(config.flower_address):
+        raise SystemExit(
+            f"setting FLOWER_BASIC_AUTH: its default is public, and others reach FLOWER_ADDRESS"
+            f" {config.flower_address}; set a password"
+        )
 
 
 def _refuse_taken(host: str, port: int) -> None:

@@ -97,6 +97,19 @@ def test_a_deploy_while_redis_hangs_answers_them_too(tmp_path, own_valkey, start
         api.process.wait()
 
 
+@pytest.mark.parametrize(("trusted", "statuses"), [("", [202, 202, 429]), ("127.0.0.1", [202, 202, 202])])
+def test_a_forged_address_is_no_new_caller(new_api, valkey, client, trusted, statuses):
+    api = new_api(RATE_LIMIT="2/day", TRUSTED_PROXIES=trusted)
+    forged = ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
+    answers = [httpx.post(f"{api.url}/api/jobs", json=BODY, headers={"X-Forwarded-For": name}) for name in forged]
+    assert [answer.status_code for answer in answers] == statuses
+    httpx.post(f"{api.url}/api/jobs", json=BODY, headers={"X-Forwarded-For": "x" * 20000})
+    assert max(len(key) for key in client.keys("logo:rate*")) < 200
+    lines = [json.loads(line) for line in api.log.read_text().splitlines() if '"request"' in line]
+    callers = [line["caller"] for line in lines if line["path"] == "/api/jobs"]
+    assert callers == (forged if trusted else ["127.0.0.1"] * 3) + ["127.0.0.1"]
+
+
 def connection(api, *, receive_buffer=None):
     raw = socket.socket()
     if receive_buffer:

@@ -15,7 +15,7 @@ from shared.gpus import free_bytes
 from shared.jobs import Failure
 from shared.observability.logging import get_logger
 from worker.flux import checkpoint as checkpoints
-from worker.flux import loading, memory_plan
+from worker.flux import loading, memory_plan, prompt_filter
 from worker.flux.checkpoint import CPU_MODEL_PATH
 from worker.flux.install import Installed, install
 from worker.flux.lora import Adapters
@@ -66,6 +66,7 @@ class FluxModel:
             # The worker's own handlers log what the library says.
             library.disable_default_handler()
             library.enable_propagation()
+        prompt_filter.install()
         start = time.perf_counter()
         checkpoint = self._checkpoint or checkpoints.find(self._settings, self._device)
         if checkpoint.directory == CPU_MODEL_PATH:

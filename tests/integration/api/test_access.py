@@ -4,6 +4,10 @@ import pytest
 import structlog
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from api.auth import digest
+from shared import workers
+from shared.workers import WorkerInfo
+
 BODY = {"prompt": "a red fox", "sizes": [64]}
 PUBLIC = {"/", "/health", "/health/live", "/health/ready", "/metrics"}
 
@@ -106,6 +110,66 @@ async def test_an_open_door_is_said_at_every_log_level(serve, settings, warned):
         async with serve(**settings):
             pass
     assert [entry["log_level"] for entry in logs if entry["event"] == "api.open"] == ["critical"] * warned
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_key_of_other_letters_opens_as_its_client_sends_it(serve, keys, encoding):
+    keys.write_text("ein-schlüssel-für-die-app\n", encoding="utf-8")
+    sent = "ein-schlüssel-für-die-app".encode(encoding)
+    async with serve(api_keys_file=keys) as http:
+        job = await http.post("/api/jobs", json=BODY, headers={"X-API-Key": sent})
+        assert job.status_code == 202
+        url = f"/api/jobs/{job.json()['id']}"
+        assert (await http.get(url, headers={"Authorization": b"Bearer " + sent})).status_code == 200
+        refused = await http.get(f"{url}/images/64.png", headers={"X-API-Key": sent})
+        assert refused.json()["error"]["code"] == "job_not_successful"  # it is this key's job
+        assert (await http.get(url, headers={"X-API-Key": sent[:-1]})).status_code == 401
+
+
+async def test_a_byte_order_mark_is_no_part_of_the_first_key(serve, keys):
+    keys.write_text("\ufeffthe-key-of-an-editor\r\nsecond\r\n", encoding="utf-8")
+    async with serve(api_keys_file=keys) as http:
+        for key in ("the-key-of-an-editor", "second"):
+            assert (await http.get("/api/jobs", headers={"X-API-Key": key})).status_code == 200
+
+
+async def test_short_keys_are_said_at_every_log_level(serve, keys):
+    keys.write_text("owner\n" + "k" * 16)
+    with structlog.testing.capture_logs() as logs:
+        async with serve(api_keys=("one", "k" * 16), api_keys_file=keys):
+            pass
+    assert [(e["log_level"], e["count"]) for e in logs if e["event"] == "keys.short"] == [("critical", 1)] * 2
+
+
+async def test_the_request_log_names_the_caller_and_no_key(serve, keys):
+    async with serve() as http, serve(api_keys_file=keys) as guarded:
+        with structlog.testing.capture_logs() as logs:
+            await http.get("/api/jobs", headers={"X-API-Key": "owner"})
+            await guarded.get("/api/jobs", headers={"X-API-Key": "owner"})
+            await guarded.get("/api/jobs", headers={"X-API-Key": "wrong"})
+    callers = [entry["caller"] for entry in logs if entry["event"] == "request"]
+    assert callers == ["127.0.0.1", digest("owner")[:8], "127.0.0.1"]
+
+
+async def test_a_page_of_any_origin_learns_of_no_jobs(serve, keys, client):
+    """Without keys all callers are one; a page that a browser loads from elsewhere must not be shown their jobs."""
+    foreign = {"Origin": "https://elsewhere.example"}
+    card = {"model": "m", "device_type": "cpu", "device_name": "cpu"}
+    workers.publish(client, WorkerInfo("g1", ready=True, job_id="the-id", **card))
+    allow = "access-control-allow-origin"
+    async with serve() as http:
+        assert allow not in (await http.get("/api/jobs?limit=1", headers=foreign)).headers
+        health = await http.get("/health", headers=foreign)
+        assert (health.headers[allow], health.json()["workers"][0]["job_id"]) == ("*", None)
+        assert (await http.get("/health")).json()["workers"][0]["job_id"] == "the-id"
+        made = await http.post("/api/jobs", json=BODY, headers=foreign)
+        assert made.headers[allow] == "*"
+        one = await http.get(f"/api/jobs/{made.json()['id']}", headers=foreign)
+        assert one.headers[allow] == "*"
+    async with serve(cors_origins=("https://elsewhere.example",)) as http:
+        assert (await http.get("/api/jobs", headers=foreign)).headers[allow] == foreign["Origin"]
+    async with serve(api_keys_file=keys) as http:
+        assert (await http.get("/api/jobs", headers=foreign | {"X-API-Key": "owner"})).headers[allow] == "*"
 
 
 async def test_keys_change_without_a_restart(serve, keys):

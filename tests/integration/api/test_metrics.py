@@ -7,6 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 
+import httpx
 import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -100,6 +101,22 @@ async def test_every_recovery_has_its_reason(scrape, ledger, celery_app, succeed
     assert found["logo_job_stage_seconds_count", ("stage", "queued")] == 1
 
 
+async def test_a_setting_of_redis_that_endangers_jobs_is_shown(scrape, client):
+    client.config_set("maxmemory", 2**30)
+    settings = ("maxmemory-policy", "appendonly", "maxmemory", "replicaof")
+
+    async def shown():
+        found = await scrape()
+        return [name for name in settings if found["logo_redis_dangerous_setting", ("setting", name)]]
+
+    assert await shown() == []
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert await shown() == ["maxmemory-policy"]
+    finally:
+        client.config_set("maxmemory-policy", "noeviction")
+
+
 async def test_workers_are_shown_by_their_heartbeats(scrape, client):
     card = {"device_type": "cuda", "device_name": "NVIDIA H100", "memory_total_bytes": 80, "gpu_utilization": 0.5}
     workers.publish(client, WorkerInfo("g1", ready=True, model="m", job_id="j", gpu_memory_used_bytes=7, **card))
@@ -120,6 +137,26 @@ async def test_prometheus_asks_for_openmetrics(serve):
     assert response.headers["content-type"].startswith("application/openmetrics-text")
     names = [family.name for family in openmetrics.text_string_to_metric_families(response.text)]
     assert {"logo_http_requests", "logo_jobs_ended", "process_cpu_seconds"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *(f"application/openmetrics-text;version={version}" for version in ("abc", "2.0.x", '"1.0.0"', "9" * 5000)),
+        "text/plain;version=1.x",
+        "a/b;version",
+    ],
+)
+async def test_an_accept_header_of_nonsense_gets_the_plain_text(serve, accept):
+    port = free_port()
+    exporter.serve(Settings(_env_file=None, metrics_port=port), "test", str)
+    async with httpx.AsyncClient() as worker:
+        response = await worker.get(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept})
+    assert (response.status_code, bool(samples(response.text))) == (200, True)
+    async with serve() as http:
+        response = await http.get("/metrics", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert samples(response.text)["logo_redis_up",] == 1
 
 
 async def test_without_redis_it_says_so(serve):

@@ -42,6 +42,31 @@ def test_what_serves_is_watched_and_started_again(name):
     assert SERVICES[name]["init"] is True
 
 
+@pytest.mark.parametrize("name", ["redis", "api", "generate", "finish", "webhook", "sweeper", "flower"])
+def test_what_runs_has_no_rights_that_it_does_not_need(name):
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service.get("read_only", False) is (name != "generate")
+    assert bool(service.get("cap_add")) is (name == "redis")
+    assert ("mem_limit" in service) is (name != "redis")
+
+
+@pytest.mark.parametrize(
+    ("secret", "services"),
+    [
+        ("API_KEYS", {"api"}),
+        ("URL_SIGNING_KEYS", {"api", "webhook"}),
+        ("WEBHOOK_SECRETS", {"api", "webhook"}),
+        ("HF_TOKEN", {"generate"}),
+        ("FLOWER_BASIC_AUTH", {"flower"}),
+        ("GF_SECURITY_ADMIN_PASSWORD", {"grafana"}),
+    ],
+)
+def test_a_secret_is_only_where_it_is_used(secret, services):
+    assert {name for name, service in SERVICES.items() if secret in service.get("environment", {})} == services
+
+
 def test_images_name_their_version_and_their_commit():
     for name, images in (("api", 1), ("worker", 2)):
         text = (ROOT / f"Dockerfile.{name}").read_text()

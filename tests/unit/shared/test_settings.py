@@ -1,7 +1,9 @@
 import pytest
+from standardwebhooks import Webhook
 
 from api.settings import ApiSettings
-from shared.settings import load
+from shared.settings import FlowerSettings, load
+from shared.stack.serve import ServeSettings
 from worker.settings import WorkerSettings
 
 
@@ -49,6 +51,49 @@ def test_lists_are_split_and_an_empty_value_is_no_value(monkeypatch):
 def test_origins_that_a_browser_sends(monkeypatch, origins):
     monkeypatch.setenv("CORS_ORIGINS", origins)
     assert load(ApiSettings).cors_origins == tuple(part.strip() for part in origins.split(","))
+
+
+@pytest.mark.parametrize("level", ["warning", "Warning", "WARNING"])
+def test_a_log_level_is_one_in_any_case(monkeypatch, level):
+    monkeypatch.setenv("LOG_LEVEL", level)
+    assert load(ApiSettings).log_level == "WARNING"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("\ufeffPORT=7861\nHOST=127.0.0.1\n", encoding="utf-8")
+    assert (load(ApiSettings).port, load(ServeSettings).port) == (7861, 7861)
+    (tmp_path / ".env").write_bytes("ENVIRONMENT=für\n".encode("latin-1"))
+    with pytest.raises(SystemExit):
+        load(ApiSettings)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("padding", ["", "=", "=="])
+def test_a_webhook_secret_that_passes_can_sign(monkeypatch, padding):
+    """The bounds are those of its bytes: of the texts of 30 to 90 characters, every fourth is none in base64."""
+    passed = []
+    for length in range(30, 91):
+        monkeypatch.setenv("WEBHOOK_SECRETS", f"whsec_{'A' * length}{padding}")
+        try:
+            (secret,) = load(WorkerSettings).webhook_secrets
+        except SystemExit:
+            continue
+        assert 24 <= len(Webhook(secret.get_secret_value())._whsecret) <= 64
+        passed.append(length)
+    assert passed == [length for length in range(32, 87) if length % 4 != 1]
+
+
+@pytest.mark.parametrize("value", ["ü:pw", "user:pw,other:pw", "user", ":pw", "user:", "user:p\tw"])
+@pytest.mark.parametrize("kind", [ServeSettings, FlowerSettings])
+def test_a_password_that_flower_cannot_compare_ends_the_start(monkeypatch, capsys, kind, value):
+    monkeypatch.setenv("FLOWER_BASIC_AUTH", value)
+    with pytest.raises(SystemExit):
+        load(kind)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("setting FLOWER_BASIC_AUTH: ")
+    assert "ASCII" in line
+    assert "pw" not in line
 
 
 def test_settings_are_frozen():

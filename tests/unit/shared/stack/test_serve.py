@@ -1,6 +1,7 @@
 """`make serve` up to the start of supervisord: how many workers, where it listens, which programs, what it refuses."""
 
 import configparser
+import contextlib
 import os
 import socket
 import sys
@@ -68,6 +69,21 @@ def test_one_image_has_what_compose_has(started):
 def test_another_machine_has_workers_only(started):
     programs, urls, env = started("worker", REDIS_URL="redis://elsewhere/0", GENERATE_WORKERS="2")
     assert (programs, urls, env["REDIS_URL"]) == ({"generate-0", "generate-1"}, [], "redis://elsewhere/0")
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        ({"FLOWER_ADDRESS": "0.0.0.0"}, True),
+        ({"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_BASIC_AUTH": "ada:lovelace"}, False),
+        ({"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_ENABLED": "false"}, False),
+        ({"FLOWER_ADDRESS": "::1"}, False),
+    ],
+)
+def test_flower_is_not_published_with_the_password_that_everybody_knows(started, settings, refused):
+    expected = pytest.raises(SystemExit, match="FLOWER_BASIC_AUTH") if refused else contextlib.nullcontext()
+    with expected:
+        started(**{"PORT": str(free_port()), "FLOWER_ENABLED": "true"} | settings)
 
 
 @pytest.mark.parametrize(("words", "reason"), [(["worker"], "REDIS_URL"), (["workers"], "usage")])
