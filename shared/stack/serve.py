@@ -82,6 +82,7 @@ def main() -> None:
         "FLOWER_PORT": str(config.flower_port),
         "FLOWER_BASIC_AUTH": config.flower_basic_auth.get_secret_value(),
     }
+    os.environ |= _without_proxy()
     what = f"{count} generate worker(s)" if only_workers else f"serving on {where}"
     print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201 - for a terminal
     supervisord = Path(sys.executable).with_name("supervisord")
@@ -112,6 +113,13 @@ def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
     conf = data / "run" / "valkey.conf"
     url = embedded_redis.configure(conf, folder, free_port(), maxmemory)
     return url, supervision.redis(embedded_redis.command(conf, folder))
+
+
+def _without_proxy() -> dict[str, str]:
+    """The variables by which the programs reach this machine, such as a collector of traces, without a proxy."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    hosts = given if given == "*" else ",".join(filter(None, (given, "localhost,127.0.0.1,::1")))
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
 
 
 def _refuse_taken(host: str, port: int) -> None:

@@ -74,3 +74,18 @@ def test_another_machine_has_workers_only(started):
 def test_workers_alone_need_a_redis_of_others(started, words, reason):
     with pytest.raises(SystemExit, match=reason):
         started(*words)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "localhost,127.0.0.1,::1"),
+        ({"no_proxy": ".corp"}, ".corp,localhost,127.0.0.1,::1"),
+        ({"NO_PROXY": "*"}, "*"),
+    ],
+)
+def test_the_programs_reach_this_machine_without_a_proxy(started, monkeypatch, given, told):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    _, _, env = started(PORT=str(free_port()), **given)
+    assert env["no_proxy"] == env["NO_PROXY"] == told
