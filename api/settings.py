@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, FilePath
 
-from shared.settings import CommaSeparated, Settings
+from shared.settings import CommaSeparated, Settings, load
 
 RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
@@ -28,3 +28,7 @@ class ApiSettings(Settings):
     api_keys_file: FilePath | None = Field(None, description="More keys, one per line; read again if changed.")
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     cors_origins: Annotated[tuple[str, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")
+
+
+if __name__ == "__main__":  # checks the settings, for `make serve`
+    load(ApiSettings)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from shared.settings import Settings
+from shared.settings import Settings, load
 
 
 class WorkerSettings(Settings):
@@ -56,3 +56,7 @@ class WorkerSettings(Settings):
         if self.served_sizes:
             return [int(size) for size in self.served_sizes.split(",")]
         return [512, 1024] if device == "cuda" else [self.warmup_size]
+
+
+if __name__ == "__main__":  # checks the settings, for `make serve`
+    load(WorkerSettings)
