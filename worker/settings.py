@@ -18,7 +18,7 @@ class WorkerSettings(Settings):
     )
     hf_token: SecretStr | None = None
     torch_device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    gpu: str = Field("auto", description="auto: any free card; or an index or UUID.")
+    gpu: str = Field("auto", description="auto: any free card; or a list of indices and UUIDs.")
     gpu_lock_dir: Path = Path(tempfile.gettempdir()) / "logo-gpu-locks"
     use_fp16: bool = Field(True, description="Half precision on a GPU: bf16 where the card has it, else fp16.")
     enable_attention_slicing: bool = Field(False, description="No effect on FLUX; accepted for old .env files.")

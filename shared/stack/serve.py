@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.gpus import list_gpus
+from shared.gpus import list_gpus, named
 from shared.settings import load, refuse
 from shared.stack import embedded_redis, supervision
 
@@ -59,7 +59,7 @@ def main() -> None:
     config = load(ServeSettings)
     _refuse_unwritable((config.data_dir.resolve(), Path(sys.executable)))
     supervision.check_settings(only_workers=only_workers)
-    gpus = 0 if config.torch_device in ("cpu", "mps") else len(list_gpus())
+    gpus = 0 if config.torch_device in ("cpu", "mps") else _usable_gpus(config.gpu)
     count = generate_workers(config, gpus)
     data = config.data_dir.resolve()
     run = data / ("worker" if only_workers else "run")
@@ -100,10 +100,19 @@ def main() -> None:
 
 
 def generate_workers(config: ServeSettings, gpus: int) -> int:
-    """The number of generate workers: GENERATE_WORKERS, else one for each card, and one if GPU names a card."""
+    """The number of generate workers: GENERATE_WORKERS, else one for each card, and for each card that GPU names."""
     if config.generate_workers is not None:
         return config.generate_workers
-    return max(1, gpus) if config.gpu == "auto" else 1
+    return max(1, gpus if config.gpu == "auto" else min(gpus, len(config.gpu.split(","))))
+
+
+def _usable_gpus(wanted: str) -> int:
+    """:raises SystemExit: there are cards, and GPU names none of them."""
+    gpus = list_gpus()
+    usable = named(gpus, wanted)
+    if gpus and not usable:
+        refuse(f"setting GPU={wanted!r}: not among this machine's {[(gpu.index, gpu.uuid) for gpu in gpus]}")
+    return len(usable)
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from shared.gpus import Gpu, list_gpus
+from shared.gpus import Gpu, list_gpus, named
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def take_gpu(lock_dir: Path, wanted: str, inventory: Callable[[], list[Gpu]] = l
     gpus = inventory()
     if not gpus:
         return None
-    candidates = [gpu for gpu in gpus if wanted in ("auto", str(gpu.index), gpu.uuid)]
+    candidates = named(gpus, wanted)
     if not candidates:
         raise SystemExit(f"setting GPU={wanted!r}: not among this machine's {[(gpu.index, gpu.uuid) for gpu in gpus]}")
     lock_dir.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def take_gpu(lock_dir: Path, wanted: str, inventory: Callable[[], list[Gpu]] = l
 def _take_first(lock_dir: Path, candidates: Iterable[Gpu]) -> Gpu | None:
     for gpu in candidates:
         # Never closed: the lock lives as long as the descriptor, which a forked child shares.
-        descriptor = os.open(lock_dir / f"{gpu.uuid}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(lock_dir / f"{gpu.uuid.replace('/', '-')}.lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -123,6 +123,11 @@ def _first_to_hold(waiting):
         return key.data
 
 
+def test_of_several_named_cards_one_is_taken(contend):
+    assert {contend("1,GPU-3").card(), contend("1,GPU-3").card()} == {"GPU-1", "GPU-3"}
+    assert contend("1,GPU-3").until("gpu.waiting")["candidates"] == ["GPU-1", "GPU-3"]
+
+
 @pytest.mark.parametrize("wanted", ["2", "GPU-2"])
 def test_a_card_named_by_hand_is_waited_for_although_others_are_free(contend, wanted):
     first, second = contend(wanted), None

@@ -18,6 +18,7 @@ from shared.stack.serve import ServeSettings, free_port, generate_workers
         ({}, 4, 4),
         ({"gpu": "2"}, 4, 1),
         ({"gpu": "GPU-1a2b"}, 4, 1),
+        ({"gpu": "0,2"}, 4, 2),
         ({"generate_workers": 3}, 0, 3),
         ({"generate_workers": 2}, 4, 2),
     ],
