@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,14 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from shared.settings import Settings, load
+
+
+def _cache_dir() -> Path:
+    """In the home folder; for a user without one, as in containers, a folder of its own beside temporary files."""
+    try:
+        return Path.home() / ".cache" / "logo-generator"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"logo-generator-{os.getuid()}"
 
 
 class WorkerSettings(Settings):
@@ -37,9 +46,7 @@ class WorkerSettings(Settings):
         pattern=r"^\d+(,\d+)*$",
         description="Pixels, warmed up before the worker is ready; unset: 512,1024 on a GPU.",
     )
-    compile_cache_dir: Path = Field(
-        Path.home() / ".cache" / "logo-generator", description="Compiled kernels, by card and versions."
-    )
+    compile_cache_dir: Path = Field(default_factory=_cache_dir, description="Compiled kernels, by card and versions.")
     max_concurrent_jobs: int = Field(1, ge=1, le=8, description="How many of a job's variations are denoised together.")
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
