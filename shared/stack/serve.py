@@ -169,8 +169,10 @@ def _open_standard_streams() -> None:
 
 def _refuse_taken(host: str, port: int) -> None:
     try:
-        # The address family is chosen as uvicorn chooses it.
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        # As the API listens: the address family is chosen as uvicorn chooses it, and :: is IPv4 too.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        both = host == "::" and socket.has_dualstack_ipv6()
+        socket.create_server((host, port), family=family, dualstack_ipv6=both).close()
     except OSError as error:
         raise SystemExit(f"PORT {port} on {host} cannot be used: {error.strerror}") from None
 

@@ -37,6 +37,13 @@ def test_each_kind_of_address_is_tried_as_the_api_will(host):
         socket.create_connection((serve._reached(host).strip("[]"), port)).close()
 
 
+def test_every_address_is_ipv4_too():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"PORT {port} on :: cannot be used"):
+            serve._refuse_taken("::", port)
+
+
 @pytest.fixture
 def started(monkeypatch, tmp_path):
     """Starts with these arguments and settings; returns the programs, health URLs and environment for supervisord."""
