@@ -12,10 +12,14 @@ export PROMPT SIZES
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+# A set-up that was cut off or whose Python is gone is mended by the next make.
+GONE := $(shell test ! -e $(VENV)/.ready || $(BIN)/python -c '' 2>/dev/null || echo gone)
+.PHONY: FORCE
+$(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@echo "setting up $(VENV) (first use: a few minutes, torch is the large part) ..."
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python 3.11 or later is needed; name one with PYTHON=..."; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python 3.11 or later is needed; name one with PYTHON=..."; exit 1; }
+	@# venv leaves an environment without pip where Python's ensurepip is missing (Debian: python3-venv).
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt pip
 	@# torch is installed first and alone, so that pip uses a local wheel of this version if there is one.
 	@echo "  torch ..." && $(BIN)/python -m pip install -qq "$$(grep '^torch==' constraints.txt)" -c constraints.txt

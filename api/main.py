@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import socket  # noqa: TC003 - imported at run time, as in uvicorn's own signature
+import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -55,6 +55,18 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def _every_address(port: int) -> list[socket.socket]:
+    """A socket for IPv6 and IPv4. asyncio, by which uvicorn listens, makes those for an IPv6 address deaf to IPv4.
+
+    :raises SystemExit: the port cannot be used.
+    """
+    both = socket.has_dualstack_ipv6()
+    try:
+        return [socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=both)]
+    except OSError as error:
+        raise SystemExit(f"PORT {port} on :: cannot be used: {error.strerror}") from None
+
+
 def main() -> None:
     config = settings.load(ApiSettings)
     logging.configure(config.log_level, config.log_format, "api")
@@ -62,7 +74,7 @@ def main() -> None:
     redis_state.refuse_cluster(config.redis_url)
     server = Server(create_app(config), config)
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(_every_address(config.port) if config.host == "::" else None)
     if not server.started:
         raise SystemExit(3)
 

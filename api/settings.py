@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, FilePath
 
-from shared.settings import CommaSeparated, Settings
+from shared.settings import CommaSeparated, Settings, load
 
 RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
@@ -63,3 +63,7 @@ class ApiSettings(Settings):
         (), description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
     )
     cors_origins: Annotated[tuple[Origin, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")
+
+
+if __name__ == "__main__":  # checks the settings, for `make serve`
+    load(ApiSettings)

@@ -6,7 +6,7 @@ import base64
 import re
 import sys
 from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from shared import redis_url
 
 VERSION = "2.0.0"
+SETTING_IS_WRONG = 2  # the exit code of a process that cannot run with its settings, however often it is started
 
 
 def split(value: object) -> object:
@@ -92,6 +93,15 @@ class FlowerSettings(Settings):
     flower_basic_auth: BasicAuth | None = Field(None, description="Flower reads it itself; this checks it.")
 
 
+def refuse(message: str) -> NoReturn:
+    """Ends a process that no restart can help: supervisors of ours stop everything at this exit code.
+
+    :raises SystemExit: always.
+    """
+    print(message, file=sys.stderr)  # noqa: T201 - before logging
+    raise SystemExit(SETTING_IS_WRONG)
+
+
 S = TypeVar("S", bound=BaseSettings)
 _SECRET_WORDS = (
     "KEY",
@@ -117,4 +127,4 @@ def load(kind: type[S]) -> S:
             name = "_".join(map(str, item["loc"])).upper()
             value = "" if any(word in name for word in _SECRET_WORDS) else f"={item.get('input')!r}"
             print(f"setting {name}{value}: {item['msg']}", file=sys.stderr)  # noqa: T201 - before logging
-        raise SystemExit(2) from None
+        raise SystemExit(SETTING_IS_WRONG) from None

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from shared.settings import Settings
+from shared.settings import Settings, load
+
+
+def _cache_dir() -> Path:
+    """In the home folder; for a user without one, as in containers, a folder of its own beside temporary files."""
+    try:
+        return Path.home() / ".cache" / "logo-generator"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"logo-generator-{os.getuid()}"
 
 
 class WorkerSettings(Settings):
@@ -18,7 +27,7 @@ class WorkerSettings(Settings):
     )
     hf_token: SecretStr | None = None
     torch_device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    gpu: str = Field("auto", description="auto: any free card; or an index or UUID.")
+    gpu: str = Field("auto", description="auto: any free card; or a list of indices and UUIDs.")
     gpu_lock_dir: Path = Path(tempfile.gettempdir()) / "logo-gpu-locks"
     use_fp16: bool = Field(True, description="Half precision on a GPU: bf16 where the card has it, else fp16.")
     enable_attention_slicing: bool = Field(False, description="No effect on FLUX; accepted for old .env files.")
@@ -37,9 +46,7 @@ class WorkerSettings(Settings):
         pattern=r"^\d+(,\d+)*$",
         description="Pixels, warmed up before the worker is ready; unset: 512,1024 on a GPU.",
     )
-    compile_cache_dir: Path = Field(
-        Path.home() / ".cache" / "logo-generator", description="Compiled kernels, by card and versions."
-    )
+    compile_cache_dir: Path = Field(default_factory=_cache_dir, description="Compiled kernels, by card and versions.")
     max_concurrent_jobs: int = Field(1, ge=1, le=8, description="How many of a job's variations are denoised together.")
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
@@ -59,3 +66,7 @@ class WorkerSettings(Settings):
         if self.served_sizes:
             return [int(size) for size in self.served_sizes.split(",")]
         return [512, 1024] if device == "cuda" else [self.warmup_size]
+
+
+if __name__ == "__main__":  # checks the settings, for `make serve`
+    load(WorkerSettings)

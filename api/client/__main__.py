@@ -24,17 +24,20 @@ DONE, FAILED, NO_SERVER, INTERRUPTED = 0, 1, 3, 130
 def main() -> None:
     console = Console()
     arguments = _parser().parse_args()
-    with Server(arguments.url, arguments.api_key) as server:
-        try:
+    try:
+        with Server(arguments.url, arguments.api_key) as server:
             code = DONE if arguments.run(server, arguments, console) else FAILED
-        except Refused as error:
-            console.print(f"[red]{error}[/]")
-            code = NO_SERVER
-        except httpx.TransportError as error:
-            console.print(f"[red]no answer from {arguments.url}: {error}[/]")
-            code = NO_SERVER
-        except KeyboardInterrupt:
-            code = INTERRUPTED
+    except Refused as error:
+        console.print(f"[red]{error}[/]")
+        code = NO_SERVER
+    except httpx.TransportError as error:
+        console.print(f"[red]no answer from {arguments.url}: {error}[/]")
+        code = NO_SERVER
+    except OSError as error:
+        console.print(f"[red]the images cannot be saved: {error}[/]")
+        code = FAILED
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     raise SystemExit(code)
 
 

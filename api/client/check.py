@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from api.client.drawing import save
+from api.client.saving import save, save_images
 from api.client.server import Job, Refused, Server
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def _app(server: Server, out: Path) -> str:
     except binascii.Error:
         raise Failed("the image is not base64") from None
     _check_png(image, 256)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "app-256.png").write_bytes(image)
+    save_images({"256": image}, "app", out)
     return f"256 pixels, {len(image)} bytes"
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import TYPE_CHECKING
 
 import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.client.server import TERMINAL, Job, Server
+from api.client.saving import save
+from api.client.server import TERMINAL, Job, Refused, Server
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from rich.console import Console
 
@@ -27,13 +26,18 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
     try:
         console.print(f"job {job['id']}  seed {job['seed']}", soft_wrap=True)
         job = watch(server, job, console, follow=arguments.follow)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Refused, httpx.TransportError):
         console.print(f"the job goes on; come back to it with --resume {job['id']}", soft_wrap=True)
         raise
     if job["status"] != "succeeded":
         console.print(f"[red]no logo: {job['error']['message'] if job['error'] else job['status']}[/]")
         return False
-    for path in save(server, job, arguments.out):
+    try:
+        paths = save(server, job, arguments.out)
+    except (KeyboardInterrupt, Refused, httpx.TransportError, OSError):
+        console.print(f"the logo is on the server until {job['expires_at']}: --resume {job['id']}", soft_wrap=True)
+        raise
+    for path in paths:
         console.print(f"  [bold green]{path}[/]", soft_wrap=True)
     console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items()))
     return True
@@ -81,17 +85,6 @@ def _state(job: Job) -> str:
     eta = "" if job["eta_seconds"] is None else f", {job['eta_seconds']:.0f} s left"
     position = f", position {job['queue_position']}" if job["status"] == "queued" else ""
     return f"{job['status']}{position}{eta}"
-
-
-def save(server: Server, job: Job, directory: Path) -> list[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"[^a-z0-9]+", "-", job["prompt"].lower()).strip("-")[:40] or "logo"
-    paths = []
-    for size, url in job["urls"]["images"].items():
-        path = directory / f"{stem}-{size}.png"
-        path.write_bytes(server.image(url))
-        paths.append(path)
-    return paths
 
 
 def _body(arguments: argparse.Namespace) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import json
 import time
 from email.utils import parsedate_to_datetime
@@ -30,8 +31,14 @@ class Refused(Exception):
 
 class Server:
     def __init__(self, url: str, api_key: str | None) -> None:
+        """:raises Refused: the environment names a proxy that cannot be used."""
         headers = {"X-API-Key": api_key} if api_key else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS)
+        # The environment's proxy does not reach this machine.
+        proxies = not _is_this_machine(httpx.URL(url).host)
+        try:
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=proxies)
+        except (ImportError, ValueError) as error:
+            raise Refused(f"the proxy in the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY): {error}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +99,13 @@ class Server:
                 raise Refused(f"{response.status_code} {_message(response)}")
             break
         return response
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _pause(retry_after: str) -> float:

@@ -56,9 +56,11 @@ def _wait_until_ready(url: str, stack: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if stack.poll() is not None:
-            raise SystemExit(f"the stack did not start:\n{LOG.read_text()[-2000:]}")
+            Console(stderr=True).print(f"the stack did not start:\n{LOG.read_text()[-2000:]}", markup=False)
+            raise SystemExit(stack.returncode or 1)
         try:
-            if httpx.get(f"{url}/health/ready", timeout=2).is_success:
+            # Not by the environment's proxy, which does not reach this machine.
+            if httpx.get(f"{url}/health/ready", timeout=2, trust_env=False).is_success:
                 return
         except httpx.HTTPError:
             pass

@@ -34,9 +34,12 @@ def lock(folder: Path) -> int:
 def configure(conf: Path, folder: Path, port: int, maxmemory: str) -> str:
     """Writes Valkey's configuration with a new password; returns Valkey's URL."""
     password = secrets.token_urlsafe(24)
+    # In quotes, because Valkey ends an unquoted value at a space.
+    quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     # appendfsync is `always`, because with `everysec` a SIGKILL loses acknowledged jobs.
     conf.write_text(
-        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {folder}\n"
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\n"
+        f'dir "{quoted}"\n'
         "appendonly yes\nappendfsync always\nsave ''\n"
         f"maxmemory {maxmemory}\nmaxmemory-policy noeviction\nloglevel warning\n"
     )
@@ -44,8 +47,8 @@ def configure(conf: Path, folder: Path, port: int, maxmemory: str) -> str:
     return f"redis://:{password}@127.0.0.1:{port}/0"
 
 
-def command(conf: Path, folder: Path) -> str:
-    return f"{sys.executable} -m shared.stack.embedded_redis {folder} {get_binary_path()} {conf}"
+def command(conf: Path, folder: Path) -> list[str]:
+    return [sys.executable, "-m", "shared.stack.embedded_redis", str(folder), str(get_binary_path()), str(conf)]
 
 
 def main() -> None:

@@ -7,19 +7,26 @@ METRICS_PORT (the first of several), and those of each process.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from shared.addresses import is_loopback
-from shared.gpus import list_gpus
-from shared.settings import CONFIG, BasicAuth, RedisUrl, load
+from shared.gpus import list_gpus, named
+from shared.settings import CONFIG, BasicAuth, RedisUrl, load, refuse
 from shared.stack import embedded_redis, supervision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FLOWER_DEFAULT = "logo:logo"
 
@@ -51,12 +58,15 @@ def main() -> None:
     if sys.argv[1:] not in ([], ["worker"]):
         raise SystemExit("usage: python -m shared.serve [worker]")
     only_workers = bool(sys.argv[1:])
+    _open_standard_streams()
     config = load(ServeSettings)
-    gpus = 0 if config.torch_device in ("cpu", "mps") else len(list_gpus())
+    _refuse_unwritable((config.data_dir.resolve(), Path(sys.executable)))
+    supervision.check_settings(only_workers=only_workers)
+    gpus = 0 if config.torch_device in ("cpu", "mps") else _usable_gpus(config.gpu)
     count = generate_workers(config, gpus)
     data = config.data_dir.resolve()
     run = data / ("worker" if only_workers else "run")
-    run.mkdir(parents=True, exist_ok=True)
+    _make_folder(run)
     redis_url, redis_program = config.redis_url, ""
     if only_workers:
         if redis_url is None:
@@ -69,9 +79,9 @@ def main() -> None:
             redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
         programs = supervision.stack(count, webhooks=bool(config.webhook_secrets), flower=config.flower_enabled)
     # In a terminal the logs are text and supervisord reports too; otherwise they are JSON for a log collector.
-    log_format = config.log_format or ("text" if sys.stdout.isatty() else "json")
+    log_format = config.log_format or ("text" if os.isatty(1) else "json")
     (run / "supervisord.conf").write_text(
-        supervision.supervisord(run, verbose=log_format == "text")
+        supervision.supervisord(verbose=log_format == "text")
         + redis_program
         + supervision.programs(programs, config.metrics_port),
         encoding="utf-8",
@@ -87,16 +97,26 @@ def main() -> None:
         "FLOWER_BASIC_AUTH": config.flower_basic_auth.get_secret_value(),
     }
     what = f"{count} generate worker(s)" if only_workers else f"serving on {where}"
-    print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201 - for a terminal
-    supervisord = Path(sys.executable).with_name("supervisord")
-    os.execv(supervisord, [str(supervisord), "--nodaemon", "--configuration", str(run / "supervisord.conf")])  # noqa: S606
+    os.environ |= _without_proxy()
+    with contextlib.suppress(OSError):  # the supervisor knows what to do about an output that takes nothing
+        print(f"{what} with {gpus or 'no'} GPU(s), data in {data}; Ctrl-C stops everything", flush=True)  # noqa: T201 - for a terminal
+    os.execv(sys.executable, supervision.command(run))  # noqa: S606
 
 
 def generate_workers(config: ServeSettings, gpus: int) -> int:
-    """The number of generate workers: GENERATE_WORKERS, else one for each card, and one if GPU names a card."""
+    """The number of generate workers: GENERATE_WORKERS, else one for each card, and for each card that GPU names."""
     if config.generate_workers is not None:
         return config.generate_workers
-    return max(1, gpus) if config.gpu == "auto" else 1
+    return max(1, gpus if config.gpu == "auto" else min(gpus, len(config.gpu.split(","))))
+
+
+def _usable_gpus(wanted: str) -> int:
+    """:raises SystemExit: there are cards, and GPU names none of them."""
+    gpus = list_gpus()
+    usable = named(gpus, wanted)
+    if gpus and not usable:
+        refuse(f"setting GPU={wanted!r}: not among this machine's {[(gpu.index, gpu.uuid) for gpu in gpus]}")
+    return len(usable)
 
 
 def free_port() -> int:
@@ -108,7 +128,7 @@ def free_port() -> int:
 def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
     """The URL of the embedded Valkey, and its program for supervisord."""
     folder = data / "redis"
-    folder.mkdir(exist_ok=True)
+    _make_folder(folder)
     try:
         os.close(embedded_redis.lock(folder))
     except BlockingIOError:
@@ -121,16 +141,51 @@ def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
 def _refuse_default_password(config: ServeSettings) -> None:
     default = config.flower_basic_auth.get_secret_value() == FLOWER_DEFAULT
     if config.flower_enabled and default and not is_loopback(config.flower_address):
-        raise SystemExit(
+        refuse(
             f"setting FLOWER_BASIC_AUTH: its default is public, and others reach FLOWER_ADDRESS"
             f" {config.flower_address}; set a password"
         )
 
 
+def _make_folder(folder: Path) -> None:
+    """:raises SystemExit: it cannot be made, or this user cannot write to it, such as one that root made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        refuse(f"setting DATA_DIR: {folder} cannot be written to: {error.strerror}")
+
+
+def _without_proxy() -> dict[str, str]:
+    """The variables by which the programs reach this machine, such as a collector of traces, without a proxy."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    hosts = given if given == "*" else ",".join(filter(None, (given, "localhost,127.0.0.1,::1")))
+    return {"no_proxy": hosts, "NO_PROXY": hosts}
+
+
+def _refuse_unwritable(paths: Iterable[Path]) -> None:
+    """:raises SystemExit: one cannot be written into a line of the programs' configuration."""
+    for path in map(str, paths):
+        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", path):
+            refuse(f"setting DATA_DIR or Python's own path: {path!r} has a control character or is not UTF-8")
+
+
+def _open_standard_streams() -> None:
+    """Gives each closed standard stream /dev/null, so that no file of ours gets its number and the logs with it."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+
+
 def _refuse_taken(host: str, port: int) -> None:
     try:
-        # The address family is chosen as uvicorn chooses it.
-        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+        # As the API listens: the address family is chosen as uvicorn chooses it, and :: is IPv4 too.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        both = host == "::" and socket.has_dualstack_ipv6()
+        socket.create_server((host, port), family=family, dualstack_ipv6=both).close()
     except OSError as error:
         raise SystemExit(f"PORT {port} on {host} cannot be used: {error.strerror}") from None
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shlex
+import subprocess
 import sys
 from typing import TYPE_CHECKING
+
+from shared.settings import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,6 +18,7 @@ if TYPE_CHECKING:
 # The time for the workers to end their jobs, then for Valkey to close its file; together under the ten seconds that
 # `docker stop` waits.
 STOP_SECONDS, REDIS_STOP_SECONDS = 6, 3
+_FILES = {"configuration": "supervisord.conf", "logfile": "supervisord.log", "pidfile": "supervisord.pid"}
 # Programs without a metrics port: the API serves /metrics on its own port, Flower serves its own metrics.
 _WITHOUT_METRICS = ("api", "flower")
 
@@ -36,21 +43,42 @@ def health_urls(arguments: dict[str, str], host: str, metrics_port: int) -> list
     return [f"http://{host}:{port}/health" for port in _ports(arguments, metrics_port).values() if port]
 
 
-def supervisord(run: Path, *, verbose: bool) -> str:
+def check_settings(*, only_workers: bool) -> None:
+    """Lets each side check its settings, before anything starts; what is wrong is printed once.
+
+    :raises SystemExit: a setting is wrong.
+    """
+    modules = ["worker.settings"] if only_workers else ["api.settings", "worker.settings"]
+    checks = [
+        subprocess.Popen([sys.executable, "-m", module], env=dict(os.environ), stderr=subprocess.PIPE, text=True)  # noqa: S603
+        for module in modules
+    ]
+    said = {line: None for check in checks for line in check.communicate()[1].splitlines()}
+    if any(check.returncode for check in checks):
+        refuse("\n".join(said))
+
+
+def command(run: Path) -> list[str]:
+    """The command that runs the programs of `run`/supervisord.conf. Its own files are named here and not in the
+    configuration, which has no way to quote every path.
+    """
+    options = [f"--{name}={run / file}" for name, file in _FILES.items()]
+    return [sys.executable, "-m", "shared.stack.supervisor", "--nodaemon", *options]
+
+
+def supervisord(*, verbose: bool) -> str:
     return f"""[supervisord]
 nodaemon=true
 silent={str(not verbose).lower()}
-logfile={run / "supervisord.log"}
 logfile_maxbytes=1MB
 logfile_backups=1
-pidfile={run / "supervisord.pid"}
 """
 
 
-def redis(command: str) -> str:
+def redis(arguments: list[str]) -> str:
     return f"""
 [program:redis]
-command={command}
+command={_words(arguments)}
 priority=1
 {_policy(REDIS_STOP_SECONDS)}
 """
@@ -65,13 +93,21 @@ def programs(arguments: dict[str, str], metrics_port: int) -> str:
     texts = (
         f"""
 [program:{name}]
-command={sys.executable} {python_arguments}
+command={_words([sys.executable])} {python_arguments}
 environment=METRICS_PORT="{ports[name]}",{settings}
 {_policy(STOP_SECONDS)}
 """
         for name, python_arguments in arguments.items()
     )
     return f"{''.join(texts)}\n[group:stack]\nprograms={','.join(arguments)}\npriority=10\n"
+
+
+def _words(arguments: Iterable[str]) -> str:
+    """One line of words that supervisord reads back as `arguments`: after a space it takes # and ; for a comment even
+    inside quotes, and % for a variable.
+    """
+    line = shlex.join(arguments).replace("%", "%%")
+    return re.sub(r"(?<=\s)([#;])", r"""'"\1"'""", line)
 
 
 def _ports(programs: Iterable[str], first: int) -> dict[str, int]:
@@ -89,5 +125,5 @@ stopsignal=TERM
 stopwaitsecs={stop_seconds}
 killasgroup=true
 redirect_stderr=true
-stdout_logfile=/dev/stdout
-stdout_logfile_maxbytes=0"""
+stdout_logfile=NONE
+stdout_events_enabled=true"""

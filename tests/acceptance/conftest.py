@@ -29,10 +29,13 @@ class Stack:
         self.process = None
         self.http = httpx.Client(base_url=self.url, timeout=70)
 
-    def start(self, until="ready"):
+    def start(self, until="ready", before=(), **streams):
+        """Starts the stack by the command `before`, with other standard streams than its log."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "shared.serve"], env=self.env, stdout=log, stderr=log
+                [*before, sys.executable, "-m", "shared.serve"],
+                env=self.env,
+                **({"stdout": log, "stderr": log} | streams),
             )
         self.wait_until(self.ready if until == "ready" else self.alive)
 
@@ -189,12 +192,13 @@ def _command(process):
 def new_stack(tmp_path):
     stacks = []
 
-    def _new(until="ready", **env):
+    def _new(until="ready", start=True, **env):
         directory = tmp_path / f"stack-{len(stacks)}"
         directory.mkdir()
         stack = Stack(directory, **{"PORT": str(free_port()), "WARMUP_SIZE": "64"} | env)
         stacks.append(stack)
-        stack.start(until)
+        if start:
+            stack.start(until)
         return stack
 
     yield _new

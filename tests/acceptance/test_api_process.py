@@ -49,6 +49,12 @@ def _assert_queued(client, count):
     assert client.zcard(QUEUED) == count
 
 
+def test_every_address_is_ipv6_and_ipv4(new_api):
+    api = new_api(HOST="::")
+    for host in ("127.0.0.1", "[::1]"):
+        assert httpx.get(f"http://{host}:{api.port}/health/live").is_success
+
+
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_deploy_answers_the_calls_that_are_held(new_api, client, signals):
     api = new_api()

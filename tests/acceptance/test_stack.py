@@ -99,7 +99,17 @@ def test_a_stack_that_still_loads_ends_as_fast(new_stack):
     assert left == []
 
 
-@pytest.mark.parametrize(("name", "value", "bound"), [("PORT", "0", "1"), ("REDIS_MAXMEMORY", "lots", "kb")])
+@pytest.mark.parametrize(
+    ("name", "value", "bound"),
+    [
+        ("PORT", "0", "1"),
+        ("REDIS_MAXMEMORY", "lots", "kb"),
+        ("MAX_QUEUE_LENGTH", "-1", "greater"),  # of the API only
+        ("STALL_SECONDS", "0", "greater"),  # of the workers only
+        ("JOB_TTL_SECONDS", "0", "greater"),  # of both
+        ("DATA_DIR", "two\nlines", "control character"),
+    ],
+)
 def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path, name, value, bound):
     env = os.environ | {"DATA_DIR": str(tmp_path), name: value}
     result = subprocess.run(
@@ -108,7 +118,7 @@ def test_a_wrong_setting_ends_the_start_with_one_line(tmp_path, name, value, bou
     assert result.returncode == 2
     assert name in result.stderr
     assert bound in result.stderr
-    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_second_stack_on_the_same_data_is_refused(stack):

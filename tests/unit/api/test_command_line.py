@@ -13,6 +13,7 @@ from PIL import Image
 from rich.console import Console
 
 from api.client import check, drawing
+from api.client.saving import save
 from api.client.server import TRIES, Refused, Server
 
 JOB = {"id": "1", "seed": 1, "status": "queued", "progress": {"step": 0, "steps": None, "fraction": 0}}
@@ -137,3 +138,90 @@ def test_the_apps_image_is_looked_at(answered, tmp_path, image, told):
     else:
         with pytest.raises(check.Failed, match=told):
             check._app(server, tmp_path)
+
+
+def drawn(prompt, images, variations=()):
+    """A job and the answers to its images' URLs."""
+    urls = [{size: f"/{index}/{size}" for size in each} for index, each in enumerate((images, *variations))]
+    answers = {
+        url: each[size] for each, found in zip((images, *variations), urls, strict=True) for size, url in found.items()
+    }
+    listed = [{"seed": n, "images": None, "urls": each} for n, each in enumerate(urls)] if variations else []
+    job = JOB | {"status": "succeeded", "prompt": prompt, "urls": {"images": urls[0]}, "variations": listed}
+    return job | {"timings": {}, "expires_at": "soon"}, lambda request: httpx.Response(
+        200, content=answers[request.url.path]
+    )
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stem"),
+    [
+        ("a Red fox, (geometric)!", "a-red-fox-geometric"),
+        ("一只红色的狐狸", "一只红色的狐狸"),
+        ("Красная лиса", "красная-лиса"),
+        ("लाल लोमड़ी", "लाल-लोमड़ी"),
+        ("\U0001f98a", "logo"),
+        ("../../etc/passwd\0", "etc-passwd"),
+        ("狐" * 500, "狐" * 40),
+    ],
+)
+def test_files_are_named_in_the_prompts_own_letters(answered, tmp_path, prompt, stem):
+    job, answer = drawn(prompt, {"64": b"a"})
+    assert [path.name for path in save(answered(answer)[0], job, tmp_path)] == [f"{stem}-64.png"]
+
+
+def test_no_file_is_ever_overwritten(answered, tmp_path):
+    jobs = [("狐狸", {"64": b"a", "128": b"b"}), ("狐狸", {"64": b"a", "128": b"c"}), ("\U0001f98a", {"64": b"d"})]
+    jobs += [("狐狸", {"64": b"a", "128": b"b"}), ("\U0001f981", {"64": b"e"})]
+    for prompt, images in jobs:
+        job, answer = drawn(prompt, images)
+        save(answered(answer)[0], job, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "狐狸-64.png": b"a",
+        "狐狸-128.png": b"b",
+        "狐狸-2-64.png": b"a",
+        "狐狸-2-128.png": b"c",
+        "logo-64.png": b"d",
+        "logo-2-64.png": b"e",
+    }
+
+
+def test_every_variation_is_saved(answered, tmp_path):
+    job, answer = drawn("fox", {"64": b"a"}, [{"64": b"b"}, {"64": b"c"}])
+    saved = save(answered(answer)[0], job, tmp_path)
+    assert {path.name: path.read_bytes() for path in saved} == {
+        "fox-64.png": b"a",
+        "fox-64-variation-2.png": b"b",
+        "fox-64-variation-3.png": b"c",
+    }
+
+
+def test_what_is_left_on_the_server_is_said(answered, tmp_path, pauses):
+    job, _ = drawn("fox", {"64": b"a"})
+    out = tmp_path / "out"
+    out.write_text("a file")
+    arguments = argparse.Namespace(resume="1", follow=False, out=out)
+    console = Console(file=io.StringIO())
+
+    def answer(request):
+        return httpx.Response(200, json=job) if request.url.path == "/api/jobs/1" else httpx.Response(200, content=b"a")
+
+    server, _ = answered(answer)
+    with pytest.raises(FileExistsError):
+        drawing.run(server, arguments, console)
+    assert "--resume 1" in console.file.getvalue()
+
+
+def test_a_server_that_goes_away_leaves_the_jobs_name(answered, pauses):
+    answers = iter([httpx.Response(200, json=JOB)])
+
+    def answer(_):
+        if response := next(answers, None):
+            return response
+        raise httpx.ConnectError("gone")
+
+    server, _ = answered(answer)
+    console = Console(file=io.StringIO())
+    with pytest.raises(httpx.ConnectError):
+        drawing.run(server, argparse.Namespace(resume="1", follow=False), console)
+    assert "--resume 1" in console.file.getvalue()

@@ -111,3 +111,13 @@ def test_a_wrong_secret_is_not_shown(monkeypatch, capsys):
     assert "WEBHOOK_SECRETS" in printed
     assert "URL_SIGNING_KEYS" in printed
     assert "hush" not in printed
+
+
+def test_a_user_without_a_home_has_a_folder_for_kernels(monkeypatch, tmp_path):
+    def none():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("COMPILE_CACHE_DIR", raising=False)
+    monkeypatch.setattr("pathlib.Path.home", none)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert load(WorkerSettings).compile_cache_dir.parent == tmp_path

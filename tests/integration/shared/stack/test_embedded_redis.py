@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import redis
 
 from shared.stack import embedded_redis, serve
 
@@ -32,3 +33,20 @@ def test_who_writes_the_append_only_file_holds_its_folder_until_it_ends(tmp_path
         with pytest.raises(SystemExit, match="is in use by another `make serve`"):
             serve._embedded_redis(tmp_path, "1gb")
     os.close(embedded_redis.lock(tmp_path / "redis"))
+
+
+@pytest.mark.parametrize("name", ["jo doe", "a #b", 'say "so"', "it's", "100%", "back\\slash"])
+def test_the_files_are_where_they_should_be_whatever_the_folders_name(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    port = serve.free_port()
+    url = embedded_redis.configure(folder / "valkey.conf", folder, port, "64mb")
+    with subprocess.Popen(embedded_redis.command(folder / "valkey.conf", folder)) as server:
+        try:
+            retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 100)
+            with redis.Redis.from_url(url, retry=retry, retry_on_error=[redis.ConnectionError]) as client:
+                client.set("a", "1")
+                assert client.config_get("dir") in ({"dir": str(folder)}, {b"dir": bytes(folder)})
+        finally:
+            server.terminate()
+    assert (folder / "appendonlydir").is_dir()

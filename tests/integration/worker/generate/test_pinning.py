@@ -8,7 +8,9 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +125,11 @@ def _first_to_hold(waiting):
         return key.data
 
 
+def test_of_several_named_cards_one_is_taken(contend):
+    assert {contend("1,GPU-3").card(), contend("1,GPU-3").card()} == {"GPU-1", "GPU-3"}
+    assert contend("1,GPU-3").until("gpu.waiting")["candidates"] == ["GPU-1", "GPU-3"]
+
+
 @pytest.mark.parametrize("wanted", ["2", "GPU-2"])
 def test_a_card_named_by_hand_is_waited_for_although_others_are_free(contend, wanted):
     first, second = contend(wanted), None
@@ -147,3 +154,48 @@ def test_a_card_may_be_named(tmp_path, monkeypatch):
 def test_no_card_no_lock(tmp_path):
     assert take_gpu(tmp_path / "locks", "auto", list) is None
     assert not (tmp_path / "locks").exists()
+
+
+USERS = """
+import os, sys
+from pathlib import Path
+from shared.gpus import Gpu
+from worker.generate.pinning import take_gpu
+os.setgid(int(sys.argv[2]))
+os.setuid(int(sys.argv[2]))
+os.umask(0o077)
+take_gpu(Path(sys.argv[1]), sys.argv[3], lambda: [Gpu(i, f"GPU-{i}", "fake", 1) for i in range(2)])
+"""
+AS_ROOT = pytest.mark.skipif(os.getuid() != 0, reason="becomes other users")
+
+
+def take_as(user, lock_dir, card):
+    command = [sys.executable, "-c", USERS, str(lock_dir), str(user), card]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def for_all():
+    """A folder that every user may enter, as pytest's own is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "locks"
+
+
+@AS_ROOT
+def test_users_share_locks_and_their_folder(for_all):
+    for user, card in ((0, "0"), (10001, "0"), (10001, "1"), (10002, "1"), (0, "1")):
+        result = take_as(user, for_all, card)
+        assert result.returncode == 0, result.stderr
+    assert for_all.stat().st_mode & 0o7777 == 0o1777
+    assert {path.stat().st_mode & 0o777 for path in for_all.iterdir()} == {0o666}
+
+
+@AS_ROOT
+def test_a_lock_that_cannot_be_made_is_one_line(for_all):
+    for_all.mkdir(mode=0o755)
+    result = take_as(10001, for_all, "0")
+    assert result.returncode == 2
+    assert [line for line in result.stderr.splitlines() if "GPU_LOCK_DIR" in line] == result.stderr.splitlines()
+    (for_all / "GPU-0.lock").touch(mode=0o600)
+    assert "GPU-0.lock cannot be opened by user 10001: Permission denied" in take_as(10001, for_all, "0").stderr

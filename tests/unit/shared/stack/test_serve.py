@@ -19,6 +19,7 @@ from shared.stack.serve import ServeSettings, free_port, generate_workers
         ({}, 4, 4),
         ({"gpu": "2"}, 4, 1),
         ({"gpu": "GPU-1a2b"}, 4, 1),
+        ({"gpu": "0,2"}, 4, 2),
         ({"generate_workers": 3}, 0, 3),
         ({"generate_workers": 2}, 4, 2),
     ],
@@ -35,6 +36,13 @@ def test_each_kind_of_address_is_tried_as_the_api_will(host):
         with pytest.raises(SystemExit, match=f"PORT {port} on {host} cannot be used"):
             serve._refuse_taken(host, port)
         socket.create_connection((serve._reached(host).strip("[]"), port)).close()
+
+
+def test_every_address_is_ipv4_too():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"PORT {port} on :: cannot be used"):
+            serve._refuse_taken("::", port)
 
 
 @pytest.fixture
@@ -90,3 +98,18 @@ def test_flower_is_not_published_with_the_password_that_everybody_knows(started,
 def test_workers_alone_need_a_redis_of_others(started, words, reason):
     with pytest.raises(SystemExit, match=reason):
         started(*words)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "localhost,127.0.0.1,::1"),
+        ({"no_proxy": ".corp"}, ".corp,localhost,127.0.0.1,::1"),
+        ({"NO_PROXY": "*"}, "*"),
+    ],
+)
+def test_the_programs_reach_this_machine_without_a_proxy(started, monkeypatch, given, told):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    _, _, env = started(PORT=str(free_port()), **given)
+    assert env["no_proxy"] == env["NO_PROXY"] == told

@@ -1,6 +1,10 @@
 """supervisord's programs, their ports and their health."""
 
 import configparser
+import shlex
+
+import pytest
+from supervisor.options import UnhosedConfigParser
 
 from shared.stack import supervision
 
@@ -24,3 +28,25 @@ def test_each_program_has_its_own_port_and_is_probed_there():
     ]
     assert supervision.health_urls(programs, "127.0.0.1", 0) == []
     assert list(supervision.workers(2)) == ["generate-0", "generate-1"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/home/jo doe/data",
+        "/a #b",
+        "/a ;b",
+        "/a\u00a0#b",
+        "/100%",
+        "/50%d of/it",
+        "/it's",
+        '/say "so"',
+        "/back\\slash",
+        "#",
+        " ",
+    ],
+)
+def test_every_path_is_read_back_as_it_was(path):
+    written = UnhosedConfigParser()
+    written.read_string(f"[program:x]\ncommand={supervision._words([path, '-m', path])}\n")
+    assert shlex.split(written.saneget("program:x", "command")) == [path, "-m", path]

@@ -1,0 +1,127 @@
+"""`python -m shared.stack.supervisor`: supervisord, with its own options, as `make serve` needs it.
+
+No program outlives it, however it ends. A terminal that hangs up and an output that nobody reads stop everything in
+order, and so does a program that ends with SETTING_IS_WRONG: no restart makes a setting right. A full disk under the
+output costs log lines only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from supervisor import events, supervisord
+from supervisor.medusa.asyncore_25 import ExitNow
+from supervisor.options import ServerOptions
+from supervisor.states import SupervisorStates
+
+from shared.settings import SETTING_IS_WRONG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # looked up before any fork
+
+
+class Options(ServerOptions):  # type: ignore[misc]
+    """What supervisord asks of its system."""
+
+    exit_code = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+
+    def stop(self) -> None:
+        """Stops all programs in order, then supervisord."""
+        self.mood = SupervisorStates.SHUTDOWN
+
+    def setsignals(self) -> None:
+        # `nohup` ignores the signal, and supervisord itself would not.
+        stays = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        super().setsignals()
+        if stays:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def get_signal(self) -> int | None:
+        # supervisord restarts everything on SIGHUP, on a terminal that is gone.
+        number: int | None = super().get_signal()
+        return signal.SIGTERM if number == signal.SIGHUP else number
+
+    def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
+        """Becomes a program, in the new child."""
+        _end_with(self._pid)
+        super().execve(filename, argv, env)
+
+    def waitpid(self) -> tuple[int | None, int | None]:
+        pid, status = super().waitpid()
+        wrong = pid and os.WIFEXITED(status) and os.WEXITSTATUS(status) == SETTING_IS_WRONG
+        if wrong and self.mood == SupervisorStates.RUNNING and pid in self.pidhistory:
+            name = self.pidhistory[pid].config.name
+            print(f"{name} cannot run with its settings: everything stops", file=sys.stderr)  # noqa: T201 - not logged in a terminal
+            self.exit_code = SETTING_IS_WRONG
+            self.stop()
+        return pid, status
+
+
+class Supervisor(supervisord.Supervisor):  # type: ignore[misc]
+    def __init__(self, options: Options, output: Output) -> None:
+        super().__init__(options)
+        self._output = output
+
+    def runforever(self) -> None:
+        # Not by `stdout_logfile=/dev/stdout`, which each start opens anew: that fails on a socket and a lost terminal.
+        events.subscribe(events.ProcessLogStdoutEvent, lambda event: self._output.put(event.data))
+        super().runforever()
+
+
+class Output(io.TextIOBase):
+    """A standard stream whose writes never raise, because an exception would end supervisord. What cannot be written is
+    dropped; `closed_by_reader` is called when nobody can read it any more.
+    """
+
+    def __init__(self, descriptor: int, closed_by_reader: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._closed_by_reader = closed_by_reader
+
+    def write(self, text: str) -> int:
+        self.put(text.encode(errors="replace"))
+        return len(text)
+
+    def put(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except BrokenPipeError:
+            self._closed_by_reader()
+        except OSError:
+            pass  # a full disk may have room again; a terminal that is gone has sent SIGHUP to whom it concerns
+
+
+def _end_with(parent: int) -> None:
+    """Lets this process be killed when `parent` ends, however that ends. Linux only."""
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def main() -> None:
+    options = Options()
+    output = Output(1, options.stop)
+    sys.stdout, sys.stderr = output, Output(2, options.stop)
+    options.realize(sys.argv[1:], doc=supervisord.__doc__)
+    options.first, options.test = True, False
+    with contextlib.suppress(ExitNow):
+        Supervisor(options, output).main()
+    raise SystemExit(options.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The set-up of the environment by make, with a Python that does only what the set-up asks of it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PYTHON = """#!/bin/sh
+case "$*" in
+    "-m venv"*)
+        case "$*" in *--clear*) rm -rf .venv ;; esac
+        mkdir -p .venv/bin && cp "$0" .venv/bin/python
+        test -e has-ensurepip && touch .venv/pip ;;
+    "-m ensurepip"*) test -e has-ensurepip && touch .venv/pip ;;
+    "-m pip"*) test -e .venv/pip || { echo "No module named pip" >&2; exit 1; } ;;
+esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    folder = tmp_path / "jo doe" / "logo"
+    folder.mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "python 3").write_text(PYTHON)
+    (folder / "python 3").chmod(0o755)
+    return folder
+
+
+def make(checkout):
+    """Sets up; returns whether it worked."""
+    env = os.environ | {"PYTHON": str(checkout / "python 3")}
+    command = ["make", "-C", str(checkout), ".venv/.ready"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    ready = (checkout / ".venv" / ".ready").exists()
+    assert ready == (done.returncode == 0), done.stderr
+    return ready
+
+
+def test_an_environment_that_got_no_pip_gets_one_by_the_next_make(checkout):
+    assert not make(checkout)
+    assert not make(checkout)
+    (checkout / "has-ensurepip").touch()
+    assert make(checkout)
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(checkout):
+    (checkout / "has-ensurepip").touch()
+    assert make(checkout)
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python3")
+    assert make(checkout)
+    assert python.exists()
