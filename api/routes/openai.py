@@ -53,13 +53,14 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     images = None
-    with named_in_errors(submitted.job.id):
+    with named_in_errors(services, submitted.job.id):
         reading = await succeeded(services, owner, submitted.job.id)
         if not as_url:
             images = await load_images(services.results, reading.job)
             if not images:
                 raise ImagesExpired("the image has expired; ask again with another Idempotency-Key")
-    base = services.settings.public_url or str(request.base_url).rstrip("/")
+    settings = services.settings
+    base = settings.base_url if settings.public_url else str(request.base_url).rstrip("/")
     seen = view(reading, images, services.results.url, base_url=base)
     revised = prompt if prompt != asked.prompt else None
     if images is None:
