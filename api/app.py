@@ -86,6 +86,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
         responses=errors_of("internal_error"),
     )
+    app.root_path = settings.root_path  # FastAPI's own argument warns
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins

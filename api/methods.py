@@ -42,7 +42,10 @@ class Methods:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope["path"] = re.sub("//+", "/", scope["path"])
+        path = re.sub("//+", "/", scope["path"])
+        # A proxy may leave the prefix in place: the paths of routes and of signed URLs are without it.
+        root = scope.get("root_path", "")
+        scope["path"] = path.removeprefix(root) if path.startswith(f"{root}/") else path
         if scope["method"] == "HEAD":
             await self._head(scope, send)
         elif scope["method"] == "OPTIONS" and (methods := allowed(scope)):

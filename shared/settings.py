@@ -47,6 +47,13 @@ def _basic_auth(value: SecretStr) -> SecretStr:
     return value
 
 
+def _root_path(value: str) -> str:
+    own = {"api", "v1", "docs", "redoc", "openapi.json", "health", "metrics"}
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", value) or own & set(value.split("/")[1:2]):
+        raise ValueError("must be a path such as /logo, without a slash at its end, and none of the API's own")
+    return value
+
+
 CommaSeparated = (NoDecode, BeforeValidator(split))
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 SigningKey = Annotated[SecretStr, Field(min_length=32)]
@@ -72,6 +79,9 @@ class Settings(BaseSettings):
         (), description="Comma-separated; the first signs image URLs, all verify. Empty: URLs are not signed."
     )
     public_url: str = Field("", pattern=r"^(https?://[^/?#]+)?$", description="The base URL that clients use.")
+    root_path: Annotated[str, AfterValidator(_root_path)] = Field(
+        "", description="The path below which a proxy serves the API, such as /logo."
+    )
     webhook_secrets: Annotated[tuple[WebhookSecret, ...], *CommaSeparated] = Field(
         (), description="Comma-separated, each whsec_ and base64; all sign. Empty: no webhooks."
     )
@@ -87,6 +97,11 @@ class Settings(BaseSettings):
     otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: no traces.")
     metrics_host: str = Field("127.0.0.1", description="Address of each worker's /metrics and /health.")
     metrics_port: int = Field(0, ge=0, le=65535, description="0: off. The API has /metrics on its own port.")
+
+    @property
+    def base_url(self) -> str:
+        """What comes before `/api/…` in a URL for clients: an absolute URL if PUBLIC_URL is set."""
+        return self.public_url + self.root_path
 
 
 class FlowerSettings(Settings):

@@ -54,7 +54,8 @@ class Server:
         return self.json("GET", f"/api/jobs/{job_id}", params={"include": "none", "wait": wait})
 
     def image(self, url: str) -> bytes:
-        return self.ask("GET", url).content
+        # Resolved as a browser does it: httpx would put the base URL's path before the URL's own.
+        return self.ask("GET", str(self._http.base_url.join(url))).content
 
     def ended(self, job_id: str) -> Job:
         while (job := self.job(job_id, wait=WAIT_SECONDS))["status"] not in TERMINAL:

@@ -95,7 +95,7 @@ async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEv
     shown: bytes | None = None
     async for reading in services.following.readings(job_id):
         eta = (await services.forecasts.current()).eta_seconds(reading)
-        seen = view(reading, None, services.results.url, eta)
+        seen = view(reading, None, services.results.url, eta, services.settings.root_path)
         if last is None:
             yield _event("snapshot", reading, seen, retry=RECONNECT_MILLISECONDS)
         if reading.job.is_terminal:

@@ -42,12 +42,12 @@ _PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
 
 
 @router.get("/", response_model=None, responses={200: {"headers": headers_of("Vary"), **example_of(_ROOT)}})
-async def root(request: Request) -> Response:
+async def root(request: Request, services: Deps) -> Response:
     """Name and version; a browser gets a page to try prompts."""
     vary = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
         return HTMLResponse(_PLAYGROUND.read_text(), headers=vary)
-    return JSONResponse(_ROOT, headers=vary)
+    return JSONResponse(_ROOT | {"docs": f"{services.settings.root_path}/docs"}, headers=vary)
 
 
 @router.get("/health", response_model=None, responses={200: example_of(_HEALTH), 503: _UNHEALTHY})

@@ -40,10 +40,11 @@ Include = Annotated[Literal["images", "none"], Query(description="Leave the imag
 
 
 async def represent(services: Services, reading: Reading, response: Response) -> JobView:
-    if reading.job.is_terminal:
-        return view(reading, None, services.results.url)
-    response.headers["Retry-After"] = "1"
-    return view(reading, None, services.results.url, (await services.forecasts.current()).eta_seconds(reading))
+    root, url_of, eta = services.settings.root_path, services.results.url, None
+    if not reading.job.is_terminal:
+        response.headers["Retry-After"] = "1"
+        eta = (await services.forecasts.current()).eta_seconds(reading)
+    return view(reading, None, url_of, eta, root)
 
 
 async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
@@ -66,7 +67,7 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
         reading.job,
         images,
         lambda size: services.sending.hold(caller, size, refuse=refuse),
-        lambda texts: view(reading, texts, services.results.url),
+        lambda texts: view(reading, texts, services.results.url, base_url=services.settings.root_path),
         response,
     )
 
@@ -114,7 +115,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
     reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
     job_id = reading.job.id
-    response.headers["Location"] = f"/api/jobs/{job_id}"
+    response.headers["Location"] = f"{services.settings.root_path}/api/jobs/{job_id}"
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     wait = wait_seconds(prefer or (), MAX_WAIT_SECONDS)
@@ -151,7 +152,8 @@ async def list_jobs(
         raise errors.InvalidRequest("cursor: must be a `next_cursor` of this server") from None
     page = await services.ledger.run(command)
     forecast = await services.forecasts.current()
-    jobs = [view(reading, None, services.results.url, forecast.eta_seconds(reading)) for reading in page.readings]
+    root, url_of = services.settings.root_path, services.results.url
+    jobs = [view(reading, None, url_of, forecast.eta_seconds(reading), root) for reading in page.readings]
     return JobList(jobs=jobs, next_cursor=page.next_cursor)
 
 

@@ -43,9 +43,9 @@ async def generate_logo(
     asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
     with services.holding.hold(caller):
         submitted, _ = await services.submission.submit(asked, owner)
-        with named_in_errors(submitted.job.id):
+        with named_in_errors(services, submitted.job.id):
             job = (await succeeded(services, owner, submitted.job.id)).job
-    with named_in_errors(job.id):
+    with named_in_errors(services, job.id):
         return await with_images(
             services.results,
             job,
@@ -72,7 +72,7 @@ async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
     """
     reading = await services.waiting.until_terminal(job_id, services.settings.request_timeout, owner)
     job = reading.job
-    where = _reference(job_id)
+    where = _reference(services, job_id)
     if job.status is JobStatus.FAILED:
         raise errors.GenerationFailed(f"Failed to generate logo: {job.error_message}", details=where)
     if job.status in (JobStatus.CANCELED, JobStatus.EXPIRED):
@@ -89,7 +89,7 @@ async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
 
 
 @contextlib.contextmanager
-def named_in_errors(job_id: str) -> Iterator[None]:
+def named_in_errors(services: Services, job_id: str) -> Iterator[None]:
     """Wraps the work after a job was created: if Redis becomes unavailable, the error names the job.
 
     :raises errors.ServiceUnavailable: Redis is out of reach; the job goes on.
@@ -99,9 +99,11 @@ def named_in_errors(job_id: str) -> Iterator[None]:
     except UNAVAILABLE as error:
         log.warning("redis.unavailable", error=repr(error))
         raise errors.ServiceUnavailable(
-            "the job store is out of reach; the job goes on", details=_reference(job_id), retry_after_seconds=2
+            "the job store is out of reach; the job goes on",
+            details=_reference(services, job_id),
+            retry_after_seconds=2,
         ) from error
 
 
-def _reference(job_id: str) -> dict[str, str]:
-    return {"job_id": job_id, "url": f"/api/jobs/{job_id}"}
+def _reference(services: Services, job_id: str) -> dict[str, str]:
+    return {"job_id": job_id, "url": f"{services.settings.root_path}/api/jobs/{job_id}"}

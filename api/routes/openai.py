@@ -59,13 +59,14 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     with services.holding.hold(caller):
         request.state.submitted = True
         submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
-        with named_in_errors(submitted.job.id):
+        with named_in_errors(services, submitted.job.id):
             reading = await succeeded(services, owner, submitted.job.id)
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    with named_in_errors(submitted.job.id):
+    with named_in_errors(services, submitted.job.id):
         created = reading.job.finished_at // 1000
-        base = services.settings.public_url or str(request.base_url).rstrip("/")
+        settings = services.settings
+        base = settings.base_url if settings.public_url else str(request.base_url).rstrip("/")
         if as_url:
             return _response_of(asked, created, view(reading, None, services.results.url, base_url=base), as_url=True)
         return await with_images(

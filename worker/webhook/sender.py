@@ -132,7 +132,7 @@ class Sender:
 
     def _event(self, reading: Reading) -> bytes:
         job = reading.job
-        data = view(reading, None, self._signer.sign, base_url=self._settings.public_url)
+        data = view(reading, None, self._signer.sign, base_url=self._settings.base_url)
         finished = datetime.fromtimestamp(job.finished_at / 1000, UTC)
         return WebhookEvent(type=f"job.{job.status}", timestamp=finished, data=data).model_dump_json().encode()
 

@@ -17,6 +17,8 @@ from worker.settings import WorkerSettings
         (ApiSettings, "CORS_ORIGINS", "https://app.example/", "without a path"),
         (ApiSettings, "CORS_ORIGINS", "https://a.example, https://app.example/page", "without a path"),
         (ApiSettings, "CORS_ORIGINS", "app.example", "scheme"),
+        (ApiSettings, "ROOT_PATH", "/logo/", "without a slash at its end"),
+        (ApiSettings, "ROOT_PATH", "/api", "none of the API's own"),
         (ApiSettings, "CORS_ORIGINS", "https://App.example", "lower case"),
         (ApiSettings, "CORS_ORIGINS", "https://*.example", "must be *, or"),
         (ApiSettings, "CORS_ORIGINS", "https://app.example:443", "port"),
