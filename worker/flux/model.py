@@ -187,7 +187,7 @@ class FluxModel:
         on_step(done * steps, total * steps)
         with torch.inference_mode():
             embeds, pooled = self._embeddings(drawing.prompt)
-            images = self._pipeline(
+            latents = self._pipeline(
                 prompt_embeds=embeds.expand(len(seeds), -1, -1),
                 pooled_prompt_embeds=pooled.expand(len(seeds), -1),
                 height=edge,
@@ -195,9 +195,10 @@ class FluxModel:
                 num_inference_steps=steps,
                 guidance_scale=guidance,
                 latents=self._noise(seeds, edge),
-                output_type="pt",
+                output_type="latent",
                 callback_on_step_end=after_step,
             ).images
+            images = self._decode(latents, edge)
             finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
             sync.finish(steps)
             if not finite:
@@ -205,6 +206,17 @@ class FluxModel:
             if not pixels.flatten(1).any(1).all():
                 raise GenerationError(Failure.OUTPUT_BLACK, "the model's output was black")
             return [image.numpy().tobytes() for image in pixels.cpu()]
+
+    def _decode(self, latents: torch.Tensor, edge: int) -> torch.Tensor:
+        """(B, T_image, 64) to the decoder's own output (B, 3, height, width), from -1 to 1. Diffusers' pipeline would
+        clamp it, and an infinite number would be a white pixel.
+        """
+        pipeline, config = self._pipeline, self._pipeline.vae.config
+        unpacked = pipeline._unpack_latents(latents, edge, edge, pipeline.vae_scale_factor)  # noqa: SLF001
+        images: torch.Tensor = pipeline.vae.decode(
+            unpacked / config.scaling_factor + config.shift_factor, return_dict=False
+        )[0]
+        return images
 
     def _noise(self, seeds: tuple[int, ...], edge: int) -> torch.Tensor:
         """(B, T_image, 64). Made on the CPU in float32, so that a seed gives the same noise on every device and in any
@@ -279,8 +291,8 @@ class FluxModel:
 
 
 def _to_pixels(images: torch.Tensor) -> torch.Tensor:
-    """(B, 3, height, width) from 0 to 1, to uint8 (B, height, width, 3)."""
-    return images.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    """(B, 3, height, width) from -1 to 1, to uint8 (B, height, width, 3)."""
+    return (images * 0.5 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def _device_type(settings: WorkerSettings, gpu: Gpu | None) -> str:
