@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -125,7 +126,9 @@ class FluxModel:
         )
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
         edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
-        self._installed = install(pipeline, SPEED_PLANS[settings.speed_plan], memory, edges)
+        self._installed = install(
+            pipeline, SPEED_PLANS[settings.speed_plan], memory, edges, images=settings.max_concurrent_jobs
+        )
         return pipeline
 
     def _generate_in_batches(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:
@@ -250,18 +253,18 @@ class FluxModel:
         return embeds, pooled
 
     def _warm_up(self) -> None:
-        """Generates at each size that is served, one image and a full batch, so that no request waits for compilation
-        or capture at first use.
+        """Generates every batch that a job can have at each size that is served, so that no request waits for
+        compilation or capture at first use. The largest first: smaller shapes' graphs use its memory again, and where
+        it runs out, the graphs that are dropped for a smaller batch are few.
         """
         settings = self._settings
-        batches = {1, settings.max_concurrent_jobs} if self._device == "cuda" else {1}
-        for size in settings.warm_sizes(self._device):
-            for images in sorted(batches):
-                start = time.perf_counter()
-                drawing = Drawing(settings.warmup_prompt, size, tuple(range(images)), steps=settings.warmup_steps)
-                self.generate(drawing, lambda *_: None)
-                seconds = round(time.perf_counter() - start, 2)
-                log.info("model.warm", size=self.bucket(size), images=images, seconds=seconds)
+        batches = range(1, settings.max_concurrent_jobs + 1) if self._device == "cuda" else (1,)
+        edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
+        for edge, images in sorted(product(edges, batches), key=lambda shape: shape[0] ** 2 * shape[1], reverse=True):
+            start = time.perf_counter()
+            drawing = Drawing(settings.warmup_prompt, edge, tuple(range(images)), steps=settings.warmup_steps)
+            self.generate(drawing, lambda *_: None)
+            log.info("model.warm", size=edge, images=images, seconds=round(time.perf_counter() - start, 2))
 
     def _free(self) -> None:
         """Returns all memory to the card that can be allocated again."""

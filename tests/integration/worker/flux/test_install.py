@@ -99,10 +99,10 @@ def test_which_steps_are_computed(steps, interval, count):
 
 
 def test_a_velocity_that_is_linear_in_sigma_is_extrapolated_exactly():
-    sigmas = torch.linspace(1, 0, 11)
-    scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:10] * 1000, step_index=None)
+    sigmas = torch.linspace(1, 0, 17)
+    scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:16] * 1000, step_index=None)
     velocity = Extrapolation(lambda **_: (3 * sigmas[scheduler.step_index or 0] + torch.ones(2),), scheduler, 3)
-    for step in range(10):
+    for step in range(16):
         scheduler.step_index = step or None
         torch.testing.assert_close(velocity()[0], 3 * sigmas[step] + torch.ones(2))
 
@@ -132,8 +132,9 @@ def test_t5s_bias_is_laid_out_and_changes_nothing(model):
 class Graphs:
     """A graph's place in the wiring, without a card."""
 
-    def __init__(self, forward):
+    def __init__(self, forward, served):
         self._forward = forward
+        self.served = served
         self.cleared = False
 
     def clear(self):
@@ -168,11 +169,12 @@ def test_a_plan_is_installed_in_the_order_of_the_table(model, monkeypatch, speed
     transformer = pipeline.transformer
     for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
         block.attn.fuse_projections()
-    installed = install(pipeline, SPEED_PLANS[speed], memory_plan.plans((9, 0))[memory], {256})
+    installed = install(pipeline, SPEED_PLANS[speed], memory_plan.plans((9, 0))[memory], {256, 512}, images=3)
     assert chain(transformer.forward) == expected
     joined = hasattr(transformer.single_transformer_blocks[0], "proj_out")
     assert joined == (memory == "offload" or (speed == "draft" and memory == "full"))
     assert (type(pipeline.vae.decoder.forward).__name__ == "CompiledDecoder") == (memory == "full")
+    assert [made.served for made in installed.graphs] == ([6] if memory == "full" else []) + [1] * min(graphs, 2)
     assert len(installed.graphs) == graphs
     installed.free()
     assert all(graph.cleared for graph in installed.graphs)
