@@ -25,7 +25,8 @@ def add_norm(
     """x += gate * (y + y_too), or x += gate * (y * y_row_scale * y_col_scale + y_bias), in place.
     out = layer_norm(x) * (1 + scale) + shift, quantized where LARGEST > 0.
 
-    A program for each row of x (B, T, W). The norm is that of x as stored, in x's dtype.
+    A program for each row of x (B, T, W). The norm is that of x as stored, in x's dtype; `add` of rows.py says why fp16
+    is clamped.
     """
     row = tl.program_id(0).to(tl.int64)
     image, token = row // length, row % length
@@ -43,6 +44,8 @@ def add_norm(
             added *= tl.load(y_col_scale + cols, mask=mask, other=0.0)
             added += tl.load(y_bias + cols, mask=mask, other=0.0).to(tl.float32)
         values += tl.load(gate + cols, mask=mask, other=0.0).to(tl.float32) * added
+        if x.dtype.element_ty == tl.float16:
+            values = tl.where(tl.abs(values) < float("inf"), tl.clamp(values, -65504.0, 65504.0), values)
         stored = values.to(x.dtype.element_ty)
         tl.store(here, stored, mask=mask)
         values = stored.to(tl.float32)

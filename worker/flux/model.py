@@ -41,6 +41,7 @@ DEFAULT_GUIDANCE = 3.5
 # T_text is the number of tokens. FLUX.1-schnell is distilled to few steps and short prompts, and has no guidance.
 DEV_STEPS, DEV_TOKENS = 28, 512
 SCHNELL_STEPS, SCHNELL_TOKENS = 4, 256
+BF16_CAPABILITY = (8, 0)
 # The latest prompts' embeddings are kept on the card, 4 MB each in bf16.
 KEPT_PROMPTS = 32
 
@@ -290,7 +291,9 @@ class FluxModel:
     def _dtype(self) -> torch.dtype:
         if self._device == "cpu" or not self._settings.use_fp16:
             return torch.float32
-        return torch.bfloat16 if self._device == "mps" or torch.cuda.is_bf16_supported() else torch.float16
+        # Of the card itself: torch would also say yes where it emulates bf16.
+        has_bf16 = self._device == "mps" or torch.cuda.get_device_capability() >= BF16_CAPABILITY
+        return torch.bfloat16 if has_bf16 else torch.float16
 
 
 def _to_pixels(images: torch.Tensor) -> torch.Tensor:
