@@ -63,6 +63,39 @@ def test_to_rows_of_two_side_by_side(takes):
     close(found, expected, takes)
 
 
+@pytest.mark.parametrize("takes", FORMATS[1:])
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, WIDTH - 1])
+def test_a_row_that_is_not_finite_has_a_scale_that_is_not(takes, poison, place):
+    """And no other row has: Triton's maximum and minimum leave NaN out unless told otherwise."""
+    x = random(IMAGES, TEXT, WIDTH).cuda()
+    x[1, 2, place] = poison
+    zero, gate = torch.zeros(1, WIDTH).cuda(), torch.ones(1, WIDTH).cuda()
+    mlp = torch.ones(IMAGES, TEXT, 4 * WIDTH).cuda()
+    results = [
+        rows.add_norm(torch.ones_like(x), Addend(gate, [x]), zero, zero, 1e-6, takes),
+        rows.to_rows(x, takes),
+        rows.to_rows(mlp, takes, gelu=True, before=x),
+        rows.to_rows(torch.cat([x, mlp[..., : 3 * WIDTH]], 2), takes),
+    ]
+    for found in results:
+        assert torch.isfinite(found.scale).flatten().tolist() == [row != TEXT + 2 for row in range(IMAGES * TEXT)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+def test_a_product_with_what_is_not_finite_is_not_finite(kind, poison):
+    layer = KINDS[kind](torch.nn.Linear(256, 192).bfloat16()).cuda()
+    x = random(48, 256).bfloat16().cuda()
+    with torch.inference_mode():
+        x[3, 5] = poison
+        out = layer(x)
+        assert not torch.isfinite(out[3]).any()
+        assert torch.isfinite(out[:3]).all()
+        layer.scale[7] = poison
+        assert not torch.isfinite(layer(x[:3])[:, 7]).any()
+
+
 def test_sums_are_scaled_where_they_are_added():
     linear = torch.nn.Linear(4 * WIDTH, WIDTH).bfloat16()
     layer, rest = Fp8Linear.of(linear), random(IMAGES, TEXT + IMAGE, 4 * WIDTH).bfloat16()

@@ -1,4 +1,9 @@
-"""The autoencoder's decoder, compiled for the sizes that are served."""
+"""The autoencoder's decoder, compiled for the sizes that are served.
+
+The images of a batch are decoded one after another: one fills the card, and more at once would take that much more
+memory. So there is one shape to compile for each size that is served, however many images are denoised together. Dynamo
+refuses more than 8 shapes of one function (`recompile_limit`, an error with `fullgraph`); FLUX has 5 sizes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CompiledDecoder:
-    """Stands in for the decoder's forward. Other sizes run uncompiled, so that no request waits for a compiler."""
+    """Stands in for the decoder's forward. Other shapes run uncompiled, so that no request waits for a compiler."""
 
     def __init__(self, forward: Callable[..., Any], edges: Collection[int]) -> None:
         """`edges`: of the latents to compile for, in latent cells."""
@@ -19,7 +24,9 @@ class CompiledDecoder:
         self._edges = edges
         self._compiled = torch.compile(forward, fullgraph=True, dynamic=False)
 
-    def __call__(self, latents: torch.Tensor, *rest: Any) -> Any:
-        """:param latents: (B, channels, edge, edge)."""
-        forward = self._compiled if latents.shape[-1] in self._edges else self._forward
-        return forward(latents, *rest)
+    def __call__(self, latents: torch.Tensor, *rest: Any) -> torch.Tensor:
+        """:param latents: (B, channels, height, width); a tile of a larger image may be no square."""
+        height, width = latents.shape[2:]
+        forward = self._compiled if height == width and width in self._edges else self._forward
+        # Cloned, so that an image of a batch is to the compiler as one alone.
+        return torch.cat([forward(image.clone(), *rest) for image in latents.split(1)])

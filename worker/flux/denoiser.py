@@ -41,6 +41,7 @@ double-stream block, MLP beside attention in a single-stream block.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -88,17 +89,27 @@ class Denoiser:
         text_tokens = text.shape[1]
         angles = self._rotation(inputs, text_tokens, image.shape[1])
         side = self._two_streams if x[..., 0].numel() <= SIDE_STREAM_MAX_ROWS else self._one_stream
-        with sdpa_kernel(self._backends, set_priority=True):
-            double_stream.run(self._double, x, text_tokens, angles, side)
-            last: Addend | None = None
-            *blocks, last_block = self._single
-            for block in blocks:
-                last = single_stream.run(block, x, angles, last, side)
-            last = single_stream.run(last_block, x, angles, last, side, start=text_tokens)
+        try:
+            last = self._blocks(x, text_tokens, angles, side)
+        except BaseException:
+            # A capture cannot end while the side stream is in it, and freed memory must not be read any more.
+            with suppress(RuntimeError):
+                side.join()
+            raise
         norm = transformer.norm_out
         scale, shift = norm.linear.row.chunk(2, 1)
         rows = add_norm(x[:, text_tokens:], last, shift, scale, norm.norm.eps, None)
         return (transformer.proj_out(rows.values).view(*image.shape[:2], -1),)
+
+    def _blocks(self, x: torch.Tensor, text_tokens: int, angles: Any, side: SideStream) -> Addend:
+        """All blocks; `x` (B, T, W) is changed in place, and what is yet to be added to its image tokens returned."""
+        last: Addend | None = None
+        *blocks, last_block = self._single
+        with sdpa_kernel(self._backends, set_priority=True):
+            double_stream.run(self._double, x, text_tokens, angles, side)
+            for block in blocks:
+                last = single_stream.run(block, x, angles, last, side)
+            return single_stream.run(last_block, x, angles, last, side, start=text_tokens)
 
     def _rotation(self, inputs: Any, text_tokens: int, image_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines (T, D / 2) of the rotary embedding. Kept by the numbers of tokens, which determine the

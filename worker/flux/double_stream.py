@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from worker.flux.products import attend, gated, gelu_product, product, row_format
-from worker.flux.rows import add_norm, norm_rotate, to_rows
+from worker.flux.rows import add, add_norm, norm_rotate, to_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,4 +126,4 @@ def _to_next_attention(
         rows = add_norm(x, stream.addend, shift, scale, after.norm.norm.eps, row_format(after.to_qkv))
         norm_rotate(product(after.to_qkv, rows, x.dtype), qkv[:, stream.place], after.head_norms, *stream.angles)
     elif stream.addend:
-        x.add_(stream.addend.value())
+        add(x, stream.addend)

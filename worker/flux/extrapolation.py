@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # All of the first steps are computed: they decide the composition.
 FIRST_STEPS = 4
+# Of fewer, all are computed: they are too long to extrapolate over, and adapters for few steps need each of them.
+LEAST_STEPS = 16
 
 
 class Extrapolation:
@@ -47,4 +49,6 @@ class Extrapolation:
 
 def computed(step: int, steps: int, interval: int) -> bool:
     """Whether `step`, from 0, of `steps` runs the transformer; the first and the last always do."""
+    if steps < LEAST_STEPS:
+        return True
     return step < FIRST_STEPS or step == steps - 1 or (step - FIRST_STEPS) % interval == interval - 1

@@ -30,6 +30,14 @@ What must not happen in a captured forward
     the capture then fails with an error. The mode thread_local forbids this to the capturing thread only. The default
     would forbid it to all, and the heartbeat's thread asks the device for its memory at any time.
 
+How many
+    Those of all shapes that are served, and MORE_SHAPES of others, which are captured in mid-job. Of more, the one that
+    was used longest ago goes, before the next is captured.
+
+An error in the capture
+    Where memory runs out, the caller gets that error, and the thread is on the stream that it came with. Where a side
+    stream is not joined yet, `torch.cuda.graph` alone would raise a second error and stay on the capture's stream.
+
 clear
     Drops the graphs, their input and output tensors and the pool, so that `torch.cuda.empty_cache()` can return the
     memory. The engine does so after it ran out of memory; the next call for each shape captures again.
@@ -50,6 +58,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 # The first compiles; the others are for what is tuned or allocated after first use.
 WARM_UPS = 3
+MORE_SHAPES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,11 @@ class _Captured:
 class Graphs:
     """Stands in for a forward, with a graph for each combination of shapes and dtypes, captured at its first call."""
 
-    def __init__(self, forward: Callable[..., Any]) -> None:
+    def __init__(self, forward: Callable[..., Any], served: int = 1) -> None:
+        """`served`: the number of shapes that are served; MORE_SHAPES more are kept."""
         self._forward = forward
+        self._most = served + MORE_SHAPES
+        # The one that was used last is the last.
         self._captured: dict[tuple[Any, ...], _Captured] = {}
         self._pool = torch.cuda.graph_pool_handle()
 
@@ -72,9 +84,12 @@ class Graphs:
         named = dict(enumerate(rest)) | inputs
         tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
         key = tuple((name, tuple(value.shape), value.dtype) for name, value in tensors.items())
-        if key not in self._captured:
-            self._captured[key] = self._capture(named, tensors)
-        captured = self._captured[key]
+        captured = self._captured.pop(key, None)
+        if captured is None:
+            if len(self._captured) == self._most:
+                del self._captured[next(iter(self._captured))]
+            captured = self._capture(named, tensors)
+        self._captured[key] = captured
         for name, value in tensors.items():
             captured.inputs[name].copy_(value)
         captured.graph.replay()
@@ -100,8 +115,25 @@ class Graphs:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         graph = torch.cuda.CUDAGraph()
-        # The heartbeat's thread may ask the device for its memory meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            output = self._forward(*rest, **inputs)
+        failure: BaseException | None = None
+        try:
+            # The outer context restores the stream where the end of the capture fails.
+            with (
+                torch.cuda.stream(torch.cuda.current_stream()),
+                # The heartbeat's thread may ask the device for its memory meanwhile.
+                torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"),
+            ):
+                try:
+                    output = self._forward(*rest, **inputs)
+                except BaseException as error:
+                    failure = error
+                    raise
+        except Exception:
+            if failure:
+                raise failure from None
+            raise
+        finally:
+            # It holds this frame, and with it the tensors.
+            failure = None
         log.info("graph.captured", shapes=[list(value.shape) for value in static.values()])
         return _Captured(graph, static, output)

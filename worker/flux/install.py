@@ -62,15 +62,19 @@ class Installed:
         for graphs in self.graphs:
             graphs.clear()
 
-    def graphed(self, forward: Callable[..., Any]) -> Graphs:
-        self.graphs.append(Graphs(forward))
+    def graphed(self, forward: Callable[..., Any], served: int = 1) -> Graphs:
+        """`served`: the number of shapes that are captured before the worker is ready."""
+        self.graphs.append(Graphs(forward, served))
         return self.graphs[-1]
 
 
-def install(pipeline: Any, plan: SpeedPlan, memory: MemoryPlan, edges: Collection[int]) -> Installed:
+def install(
+    pipeline: Any, plan: SpeedPlan, memory: MemoryPlan, edges: Collection[int], *, images: int = 1
+) -> Installed:
     """Puts `plan` on a `FluxPipeline` whose weights are on the card, in the order of the table above.
 
-    :param edges: pixels of the sizes whose decoder is compiled.
+    :param edges: pixels of the sizes that are served; the decoder is compiled for them.
+    :param images: of a batch, at most.
     """
     installed = Installed()
     if memory.streams_everything:
@@ -92,7 +96,7 @@ def install(pipeline: Any, plan: SpeedPlan, memory: MemoryPlan, edges: Collectio
     forward: Callable[..., Any] = Denoiser(transformer, backends, side_stream=not memory.tiles_vae)
     # 4.
     if not memory.tiles_vae:
-        forward = installed.graphed(forward)
+        forward = installed.graphed(forward, len(edges) * images)
     # 5.
     forward = Modulated(forward, modulations, pipeline.scheduler)
     # 6.

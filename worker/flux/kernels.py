@@ -3,6 +3,10 @@ be done with it, and writes it once: these passes are bound by memory. `rows.py`
 
 Imported where there is a card only. `length` is T, `width` is W unless a kernel says otherwise; strides are in numbers.
 The scale of a quantized row is its largest magnitude / LARGEST (linears.py).
+
+Triton's maximum, minimum and max leave NaN out unless they are told otherwise. A row that is not finite has a scale
+that is not finite (`_most`, `_unit`), whatever its codes are: int8 has none for NaN and infinity, and what is
+multiplied by the scale is NaN or infinite in the whole row of the output.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ def add_norm(
     """x += gate * (y + y_too), or x += gate * (y * y_row_scale * y_col_scale + y_bias), in place.
     out = layer_norm(x) * (1 + scale) + shift, quantized where LARGEST > 0.
 
-    A program for each row of x (B, T, W). The norm is that of x as stored, in x's dtype.
+    A program for each row of x (B, T, W). The norm is that of x as stored, in x's dtype; `add` of rows.py says why fp16
+    is clamped.
     """
     row = tl.program_id(0).to(tl.int64)
     image, token = row // length, row % length
@@ -39,6 +44,8 @@ def add_norm(
             added *= tl.load(y_col_scale + cols, mask=mask, other=0.0)
             added += tl.load(y_bias + cols, mask=mask, other=0.0).to(tl.float32)
         values += tl.load(gate + cols, mask=mask, other=0.0).to(tl.float32) * added
+        if x.dtype.element_ty == tl.float16:
+            values = tl.where(tl.abs(values) < float("inf"), tl.clamp(values, -65504.0, 65504.0), values)
         stored = values.to(x.dtype.element_ty)
         tl.store(here, stored, mask=mask)
         values = stored.to(tl.float32)
@@ -47,7 +54,7 @@ def add_norm(
     factor = 1 + tl.load(scale + cols, mask=mask, other=0.0).to(tl.float32)
     normed = normed * factor + tl.load(shift + cols, mask=mask, other=0.0).to(tl.float32)
     if LARGEST > 0.0:
-        unit = tl.maximum(tl.max(tl.where(mask, tl.abs(normed), 0.0), 0), 1e-12) / LARGEST
+        unit = _unit(_most(tl.where(mask, normed, 0.0)), LARGEST)
         tl.store(row_scale + row, unit)
         normed = _coded(normed, 1.0 / unit, LARGEST, ROUNDS)
     tl.store(out + row * width + cols, normed.to(out.dtype.element_ty), mask=mask)
@@ -74,14 +81,14 @@ def quantize(
     if GELU:
         first = _gelu(first)
         second = _gelu(second)
-    most = tl.maximum(tl.max(tl.abs(first), 0), tl.max(tl.abs(second), 0))
+    most = _larger(_most(first), _most(second))
     start = out + row * (before_width + width)
     cols = tl.arange(0, BEFORE if BEFORE > 0 else 1)
     if BEFORE > 0:
         at = before + image * before_batch + token * before_width + cols
         values = tl.load(at, mask=cols < before_width, other=0.0).to(tl.float32)
-        most = tl.maximum(most, tl.max(tl.abs(values), 0))
-    unit = tl.maximum(most, 1e-12) / LARGEST
+        most = _larger(most, _most(values))
+    unit = _unit(most, LARGEST)
     tl.store(row_scale + row, unit)
     factor = 1.0 / unit
     if BEFORE > 0:
@@ -96,6 +103,24 @@ def quantize(
 @triton.jit
 def _gelu(values):
     return values * tl.sigmoid(1.5957691216057308 * (values + 0.044715 * values * values * values))
+
+
+@triton.jit
+def _larger(a, b):
+    """NaN where either is: one instruction from compute capability 8.0 on."""
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def _most(values):
+    """The largest magnitude of a row; NaN where one of them is."""
+    return tl.reduce(tl.abs(values), 0, _larger)
+
+
+@triton.jit
+def _unit(most, LARGEST: tl.constexpr):
+    """A row's scale, of its largest magnitude."""
+    return _larger(most, 1e-12) / LARGEST
 
 
 @triton.jit

@@ -46,7 +46,7 @@ class MemoryPlan:
 class Size:
     """Numbers of parameters of a model."""
 
-    linear: int  # weights of linear layers, which can be quantized
+    linear: int  # weights of the blocks' linear layers, which can be quantized
     other: int
 
     def bytes_as(self, kind: str) -> float:
@@ -117,5 +117,7 @@ def _size(model: nn.Module) -> Size:
 
 
 def _pair(model: nn.Module) -> tuple[int, int]:
-    linear = sum(module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear))
+    blocks = [child for child in model.modules() if isinstance(child, nn.ModuleList)]
+    linears = {module for child in blocks for module in child.modules() if isinstance(module, nn.Linear)}
+    linear = sum(module.weight.numel() for module in linears)
     return linear, sum(parameter.numel() for parameter in model.parameters()) - linear

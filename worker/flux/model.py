@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,6 +41,7 @@ DEFAULT_GUIDANCE = 3.5
 # T_text is the number of tokens. FLUX.1-schnell is distilled to few steps and short prompts, and has no guidance.
 DEV_STEPS, DEV_TOKENS = 28, 512
 SCHNELL_STEPS, SCHNELL_TOKENS = 4, 256
+BF16_CAPABILITY = (8, 0)
 # The latest prompts' embeddings are kept on the card, 4 MB each in bf16.
 KEPT_PROMPTS = 32
 
@@ -126,7 +128,9 @@ class FluxModel:
         )
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
         edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
-        self._installed = install(pipeline, SPEED_PLANS[settings.speed_plan], memory, edges)
+        self._installed = install(
+            pipeline, SPEED_PLANS[settings.speed_plan], memory, edges, images=settings.max_concurrent_jobs
+        )
         return pipeline
 
     def _generate_in_batches(self, drawing: Drawing, on_step: OnStep) -> list[bytes]:
@@ -188,7 +192,7 @@ class FluxModel:
         on_step(done * steps, total * steps)
         with torch.inference_mode():
             embeds, pooled = self._embeddings(drawing.prompt)
-            images = self._pipeline(
+            latents = self._pipeline(
                 prompt_embeds=embeds.expand(len(seeds), -1, -1),
                 pooled_prompt_embeds=pooled.expand(len(seeds), -1),
                 height=edge,
@@ -196,9 +200,10 @@ class FluxModel:
                 num_inference_steps=steps,
                 guidance_scale=guidance,
                 latents=self._noise(seeds, edge),
-                output_type="pt",
+                output_type="latent",
                 callback_on_step_end=after_step,
             ).images
+            images = self._decode(latents, edge)
             finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
             sync.finish(steps)
             if not finite:
@@ -206,6 +211,17 @@ class FluxModel:
             if not pixels.flatten(1).any(1).all():
                 raise GenerationError(Failure.OUTPUT_BLACK, "the model's output was black")
             return [image.numpy().tobytes() for image in pixels.cpu()]
+
+    def _decode(self, latents: torch.Tensor, edge: int) -> torch.Tensor:
+        """(B, T_image, 64) to the decoder's own output (B, 3, height, width), from -1 to 1. Diffusers' pipeline would
+        clamp it, and an infinite number would be a white pixel.
+        """
+        pipeline, config = self._pipeline, self._pipeline.vae.config
+        unpacked = pipeline._unpack_latents(latents, edge, edge, pipeline.vae_scale_factor)  # noqa: SLF001
+        images: torch.Tensor = pipeline.vae.decode(
+            unpacked / config.scaling_factor + config.shift_factor, return_dict=False
+        )[0]
+        return images
 
     def _noise(self, seeds: tuple[int, ...], edge: int) -> torch.Tensor:
         """(B, T_image, 64). Made on the CPU in float32, so that a seed gives the same noise on every device and in any
@@ -239,18 +255,18 @@ class FluxModel:
         return embeds, pooled
 
     def _warm_up(self) -> None:
-        """Generates at each size that is served, one image and a full batch, so that no request waits for compilation
-        or capture at first use.
+        """Generates every batch that a job can have at each size that is served, so that no request waits for
+        compilation or capture at first use. The largest first: smaller shapes' graphs use its memory again, and where
+        it runs out, the graphs that are dropped for a smaller batch are few.
         """
         settings = self._settings
-        batches = {1, settings.max_concurrent_jobs} if self._device == "cuda" else {1}
-        for size in settings.warm_sizes(self._device):
-            for images in sorted(batches):
-                start = time.perf_counter()
-                drawing = Drawing(settings.warmup_prompt, size, tuple(range(images)), steps=settings.warmup_steps)
-                self.generate(drawing, lambda *_: None)
-                seconds = round(time.perf_counter() - start, 2)
-                log.info("model.warm", size=self.bucket(size), images=images, seconds=seconds)
+        batches = range(1, settings.max_concurrent_jobs + 1) if self._device == "cuda" else (1,)
+        edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
+        for edge, images in sorted(product(edges, batches), key=lambda shape: shape[0] ** 2 * shape[1], reverse=True):
+            start = time.perf_counter()
+            drawing = Drawing(settings.warmup_prompt, edge, tuple(range(images)), steps=settings.warmup_steps)
+            self.generate(drawing, lambda *_: None)
+            log.info("model.warm", size=edge, images=images, seconds=round(time.perf_counter() - start, 2))
 
     def _free(self) -> None:
         """Returns all memory to the card that can be allocated again."""
@@ -276,12 +292,14 @@ class FluxModel:
     def _dtype(self) -> torch.dtype:
         if self._device == "cpu" or not self._settings.use_fp16:
             return torch.float32
-        return torch.bfloat16 if self._device == "mps" or torch.cuda.is_bf16_supported() else torch.float16
+        # Of the card itself: torch would also say yes where it emulates bf16.
+        has_bf16 = self._device == "mps" or torch.cuda.get_device_capability() >= BF16_CAPABILITY
+        return torch.bfloat16 if has_bf16 else torch.float16
 
 
 def _to_pixels(images: torch.Tensor) -> torch.Tensor:
-    """(B, 3, height, width) from 0 to 1, to uint8 (B, height, width, 3)."""
-    return images.mul(255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    """(B, 3, height, width) from -1 to 1, to uint8 (B, height, width, 3)."""
+    return (images * 0.5 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def _device_type(settings: WorkerSettings, gpu: Gpu | None) -> str:

@@ -81,7 +81,7 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
     images, tokens, width = x.shape
     if not x.is_cuda:
         if addend:
-            x.copy_(x.float() + addend.value())
+            add(x, addend)
         normed = functional.layer_norm(x.float(), (width,), eps=eps) * (1 + scale.float()) + shift.float()
         return _reference(normed.flatten(0, 1), x.dtype, row_format)
     from worker.flux import kernels  # noqa: PLC0415 - Triton comes with torch for a card only
@@ -114,6 +114,17 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
         num_warps=8,
     )
     return rows
+
+
+def add(x: torch.Tensor, addend: Addend) -> None:
+    """Adds `addend` to `x` (B, T, W) in place. In fp16 a finite sum stays finite, as in diffusers' blocks: some of
+    FLUX's text tokens exceed its range. What is infinite before stays so.
+    """
+    if x.dtype is not torch.float16:
+        x.add_(addend.value())
+        return
+    total, most = x.float() + addend.value(), torch.finfo(x.dtype).max
+    x.copy_(torch.where(total.isfinite(), total.clamp(-most, most), total))
 
 
 def to_rows(

@@ -27,6 +27,7 @@ class SideStream:
 
     def __init__(self, *, enabled: bool) -> None:
         self._stream = torch.cuda.Stream() if enabled else None  # type: ignore[no-untyped-call]
+        self._branched = False
 
     @contextmanager
     def branch(self) -> Iterator[None]:
@@ -35,10 +36,12 @@ class SideStream:
             yield
             return
         self._stream.wait_stream(torch.cuda.current_stream())
+        self._branched = True
         with torch.cuda.stream(self._stream):
             yield
 
     def join(self) -> None:
-        """Lets the current stream wait for all that the side stream holds."""
-        if self._stream is not None:
+        """Lets the current stream wait for all that the side stream holds, if anything branched since the last time."""
+        if self._stream is not None and self._branched:
             torch.cuda.current_stream().wait_stream(self._stream)
+            self._branched = False

@@ -1,5 +1,6 @@
 """What a card's plans put into the pipeline, as far as a processor can run it: on the CPU model."""
 
+from dataclasses import replace
 from types import MethodType, SimpleNamespace
 
 import numpy as np
@@ -75,7 +76,8 @@ def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
 
 
 def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
-    expected = draw(model)
+    sixteen = replace(DRAWING, steps=16)
+    expected = draw(model, sixteen)
     pipeline, calls = model._pipeline, []
     forward = pipeline.transformer.forward
 
@@ -84,13 +86,16 @@ def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
         return forward(**inputs)
 
     pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, 2)
-    drafted = draw(model)
-    # 4 first ones, then every second of the other 4.
-    assert len(calls) == 6
+    drafted = draw(model, sixteen)
+    # 4 first ones, then every second of the other 12.
+    assert len(calls) == 10
     assert 20 < 10 * np.log10(255**2 / np.mean((drafted - expected) ** 2)) < 60
 
 
-@pytest.mark.parametrize(("steps", "interval", "count"), [(28, 1, 28), (28, 2, 16), (28, 3, 12), (4, 3, 4), (1, 2, 1)])
+@pytest.mark.parametrize(
+    ("steps", "interval", "count"),
+    [(28, 1, 28), (28, 2, 16), (28, 3, 12), (16, 2, 10), (15, 2, 15), (8, 2, 8), (4, 3, 4), (1, 2, 1)],
+)
 def test_which_steps_are_computed(steps, interval, count):
     found = [step for step in range(steps) if computed(step, steps, interval)]
     assert len(found) == count
@@ -99,10 +104,10 @@ def test_which_steps_are_computed(steps, interval, count):
 
 
 def test_a_velocity_that_is_linear_in_sigma_is_extrapolated_exactly():
-    sigmas = torch.linspace(1, 0, 11)
-    scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:10] * 1000, step_index=None)
+    sigmas = torch.linspace(1, 0, 17)
+    scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:16] * 1000, step_index=None)
     velocity = Extrapolation(lambda **_: (3 * sigmas[scheduler.step_index or 0] + torch.ones(2),), scheduler, 3)
-    for step in range(10):
+    for step in range(16):
         scheduler.step_index = step or None
         torch.testing.assert_close(velocity()[0], 3 * sigmas[step] + torch.ones(2))
 
@@ -132,8 +137,9 @@ def test_t5s_bias_is_laid_out_and_changes_nothing(model):
 class Graphs:
     """A graph's place in the wiring, without a card."""
 
-    def __init__(self, forward):
+    def __init__(self, forward, served):
         self._forward = forward
+        self.served = served
         self.cleared = False
 
     def clear(self):
@@ -168,11 +174,12 @@ def test_a_plan_is_installed_in_the_order_of_the_table(model, monkeypatch, speed
     transformer = pipeline.transformer
     for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
         block.attn.fuse_projections()
-    installed = install(pipeline, SPEED_PLANS[speed], memory_plan.plans((9, 0))[memory], {256})
+    installed = install(pipeline, SPEED_PLANS[speed], memory_plan.plans((9, 0))[memory], {256, 512}, images=3)
     assert chain(transformer.forward) == expected
     joined = hasattr(transformer.single_transformer_blocks[0], "proj_out")
     assert joined == (memory == "offload" or (speed == "draft" and memory == "full"))
     assert (type(pipeline.vae.decoder.forward).__name__ == "CompiledDecoder") == (memory == "full")
+    assert [made.served for made in installed.graphs] == ([6] if memory == "full" else []) + [1] * min(graphs, 2)
     assert len(installed.graphs) == graphs
     installed.free()
     assert all(graph.cleared for graph in installed.graphs)

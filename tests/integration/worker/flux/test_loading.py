@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from worker.flux import loading, memory_plan
 from worker.flux.checkpoint import CPU_MODEL_PATH, Checkpoint, CheckpointError
+from worker.flux.linears import QuantizedLinear
 from worker.flux.lora import Adapters
 from worker.flux.model import FluxModel
 from worker.model import Drawing
@@ -53,7 +54,11 @@ def test_each_memory_plan_draws_the_same_image(whole, name, capability):
     planned._buckets, planned._pipeline = ready._buckets, pipeline
     assert psnr(draw(planned), expected) >= 25
     kind = {"bf16": "Linear", "fp8": "Fp8Linear", "int8": "Int8Linear", "nf4": "Nf4Linear"}[plan.transformer]
-    assert type(pipeline.transformer.single_transformer_blocks[0].proj_mlp).__name__ == kind
+    transformer = pipeline.transformer
+    assert type(transformer.single_transformer_blocks[0].proj_mlp).__name__ == kind
+    outside = (transformer.x_embedder, transformer.context_embedder, transformer.time_text_embed)
+    for part in (*outside, transformer.norm_out, transformer.proj_out):
+        assert not any(isinstance(module, QuantizedLinear) for module in part.modules())
 
 
 def test_half_precision_is_for_every_weight():

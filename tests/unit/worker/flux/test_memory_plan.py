@@ -46,6 +46,16 @@ def test_estimates_are_within_their_caps(flux):
     assert 31.4 < needs["full"] < 40
 
 
+def test_what_is_outside_of_the_blocks_is_counted_in_bf16():
+    with torch.device("meta"):
+        transformer = FluxTransformer2DModel(guidance_embeds=True)
+    blocks = (transformer.transformer_blocks, transformer.single_transformer_blocks)
+    linears = [part for block in blocks for part in block.modules() if isinstance(part, torch.nn.Linear)]
+    found = memory_plan._size(transformer)
+    assert found.linear == sum(linear.weight.numel() for linear in linears)
+    assert found.linear + found.other == sum(part.numel() for part in transformer.parameters())
+
+
 def test_a_plan_that_is_named_is_taken(flux):
     assert memory_plan.choose("full", 8 * GIB, ADA, flux).name == "full"
 
