@@ -33,7 +33,7 @@ async def test_the_matrix(serve, succeed, keys):
         async def statuses(**headers):
             found = {}
             for method, path in calls(http._transport.app):
-                filled = path.format(job_id=job["id"], name="64.png")
+                filled = path.format(job_id=job["id"], name="64.png", model="dall-e-3")
                 body = BODY if method == "POST" else None
                 answer = await http.request(method, filled, json=body, headers=headers)
                 found[method, path] = (answer.status_code, (answer.json().get("error") or {}).get("code"))
