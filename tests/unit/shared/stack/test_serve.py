@@ -88,10 +88,11 @@ def test_another_machine_has_workers_only(started):
         ({"FLOWER_ADDRESS": "::1"}, False),
     ],
 )
-def test_flower_is_not_published_with_the_password_that_everybody_knows(started, settings, refused):
-    expected = pytest.raises(SystemExit, match="FLOWER_BASIC_AUTH") if refused else contextlib.nullcontext()
+def test_flower_is_not_published_with_the_password_that_everybody_knows(started, settings, refused, capsys):
+    expected = pytest.raises(SystemExit, match="2") if refused else contextlib.nullcontext()
     with expected:
         started(**{"PORT": str(free_port()), "FLOWER_ENABLED": "true"} | settings)
+    assert ("FLOWER_BASIC_AUTH" in capsys.readouterr().err) == refused
 
 
 @pytest.mark.parametrize(("words", "reason"), [(["worker"], "REDIS_URL"), (["workers"], "usage")])
