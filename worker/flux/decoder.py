@@ -29,4 +29,4 @@ class CompiledDecoder:
         height, width = latents.shape[2:]
         forward = self._compiled if height == width and width in self._edges else self._forward
         # Cloned, so that an image of a batch is to the compiler as one alone.
-        return torch.cat([forward(image.clone(), *rest) for image in latents.split(1)])
+        return torch.cat([forward(image.clone(), *rest) for image in torch.split(latents, 1)])
