@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 FRESH_SECONDS = 1.0
+# Longer than any command of the API's client takes to fail.
+CLOSE_SECONDS = 2.0
 
 
 class Forecasts:
@@ -45,10 +47,9 @@ class Forecasts:
         return self._forecast
 
     async def close(self) -> None:
-        """Cancels a refresh that is still under way."""
+        """Waits for a look that nobody has waited for: canceled while it connects, redis-py leaves a socket open."""
         if self._ahead is not None:
-            self._ahead.cancel()
-            await asyncio.wait([self._ahead])
+            await asyncio.wait([self._ahead], timeout=CLOSE_SECONDS)
 
     def _fresh(self) -> bool:
         return time.monotonic() - self._looked_at < FRESH_SECONDS
