@@ -92,7 +92,7 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
             await asyncio.sleep(0.01)
         count()
         await http.get(f"/api/jobs/{job_id}?wait=5")
-        assert count() == 2  # read, images
+        assert count() == 3  # read; the index of the images, the image (a piece of 256 KiB at a time)
         await http.get(f"/api/jobs/{job_id}?include=none")
         assert count() == 1  # read
         await http.delete(f"/api/jobs/{job_id}")
