@@ -22,7 +22,6 @@ class Format:
 
 
 PNG = Format("png", "image/png", "PNG")
-JPEG_PREVIEW = Format("jpg", "image/jpeg", "JPEG", {"quality": 80})
 # The formats in which a job's images can be fetched.
 FORMATS: dict[str, Format] = {known.name: known for known in (PNG,)}
 
