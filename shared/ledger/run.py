@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -40,7 +41,16 @@ class _Script:
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-_SCRIPTS = {path.stem: _Script(path.read_text()) for path in (Path(__file__).parent / "lua").glob("*.lua")}
+_LUA = Path(__file__).parent / "lua"
+
+
+def _read(name: str) -> str:
+    """The text of a script. A line `-- include NAME` in it stands for the file NAME.part.lua, which scripts share."""
+    text = (_LUA / f"{name}.lua").read_text()
+    return re.sub(r"^-- include (\w+)\n", lambda line: _read(f"{line[1]}.part"), text, flags=re.MULTILINE)
+
+
+_SCRIPTS = {path.stem: _Script(_read(path.stem)) for path in _LUA.glob("*.lua") if not path.match("*.part.lua")}
 
 
 class Ledger:

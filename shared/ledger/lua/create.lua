@@ -24,6 +24,7 @@ local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARG
 local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local pixels_room, images_room, max_created = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 
+-- include memory
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 local function reply(outcome, id)
   return {outcome, redis.call('ZRANK', queued_key, id) or -1, unpack(redis.call('HGETALL', jobs_prefix .. id))}
@@ -54,14 +55,8 @@ if max_own_high > 0 and offset_ms < 0 then
   end
   if own_high >= max_own_high then return {'owner_high_full', own_high} end
 end
--- As in move.lua.
-local info = redis.pcall('INFO', 'memory')
-local function figure(name)
-  return type(info) == 'string' and tonumber(string.match(info, '\n' .. name .. ':(%d+)')) or 0
-end
-local maximum, taken = figure('maxmemory'), figure('used_memory')
-for _, reserved in ipairs(redis.call('HVALS', reserved_key)) do taken = taken + reserved end
-if maximum > 0 and taken + pixels_room + images_room > 0.98 * maximum then
+local _, maximum, free = memory(reserved_key)
+if maximum > 0 and pixels_room + images_room > free then
   return {'no_room', pixels_room + images_room}
 end
 -- The minute begins with the first job of it. Only jobs that are created count, whether they are queued still or not.

@@ -34,6 +34,7 @@ local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key =
 local reserved_key, images_key, held_key = KEYS[11], KEYS[12], KEYS[13]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 
+-- include memory
 local function has(list, value)
   for _, item in ipairs(list or {}) do
     if item == value then return true end
@@ -63,9 +64,11 @@ if job_id == '' then
   job_key, pixels_prefix = job_key .. job_id, pixels_prefix .. job_id
 end
 
-local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim', 'worker')
+local record =
+  redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim', 'worker', 'pixels_room', 'images_room')
 local status, attempt, owner, claim = record[1], tonumber(record[2]), record[3] or '', record[4]
-local worker = record[5]
+-- Records written before there was a check for room reserve nothing.
+local worker, pixels_room, images_room = record[5], tonumber(record[6]) or 0, tonumber(record[7]) or 0
 if not status or (move.owner and move.owner ~= owner) then return {'missing'} end
 local clock = redis.call('TIME')
 local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -86,24 +89,11 @@ if has(move.flag_from, status) then
   return reply('flagged')
 end
 if not has(move.from, status) then return reply('refused') end
--- Records written before these fields existed reserve nothing.
-local room = redis.call('HMGET', job_key, 'pixels_room', 'images_room')
-local pixels_room, images_room = tonumber(room[1]) or 0, tonumber(room[2]) or 0
--- INFO costs less than 0.1 ms. A server that refuses it to scripts has room.
-local function has_room(bytes)
-  local info = redis.pcall('INFO', 'memory')
-  local function figure(name)
-    return type(info) == 'string' and tonumber(string.match(info, '\n' .. name .. ':(%d+)')) or 0
-  end
-  local maximum, taken = figure('maxmemory'), figure('used_memory')
-  for _, reserved in ipairs(redis.call('HVALS', reserved_key)) do taken = taken + reserved end
-  -- The rest is for messages and records.
-  return maximum == 0 or taken + bytes <= 0.98 * maximum
-end
 local drawn = attempt
 if move.claim then
   if attempt >= move.max_attempts then return reply('exhausted') end
-  if not has_room(pixels_room + images_room) then return reply('no_room') end
+  local _, maximum, free = memory(reserved_key)
+  if maximum > 0 and pixels_room + images_room > free then return reply('no_room') end
   attempt = redis.call('HINCRBY', job_key, 'attempt', 1)
   redis.call('HSET', job_key, 'claim', move.claim)
   redis.call('HSET', held_key, move.set.worker, job_id)

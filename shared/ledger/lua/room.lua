@@ -5,15 +5,8 @@
 -- Reply {used (bytes), maxmemory (0: no bound), free, need of the first queued job (0: none is queued)}
 local reserved_key, queued_key = KEYS[1], KEYS[2]
 local jobs_prefix = ARGV[1]
--- As in move.lua and create.lua.
-local info = redis.pcall('INFO', 'memory')
-local function figure(name)
-  return type(info) == 'string' and tonumber(string.match(info, '\n' .. name .. ':(%d+)')) or 0
-end
-local used, maximum = figure('used_memory'), figure('maxmemory')
-local reserved = 0
-for _, bytes in ipairs(redis.call('HVALS', reserved_key)) do reserved = reserved + bytes end
-local free = math.floor(0.98 * maximum) - used - reserved
+-- include memory
+local used, maximum, free = memory(reserved_key)
 local need = 0
 local first = redis.call('ZRANGE', queued_key, 0, 0)[1]
 if first then
