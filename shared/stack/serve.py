@@ -41,7 +41,9 @@ class ServeSettings(BaseSettings):
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
     gpu: str = "auto"
-    generate_workers: int | None = Field(None, ge=1, le=64, description="Unset: one for each available card.")
+    generate_workers: int | None = Field(
+        None, ge=0, le=64, description="Unset: one for each available card; 0: all are on other machines (`make worker`)."
+    )
     log_format: str | None = None
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(
@@ -71,6 +73,8 @@ def main() -> None:
     if only_workers:
         if redis_url is None:
             raise SystemExit("setting REDIS_URL: generate workers alone need the Redis of a stack")
+        if not count:
+            refuse("setting GENERATE_WORKERS=0: this machine was asked for generate workers alone")
         programs = supervision.workers(count)
     else:
         _refuse_default_password(config)

@@ -21,6 +21,7 @@ from shared.stack.serve import ServeSettings, free_port, generate_workers
         ({"gpu": "GPU-1a2b"}, 4, 1),
         ({"gpu": "0,2"}, 4, 2),
         ({"generate_workers": 3}, 0, 3),
+        ({"generate_workers": 0}, 4, 0),
         ({"generate_workers": 2}, 4, 2),
     ],
 )
@@ -93,6 +94,12 @@ def test_flower_is_not_published_with_the_password_that_everybody_knows(started,
     with expected:
         started(**{"PORT": str(free_port()), "FLOWER_ENABLED": "true"} | settings)
     assert ("FLOWER_BASIC_AUTH" in capsys.readouterr().err) == refused
+
+
+def test_a_machine_of_workers_has_one_at_least(started, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        started("worker", REDIS_URL="redis://elsewhere/0", GENERATE_WORKERS="0")
+    assert "GENERATE_WORKERS=0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("words", "reason"), [(["worker"], "REDIS_URL"), (["workers"], "usage")])
