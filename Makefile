@@ -43,10 +43,12 @@ test-unit: $(VENV)/.ready  ## unit tests alone: no server and no worker is start
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
 	$(BIN)/python -m pytest tests/unit $(if $(PROMTOOL),,-m "not promtool")
 
+# One process of pytest for each core; one that has run its tests takes half of what another has left.
+AT_ONCE := -n logical --maxprocesses 4 --dist worksteal
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
-	$(BIN)/python -m pytest --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
+	$(BIN)/python -m pytest $(AT_ONCE) --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
 
 test-storm: $(VENV)/.ready  ## the nemesis for some seconds and a few hundred generated requests; `make chaos` and `make fuzz` are the long forms
 	$(BIN)/python -m pytest -m "not chaos and not slow" tests/acceptance/chaos tests/acceptance/fuzz

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import psutil
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from shared.stack.serve import free_port
 
@@ -70,6 +75,9 @@ class Stack:
             return self.http.get("/health/live").is_success
         except httpx.TransportError:
             return False
+
+    def workers(self):
+        return self.http.get("/health").json()["workers"]
 
     def processes(self, part):
         """The processes of a part such as 'worker.generate', 'api.main' or 'valkey-server', parents before children."""
@@ -143,7 +151,7 @@ class Stack:
         while not (result := condition()):
             assert self.process.poll() is None, f"the stack ended: {self.log.read_text()[-3000:]}"
             assert time.monotonic() < deadline, f"not within {seconds} s: {self.log.read_text()[-3000:]}"
-            time.sleep(0.05)
+            time.sleep(0.1)
         return result
 
     def events(self, **fields):
@@ -179,6 +187,19 @@ class Api:
         thread.answer = None
         thread.start()
         return thread
+
+
+def free_ports(count):
+    """The first of so many consecutive ports that nothing listens on, below those that the system gives to clients."""
+    while True:
+        first = random.randrange(10_000, 32_000)
+        try:
+            with contextlib.ExitStack() as held:
+                for port in range(first, first + count):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+        except OSError:
+            continue
+        return first
 
 
 def _command(process):
@@ -217,27 +238,67 @@ def webhooks():
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory, webhooks):
-    """One stack, shared by the tests that do not change its state."""
-    shared = Stack(tmp_path_factory.mktemp("stack"), PORT=str(free_port()), WARMUP_SIZE="64", **webhooks)
+def exported():
+    """(service that sent it, span) of all spans that the collector has received."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def collector(exported):
+    """The URL of a server that takes spans like an OpenTelemetry collector, and webhooks at /hook."""
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+            body = b"" if self.path == "/hook" else body
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
+                found = (span for scope in resource.scope_spans for span in scope.spans)
+                exported.extend((attributes["service.name"], span) for span in found)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory, webhooks, collector):
+    """One stack, with metrics, traces and webhooks, shared by the tests that leave it as it was."""
+    shared = Stack(
+        tmp_path_factory.mktemp("stack"),
+        PORT=str(free_port()),
+        WARMUP_SIZE="64",
+        METRICS_PORT=str(free_ports(4)),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector,
+        OTEL_BSP_SCHEDULE_DELAY="100",
+        **webhooks,
+    )
     shared.start()
     yield shared
     shared.close()
 
 
-@pytest.fixture(scope="module")
-def start_stack():
-    """Starts a stack that one module shares, with its own settings."""
-    stacks = []
+@pytest.fixture(scope="session")
+def struck(tmp_path_factory):
+    """One stack, shared by the tests that strike it; each begins when it is whole again."""
+    shared = Stack(tmp_path_factory.mktemp("struck"), PORT=str(free_port()), WARMUP_SIZE="64")
+    shared.start()
+    yield shared
+    shared.close()
 
-    def _start(directory, **env):
-        stacks.append(Stack(directory, **{"PORT": str(free_port()), "WARMUP_SIZE": "64"} | env))
-        stacks[-1].start()
-        return stacks[-1]
 
-    yield _start
-    for stack in stacks:
-        stack.close()
+@pytest.fixture
+def whole(struck):
+    """The struck stack, whole: its one worker is ready, and no killed worker is listed."""
+    struck.wait_until(lambda: [worker["ready"] for worker in struck.workers()] == [True])
+    return struck
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-# The streams that Popen is given are the controlling terminal of a session of its own.
-ON_A_TERMINAL = ("setsid", "--ctty")
+# The streams that Popen is given are the controlling terminal of a session of its own. Where these tests run under
+# nohup, what they start would ignore the hang-up too.
+ON_A_TERMINAL = ("env", "--default-signal=HUP", "setsid", "--ctty")
+# Most of these tests need no generate worker, whose start costs more than all else.
+FRONT_ALONE = {"GENERATE_WORKERS": "0"}
 NOHUP = ("sh", "-c", "trap '' HUP; exec \"$@\"", "sh")
 
 
@@ -41,7 +44,7 @@ def on_a_terminal(new_stack):
     def _start(before=(), **env):
         stack, terminal = new_stack(start=False, **env), Terminal()
         theirs = terminal.theirs
-        stack.start("alive", before=[*before, *ON_A_TERMINAL], stdin=theirs, stdout=theirs, stderr=theirs)
+        stack.start("alive", before=[*ON_A_TERMINAL, *before], stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         return stack, terminal
 
@@ -54,9 +57,9 @@ def assert_all_ended_and_starts_again(stack):
     stack.start("alive")
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_terminal_that_hangs_up_ends_everything(on_a_terminal, log_format):
-    stack, terminal = on_a_terminal(LOG_FORMAT=log_format)
+@pytest.mark.parametrize("settings", [{"LOG_FORMAT": "text"}, {"LOG_FORMAT": "json"} | FRONT_ALONE], ids=str)
+def test_a_terminal_that_hangs_up_ends_everything(on_a_terminal, settings):
+    stack, terminal = on_a_terminal(**settings)
     terminal.hang_up()
     assert_all_ended_and_starts_again(stack)
 
@@ -68,7 +71,7 @@ def test_a_killed_supervisor_takes_everything_with_it(new_stack):
 
 
 def test_nobody_reads_the_output_any_more(new_stack):
-    stack = new_stack(start=False)
+    stack = new_stack(start=False, **FRONT_ALONE)
     ours, theirs = os.pipe()
     stack.start("alive", stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -88,13 +91,13 @@ def goes_on(stack):
 
 
 def test_nohup_outlives_the_terminal(on_a_terminal):
-    stack, terminal = on_a_terminal(NOHUP, LOG_FORMAT="text")
+    stack, terminal = on_a_terminal(NOHUP, LOG_FORMAT="text", **FRONT_ALONE)
     terminal.hang_up()
     assert goes_on(stack)
 
 
 def test_a_full_disk_under_the_output_costs_lines_only(new_stack):
-    stack = new_stack(start=False)
+    stack = new_stack(start=False, **FRONT_ALONE)
     with Path("/dev/full").open("wb") as full:
         stack.start("alive", stdout=full, stderr=full)
     assert goes_on(stack)

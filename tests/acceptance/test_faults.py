@@ -1,7 +1,4 @@
-"""Real processes, real signals: a job that was answered with 202 ends, whatever dies.
-
-All tests share one stack, which has to be whole again after each fault.
-"""
+"""Real processes, real signals: a job that was answered with 202 ends, whatever dies."""
 
 import signal
 import threading
@@ -11,20 +8,9 @@ import pytest
 import redis
 
 
-@pytest.fixture(scope="module")
-def struck(start_stack, tmp_path_factory):
-    return start_stack(tmp_path_factory.mktemp("faults"))
-
-
 @pytest.fixture
-def stack(struck):
-    """The stack, whole: its one worker is ready, and no killed worker is listed."""
-    struck.wait_until(lambda: [worker["ready"] for worker in workers(struck)] == [True])
-    return struck
-
-
-def workers(stack):
-    return stack.http.get("/health").json()["workers"]
+def stack(whole):
+    return whole
 
 
 def running(stack, job):
@@ -106,7 +92,7 @@ def test_a_killed_child_costs_an_attempt_and_no_job(stack):
 
 
 def test_a_job_that_kills_its_worker_each_time_is_given_up(stack):
-    job = stack.submit(sizes=[256], steps=40)
+    job = stack.submit(sizes=[256], steps=50, num_images=4)  # never drawn to its end
     for attempt in (1, 2, 3):
         stack.wait_until(lambda n=attempt: stack.get(job["id"])["attempt"] == n and running(stack, job)())
         stack.generate_processes()[1].kill()
@@ -163,7 +149,7 @@ def test_a_loading_worker_takes_no_job_that_an_idle_one_could_draw(stack, new_st
     """A second worker on the same Redis loads for long: every job goes to the first worker, at once."""
     redis_url = stack.redis_url
     slow = new_stack(REDIS_URL=redis_url, WARMUP_SIZE="512", WARMUP_STEPS="50")
-    slow.wait_until(lambda: len(workers(slow)) == 2)
+    slow.wait_until(lambda: len(slow.workers()) == 2)
     for _ in range(5):
         job = stack.submit(steps=1)
         done = stack.end_of(job["id"])

@@ -19,11 +19,13 @@ def proxy(stack):
 
 
 def patiently(http, method, path, **options):
-    """As the client guide says: a request that was cut is sent again unchanged."""
+    """As the client guide says: a request that was cut, or found the server out of reach, is sent again unchanged."""
     for _ in range(60):
         try:
             answer = http.request(method, path, **options)
         except httpx.TransportError:
+            continue
+        if answer.status_code == 503:
             continue
         assert answer.is_success, answer.text
         return answer

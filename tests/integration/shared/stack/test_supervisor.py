@@ -30,7 +30,7 @@ def supervise(tmp_path):
             + RUNS.format(name="second", command=second, policy=supervision._policy(3))
         )
         process = subprocess.Popen(
-            supervision.command(tmp_path),
+            ["env", "--default-signal=HUP", *supervision.command(tmp_path)],  # where these tests run under nohup
             text=True,
             **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),
         )
