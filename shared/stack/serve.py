@@ -42,7 +42,7 @@ class ServeSettings(BaseSettings):
     torch_device: str = "auto"
     gpu: str = "auto"
     generate_workers: int | None = Field(
-        None, ge=0, le=64, description="Unset: one for each available card; 0: all are on other machines (`make worker`)."
+        None, ge=0, le=64, description="Unset: one for each available card; 0: all are elsewhere (`make worker`)."
     )
     log_format: str | None = None
     metrics_host: str = "127.0.0.1"
