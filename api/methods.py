@@ -59,10 +59,14 @@ class Methods:
             scope["path"] = "/"
         if scope["method"] == "HEAD":
             await self._head(scope, send)
-        elif scope["method"] == "OPTIONS" and (methods := allowed(scope)):
+        elif scope["method"] == "OPTIONS" and (methods := self._allowed(scope)):
             await Response(status_code=204, headers={"Allow": methods})(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _allowed(self, scope: Scope) -> str:
+        """`OPTIONS *` asks for those of the whole server."""
+        return "GET, HEAD, POST, DELETE, OPTIONS" if scope["path"] == "*" else allowed(scope)
 
     async def _head(self, scope: Scope, send: Send) -> None:
         """Answers as a GET of the whole does, without the body: a Range has a meaning for GET only (RFC 9110, 14.2)."""

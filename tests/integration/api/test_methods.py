@@ -82,6 +82,21 @@ async def test_options_and_a_405_name_every_method(serve, path, methods):
         assert (wrong.status_code, wrong.headers["Allow"]) == (405, methods)
 
 
+async def test_options_of_the_whole_server(serve):
+    async with serve() as http:
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        asked = {"type": "http", "method": "OPTIONS", "path": "*", "headers": [], "query_string": b""}
+        await http._transport.app(asked, receive, send)
+        assert (sent[0]["status"], dict(sent[0]["headers"])[b"allow"]) == (204, b"GET, HEAD, POST, DELETE, OPTIONS")
+
+
 async def test_options_of_what_is_not_there(serve):
     async with serve() as http:
         assert (await http.options("/no")).status_code == 404
