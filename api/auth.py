@@ -71,8 +71,10 @@ class Keys:
             version = (found.st_mtime_ns, found.st_ino, found.st_size)
             if version == self._version:
                 return
-            # Not in the locale's encoding, and without the byte-order mark that some editors put before the first key.
-            lines = [line.strip() for line in self._file.read_text(encoding="utf-8-sig").splitlines()]
+            # Not in the locale's encoding, and without the byte-order marks that some editors put before a file's first
+            # key: one that was made of several such files has some in its midst.
+            text = self._file.read_text(encoding="utf-8").replace("\ufeff", "")
+            lines = [line.strip() for line in text.splitlines()]
             keys = [line for line in lines if line and not line.startswith("#")]
             _warn_of_short(keys)
             self._digests = (*self._set, *map(digest, keys))

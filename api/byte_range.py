@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_RANGE = re.compile(r"bytes=\s*(?:(\d{1,12})-(\d{1,12})?|-(\d{1,12}))\s*", re.ASCII | re.IGNORECASE)
+_RANGE = re.compile(r"bytes=\s*(?:(\d{1,40})-(\d{1,40})?|-(\d{1,40}))\s*", re.ASCII | re.IGNORECASE)
 
 
 class Unsatisfiable(ValueError):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.middleware.cors import CORSMiddleware
 
+from api.methods import plain
+
 if TYPE_CHECKING:
     from fastapi import Request
     from starlette.datastructures import Headers
@@ -29,7 +31,7 @@ class Cors(CORSMiddleware):
         self._open = open_to_any_page
 
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
-        if self._open and scope["method"] in ("GET", "HEAD") and scope["path"].endswith(_LIST):
+        if self._open and scope["method"] in ("GET", "HEAD") and plain(scope["path"]).endswith(_LIST):
             await self.app(scope, receive, send)  # without the header by which a browser shows it to the page
             return
         await super().simple_response(scope, receive, send, request_headers)

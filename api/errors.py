@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.media_type import faults
+from api.media_type import faults, unreadable
 from api.methods import allowed
 from shared import errors
 from shared.connection import UNAVAILABLE, is_full
@@ -94,8 +94,9 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     if error.status_code == 400:  # noqa: PLR2004 - FastAPI's, for a body that is not text; for other bad JSON it uses 422
-        item = {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error"}
-        return respond(422, errors.InvalidRequest.code, "body: JSON decode error", details=[item], detail=[item])
+        item = unreadable(request) or {"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error"}
+        name = item["loc"][-1]
+        return respond(422, errors.InvalidRequest.code, f"{name}: {item['msg']}", details=[item], detail=[item])
     code = HTTP_CODES.get(error.status_code, "http_error")
     headers = dict(error.headers or {})
     if error.status_code == 405:  # noqa: PLR2004 - an HTTP status

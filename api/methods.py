@@ -1,4 +1,6 @@
-"""ASGI middleware for requests that are legal or usual, though no route has them: HEAD, OPTIONS, doubled slashes."""
+"""ASGI middleware for requests that are legal or usual, though no route has them: HEAD, OPTIONS, doubled slashes and
+slashes at the end.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,15 @@ def allowed(scope: Scope) -> str:
     return ", ".join([*found, "OPTIONS"] if found else [])
 
 
+def plain(path: str) -> str:
+    """The path as the routes have it."""
+    return re.sub("//+", "/", path).rstrip("/") or "/"
+
+
 class Methods:
-    """A base URL that ends in a slash makes paths such as `/v1//images`: a path's doubled slashes count as one."""
+    """A base URL that ends in a slash makes paths such as `/v1//images`: a path's doubled slashes count as one, and one
+    at its end as none.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,20 +51,27 @@ class Methods:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        path = re.sub("//+", "/", scope["path"])
+        path = plain(scope["path"])
         # A proxy may leave the prefix in place: the paths of routes and of signed URLs are without it.
         root = scope.get("root_path", "")
         scope["path"] = path.removeprefix(root) if path.startswith(f"{root}/") else path
+        if root and path == root:
+            scope["path"] = "/"
         if scope["method"] == "HEAD":
             await self._head(scope, send)
-        elif scope["method"] == "OPTIONS" and (methods := allowed(scope)):
+        elif scope["method"] == "OPTIONS" and (methods := self._allowed(scope)):
             await Response(status_code=204, headers={"Allow": methods})(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
+    def _allowed(self, scope: Scope) -> str:
+        """`OPTIONS *` asks for those of the whole server."""
+        return "GET, HEAD, POST, DELETE, OPTIONS" if scope["path"] == "*" else allowed(scope)
+
     async def _head(self, scope: Scope, send: Send) -> None:
-        """Answers as a GET does, without the body."""
-        as_get = {**scope, "method": "GET", AS_HEAD: True}
+        """Answers as a GET of the whole does, without the body: a Range has a meaning for GET only (RFC 9110, 14.2)."""
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        as_get = {**scope, "method": "GET", "headers": headers, AS_HEAD: True}
         body: Message = {"type": "http.request", "body": b"", "more_body": False}
         unread = [body]
         answered = asyncio.Event()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, FilePath
 
-from shared.settings import CommaSeparated, Settings, load
+from shared.settings import AtHome, CommaSeparated, Host, Settings, load
 
 RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
@@ -28,7 +28,7 @@ Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class ApiSettings(Settings):
-    host: str = "0.0.0.0"  # noqa: S104 - a server in a container must listen on all addresses
+    host: Host = "0.0.0.0"  # noqa: S104 - a server in a container must listen on all addresses
     port: int = Field(7860, ge=1, le=65535)
     keep_alive_seconds: int = Field(75, ge=1, le=3600, description="Seconds that an idle connection is kept open.")
     max_idle_connections: int = Field(
@@ -57,7 +57,9 @@ class ApiSettings(Settings):
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: requests need no key."
     )
-    api_keys_file: FilePath | None = Field(None, description="More keys, one per line; read again if changed.")
+    api_keys_file: Annotated[FilePath | None, AtHome] = Field(
+        None, description="More keys, one per line; read again if changed."
+    )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
         (), description="Comma-separated addresses or networks whose X-Forwarded-For is believed."

@@ -1,4 +1,5 @@
-"""Takes a request that offers to change the protocol as the plain request that it also is.
+"""Takes a request that offers to change the protocol as the plain request that it also is, and a target that is a URL
+without a path.
 
 `curl --http2` and Java's HttpClient offer h2c with each first request (`Connection: Upgrade, HTTP2-Settings`), and a
 server may ignore any offer (RFC 9110, section 7.8). httptools does not: it ends the message at its head, because what
@@ -7,6 +8,7 @@ follows could be in the other protocol, and the request's body would be lost.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -26,13 +28,16 @@ class _Parser(httptools.HttpRequestParser):
         self.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def feed_data(self, data: bytes | bytearray | memoryview[int] | array[int]) -> None:
-        rest = memoryview(data)
+        feed, rest = super().feed_data, memoryview(data)
         while rest:
             try:
-                super().feed_data(rest)
+                feed(rest)
             except httptools.HttpParserUpgrade as offer:
                 rest = rest[offer.args[0] :]
-                super().feed_data(self._protocol.take_head())
+                # A new one: after an offer with `Connection: close` this one ignores whatever follows.
+                self._protocol.parser = parser = _Parser(self._protocol)
+                feed = super(_Parser, parser).feed_data
+                feed(self._protocol.take_head())
             else:
                 return
 
@@ -48,6 +53,9 @@ class PlainProtocol(HttpToolsProtocol):
         return head
 
     def on_headers_complete(self) -> None:
+        if not self.url.startswith(b"/"):
+            # http://host is http://host/ (RFC 9112, section 3.2.2).
+            self.url = re.sub(rb"^(https?://[^/?#]+)(?=[?#]|$)", rb"\1/", self.url, flags=re.IGNORECASE)
         method = self.parser.get_method()
         # CONNECT is no offer: uvicorn refuses its target.
         if self.parser.should_upgrade() and method != b"CONNECT":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import sys
 from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
+from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -24,6 +26,25 @@ def split(value: object) -> object:
 
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _host(value: object) -> object:
+    """An IPv6 address without the brackets that it has in URLs and in Compose's ports."""
+    return value[1:-1] if isinstance(value, str) and re.fullmatch(r"\[[0-9a-fA-F:.]+\]", value) else value
+
+
+def at_home(value: object) -> object:
+    """A path whose ~ is the home folder, which a shell expands and a file such as .env does not."""
+    if not isinstance(value, str | Path):
+        return value
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("there is no home folder for its ~") from None
 
 
 def _webhook_secret(value: SecretStr) -> SecretStr:
@@ -55,6 +76,9 @@ def _root_path(value: str) -> str:
 
 
 CommaSeparated = (NoDecode, BeforeValidator(split))
+LogFormat = Annotated[Literal["json", "text"], BeforeValidator(_lower)]
+Host = Annotated[str, BeforeValidator(_host)]
+AtHome = BeforeValidator(at_home)
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 SigningKey = Annotated[SecretStr, Field(min_length=32)]
 BasicAuth = Annotated[SecretStr, AfterValidator(_basic_auth)]
@@ -73,12 +97,12 @@ class Settings(BaseSettings):
     redis_url: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Broker, ledger, events and results.")
     environment: str = Field("production", description="Reported by /health.")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
-    log_format: Literal["json", "text"] = "json"
+    log_format: LogFormat = "json"
     result_ttl_seconds: int = Field(3600, ge=1, le=7 * 86400, description="How long images are kept.")
     url_signing_keys: Annotated[tuple[SigningKey, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; the first signs image URLs, all verify. Empty: URLs are not signed."
     )
-    public_url: str = Field("", pattern=r"^(https?://[^/?#]+)?$", description="The base URL that clients use.")
+    public_url: str = Field("", pattern=r"^(https?://[^/?#\s@]+)?$", description="The base URL that clients use.")
     root_path: Annotated[str, AfterValidator(_root_path)] = Field(
         "", description="The path below which a proxy serves the API, such as /logo."
     )
@@ -94,8 +118,10 @@ class Settings(BaseSettings):
     )
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
     previews: bool = Field(False, description="Send small pictures of unfinished drawings to the event streams.")
-    otel_exporter_otlp_endpoint: str | None = Field(None, description="Where traces are sent; unset: no traces.")
-    metrics_host: str = Field("127.0.0.1", description="Address of each worker's /metrics and /health.")
+    otel_exporter_otlp_endpoint: str | None = Field(
+        None, pattern=r"^https?://[^/?#\s]+(/\S*)?$", description="Where traces are sent; unset: no traces."
+    )
+    metrics_host: Host = Field("127.0.0.1", description="Address of each worker's /metrics and /health.")
     metrics_port: int = Field(0, ge=0, le=65535, description="0: off. The API has /metrics on its own port.")
 
     @property
@@ -132,11 +158,16 @@ def load(kind: type[S]) -> S:
 
     :raises SystemExit: a value is wrong; each wrong value is printed on a line of its own.
     """
+    for name in map(str.upper, kind.model_fields):
+        # Python keeps bytes that are no UTF-8 as lone surrogates, at which whatever encodes the value fails.
+        if not os.environ.get(name, "").isascii() and re.search("[\ud800-\udfff]", os.environ[name]):
+            refuse(f"setting {name}: must be text in UTF-8")
     try:
         return kind()
     except UnicodeDecodeError as error:
-        print(f".env is not text in UTF-8: {error}", file=sys.stderr)  # noqa: T201 - before logging
-        raise SystemExit(2) from None
+        refuse(f".env is not text in UTF-8: {error}")
+    except OSError as error:
+        refuse(f"{error.filename or '.env'} cannot be read: {error.strerror}")
     except ValidationError as error:
         for item in error.errors():
             name = "_".join(map(str, item["loc"])).upper()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from shared.settings import Settings, load
+from shared.settings import AtHome, CommaSeparated, Settings, load
+
+Size = Annotated[int, Field(ge=64, le=2048)]
 
 
 def _cache_dir() -> Path:
@@ -22,13 +24,13 @@ def _cache_dir() -> Path:
 
 class WorkerSettings(Settings):
     model_name: str | None = Field(None, description="Hub id; unset: FLUX.1-dev on a GPU, else the CPU model.")
-    model_path: Path | None = Field(
+    model_path: Annotated[Path | None, AtHome] = Field(
         None, description="A local directory in diffusers format; used instead of MODEL_NAME."
     )
     hf_token: SecretStr | None = None
     torch_device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     gpu: str = Field("auto", description="auto: any free card; or a list of indices and UUIDs.")
-    gpu_lock_dir: Path = Path(tempfile.gettempdir()) / "logo-gpu-locks"
+    gpu_lock_dir: Annotated[Path, AtHome] = Path(tempfile.gettempdir()) / "logo-gpu-locks"
     use_fp16: bool = Field(True, description="Half precision on a GPU: bf16 where the card has it, else fp16.")
     enable_attention_slicing: bool = Field(False, description="No effect on FLUX; accepted for old .env files.")
     enable_vae_slicing: bool = False
@@ -41,12 +43,12 @@ class WorkerSettings(Settings):
         description="On a GPU: bf16, fp8 products, or fp8 at every other step (worker/flux/install.py).",
     )
     lora_paths: str = Field("", description="Adapters, `file[:scale]`, separated by commas.")
-    served_sizes: str | None = Field(
-        None,
-        pattern=r"^\d+(,\d+)*$",
-        description="Pixels, warmed up before the worker is ready; unset: 512,1024 on a GPU.",
+    served_sizes: Annotated[tuple[Size, ...], *CommaSeparated] = Field(
+        (), description="Pixels, warmed up before the worker is ready; unset: 512,1024 on a GPU."
     )
-    compile_cache_dir: Path = Field(default_factory=_cache_dir, description="Compiled kernels, by card and versions.")
+    compile_cache_dir: Annotated[Path, AtHome] = Field(
+        default_factory=_cache_dir, description="Compiled kernels, by card and versions."
+    )
     max_concurrent_jobs: int = Field(1, ge=1, le=8, description="How many of a job's variations are denoised together.")
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
@@ -64,7 +66,7 @@ class WorkerSettings(Settings):
     def warm_sizes(self, device: str) -> list[int]:
         """The sizes to warm up, in pixels. Without a GPU nothing is compiled, so one size is enough."""
         if self.served_sizes:
-            return [int(size) for size in self.served_sizes.split(",")]
+            return list(self.served_sizes)
         return [512, 1024] if device == "cuda" else [self.warmup_size]
 
 

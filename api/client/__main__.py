@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 
 from api.client import check, drawing
 from api.client.server import Refused, Server
@@ -28,13 +29,13 @@ def main() -> None:
         with Server(arguments.url, arguments.api_key) as server:
             code = DONE if arguments.run(server, arguments, console) else FAILED
     except Refused as error:
-        console.print(f"[red]{error}[/]")
+        console.print(f"[red]{escape(str(error))}[/]")
         code = NO_SERVER
     except httpx.TransportError as error:
-        console.print(f"[red]no answer from {arguments.url}: {error}[/]")
+        console.print(f"[red]{escape(f'no answer from {arguments.url}: {error}')}[/]")
         code = NO_SERVER
     except OSError as error:
-        console.print(f"[red]the images cannot be saved: {error}[/]")
+        console.print(f"[red]{escape(f'the images cannot be saved: {error}')}[/]")
         code = FAILED
     except KeyboardInterrupt:
         code = INTERRUPTED

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import httpx
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.client.saving import save
@@ -30,7 +31,7 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
         console.print(f"the job goes on; come back to it with --resume {job['id']}", soft_wrap=True)
         raise
     if job["status"] != "succeeded":
-        console.print(f"[red]no logo: {job['error']['message'] if job['error'] else job['status']}[/]")
+        console.print(f"[red]no logo: {escape(job['error']['message'] if job['error'] else job['status'])}[/]")
         return False
     try:
         paths = save(server, job, arguments.out)
@@ -38,7 +39,7 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
         console.print(f"the logo is on the server until {job['expires_at']}: --resume {job['id']}", soft_wrap=True)
         raise
     for path in paths:
-        console.print(f"  [bold green]{path}[/]", soft_wrap=True)
+        console.print(f"  [bold green]{escape(str(path))}[/]", soft_wrap=True)
     console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items()))
     return True
 

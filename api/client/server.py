@@ -31,10 +31,19 @@ class Refused(Exception):
 
 class Server:
     def __init__(self, url: str, api_key: str | None) -> None:
-        """:raises Refused: the environment names a proxy that cannot be used."""
-        headers = {"X-API-Key": api_key} if api_key else {}
+        """:raises Refused: `url` is none, or the key or the environment's proxy cannot be used."""
+        try:
+            # In UTF-8, as the server reads it; httpx itself refuses what is not ASCII.
+            headers = {b"X-API-Key": api_key.strip().encode()} if api_key else {}
+        except UnicodeEncodeError:
+            raise Refused("the API key is not text in UTF-8") from None
+        try:
+            parsed = httpx.URL(url if "://" in url else f"http://{url}")
+        except httpx.InvalidURL as error:
+            raise Refused(f"{url!r} is not a URL such as http://127.0.0.1:7860: {error}") from None
+        url = str(parsed)
         # The environment's proxy does not reach this machine.
-        proxies = not _is_this_machine(httpx.URL(url).host)
+        proxies = not _is_this_machine(parsed.host)
         try:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=proxies)
         except (ImportError, ValueError) as error:
@@ -104,9 +113,11 @@ class Server:
 
 def _is_this_machine(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return host.lower() == "localhost"
+        return host.lower().rstrip(".") == "localhost"
+    # 0.0.0.0 and ::, on which a server listens, are this machine for a client.
+    return address.is_loopback or address.is_unspecified
 
 
 def _pause(retry_after: str) -> float:

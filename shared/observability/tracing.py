@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from shared.addresses import is_loopback
 from shared.settings import VERSION
 
 if TYPE_CHECKING:
@@ -34,11 +36,16 @@ def configure(endpoint: str | None, process: str) -> None:
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - optional
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - optional
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - optional
+        from requests import Session  # noqa: PLC0415 - the exporter's
     except ImportError:
         raise SystemExit("OTEL_EXPORTER_OTLP_ENDPOINT is set: pip install --group tracing -c constraints.txt") from None
+    session = Session()
+    # A collector on this machine is not asked by the environment's proxy.
+    session.trust_env = not is_loopback(urlsplit(endpoint).hostname or "")
     resource = Resource.create({"service.name": f"logo-{process}", "service.version": VERSION})
     _tracing = TracerProvider(resource=resource)
-    _tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
+    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", session=session)
+    _tracing.add_span_processor(BatchSpanProcessor(exporter))
 
 
 def shutdown() -> None:

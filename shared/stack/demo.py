@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -9,40 +10,48 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 from rich.console import Console
 
-from shared.stack.serve import free_port
+from shared.settings import refuse
+from shared.stack.parenthood import end_with
+from shared.stack.ports import free_port
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn, TextIO
 
 START_SECONDS = 300.0
 LOG = Path("out/demo.log")
 
 
 def main() -> None:
+    _stop_in_order()
     console = Console()
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    LOG.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="logo-demo-") as data, LOG.open("w") as log:
+    # Valkey may still write where it is deleted, if this process is told to end once more.
+    folder = tempfile.TemporaryDirectory(prefix="logo-demo-", ignore_cleanup_errors=True)
+    with folder as data, _open_log() as log:
         env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": data, "LOG_FORMAT": "json"}
         env.pop("REDIS_URL", None)
-        stack = subprocess.Popen([sys.executable, "-m", "shared.serve"], env=env, stdout=log, stderr=log)
+        stack = subprocess.Popen(
+            [sys.executable, "-m", "shared.serve"],
+            env=env,
+            stdout=log,
+            stderr=log,
+            # A killed demo takes its stack with it.
+            preexec_fn=functools.partial(end_with, os.getpid(), signal.SIGTERM),  # noqa: PLW1509 - no thread runs yet
+        )
         try:
             with console.status("starting Valkey, API, generate worker, finish worker, sweeper ..."):
                 _wait_until_ready(url, stack)
             console.print(f"stack ready on {url}, its log is {LOG}")
-            command = [
-                sys.executable,
-                "-m",
-                "api.client",
-                env["PROMPT"],
-                "--sizes",
-                env["SIZES"],
-                "--follow",
-                "--url",
-                url,
-            ]
+            # The prompt is last and behind --, so that it may be `check` or begin with a dash.
+            options = ["--sizes", env["SIZES"], "--follow", "--url", url]
+            command = [sys.executable, "-m", "api.client", *options, "--", env["PROMPT"]]
             code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603
         finally:
             stack.send_signal(signal.SIGTERM)
@@ -50,6 +59,26 @@ def main() -> None:
     if code:
         raise SystemExit(code)
     console.print('next:  make serve, then open http://127.0.0.1:7860 ;  make demo PROMPT="a green leaf in a circle"')
+
+
+def _stop_in_order() -> None:
+    """Lets a signal end this process as an exception does: by stopping the stack. One that is ignored stays ignored."""
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def _open_log() -> TextIO:
+    """:raises SystemExit: it cannot be written, such as one that root made."""
+    try:
+        LOG.parent.mkdir(exist_ok=True)
+        return LOG.open("w")
+    except OSError as error:
+        refuse(f"{LOG.absolute()} cannot be written: {error.strerror}")
 
 
 def _wait_until_ready(url: str, stack: subprocess.Popen[bytes]) -> None:

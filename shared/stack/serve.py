@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from shared.addresses import is_loopback
 from shared.gpus import list_gpus, named
-from shared.settings import CONFIG, BasicAuth, RedisUrl, load, refuse
+from shared.settings import CONFIG, AtHome, BasicAuth, Host, LogFormat, RedisUrl, load, refuse
 from shared.stack import embedded_redis, supervision
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from shared.stack.folders import make_folder, refuse_unquotable
+from shared.stack.ports import Port, free_port, refuse_taken
 
 FLOWER_DEFAULT = "logo:logo"
 
@@ -34,9 +30,9 @@ FLOWER_DEFAULT = "logo:logo"
 class ServeSettings(BaseSettings):
     model_config = CONFIG
 
-    host: str = "0.0.0.0"  # noqa: S104 - the API's own default
+    host: Host = "0.0.0.0"  # noqa: S104 - the API's own default
     port: int = Field(7860, ge=1, le=65535)
-    data_dir: Path = Field(Path("data"), description="Files of the embedded Valkey and supervisord.")
+    data_dir: Annotated[Path, AtHome] = Field(Path("data"), description="Files of the embedded Valkey and supervisord.")
     redis_url: RedisUrl | None = Field(None, description="Set: this server instead of an embedded one.")
     redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
     torch_device: str = "auto"
@@ -44,31 +40,38 @@ class ServeSettings(BaseSettings):
     generate_workers: int | None = Field(
         None, ge=0, le=64, description="Unset: one for each available card; 0: all are elsewhere (`make worker`)."
     )
-    log_format: str | None = None
-    metrics_host: str = "127.0.0.1"
+    log_format: LogFormat | None = None
+    metrics_host: Host = "127.0.0.1"
     metrics_port: int = Field(
         0, ge=0, le=65535, description="Of the finisher; the sweeper, generate and webhook workers get the next ones."
     )
     webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
     flower_enabled: bool = False
-    flower_address: str = "127.0.0.1"
+    flower_address: Host = "127.0.0.1"
     flower_port: int = Field(5555, ge=1, le=65535)
     flower_basic_auth: BasicAuth = SecretStr(FLOWER_DEFAULT)
 
 
 def main() -> None:
+    try:
+        _start()
+    except KeyboardInterrupt:  # before the supervisor runs
+        raise SystemExit(130) from None
+
+
+def _start() -> None:
     if sys.argv[1:] not in ([], ["worker"]):
         raise SystemExit("usage: python -m shared.serve [worker]")
     only_workers = bool(sys.argv[1:])
     _open_standard_streams()
     config = load(ServeSettings)
-    _refuse_unwritable((config.data_dir.resolve(), Path(sys.executable)))
+    refuse_unquotable((config.data_dir.resolve(), Path(sys.executable)))
     supervision.check_settings(only_workers=only_workers)
     gpus = 0 if config.torch_device in ("cpu", "mps") else _usable_gpus(config.gpu)
     count = generate_workers(config, gpus)
     data = config.data_dir.resolve()
     run = data / ("worker" if only_workers else "run")
-    _make_folder(run)
+    make_folder(run)
     redis_url, redis_program = config.redis_url, ""
     if only_workers:
         if redis_url is None:
@@ -78,10 +81,10 @@ def main() -> None:
         programs = supervision.workers(count)
     else:
         _refuse_default_password(config)
-        _refuse_taken(config.host, config.port)
-        if redis_url is None:
-            redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
         programs = supervision.stack(count, webhooks=bool(config.webhook_secrets), flower=config.flower_enabled)
+    refuse_taken(_listening(config, programs))
+    if redis_url is None:
+        redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)
     # In a terminal the logs are text and supervisord reports too; otherwise they are JSON for a log collector.
     log_format = config.log_format or ("text" if os.isatty(1) else "json")
     (run / "supervisord.conf").write_text(
@@ -123,16 +126,10 @@ def _usable_gpus(wanted: str) -> int:
     return len(usable)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _embedded_redis(data: Path, maxmemory: str) -> tuple[str, str]:
     """The URL of the embedded Valkey, and its program for supervisord."""
     folder = data / "redis"
-    _make_folder(folder)
+    make_folder(folder)
     try:
         os.close(embedded_redis.lock(folder))
     except BlockingIOError:
@@ -151,28 +148,11 @@ def _refuse_default_password(config: ServeSettings) -> None:
         )
 
 
-def _make_folder(folder: Path) -> None:
-    """:raises SystemExit: it cannot be made, or this user cannot write to it, such as one that root made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        refuse(f"setting DATA_DIR: {folder} cannot be written to: {error.strerror}")
-
-
 def _without_proxy() -> dict[str, str]:
     """The variables by which the programs reach this machine, such as a collector of traces, without a proxy."""
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     hosts = given if given == "*" else ",".join(filter(None, (given, "localhost,127.0.0.1,::1")))
     return {"no_proxy": hosts, "NO_PROXY": hosts}
-
-
-def _refuse_unwritable(paths: Iterable[Path]) -> None:
-    """:raises SystemExit: one cannot be written into a line of the programs' configuration."""
-    for path in map(str, paths):
-        if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", path):
-            refuse(f"setting DATA_DIR or Python's own path: {path!r} has a control character or is not UTF-8")
 
 
 def _open_standard_streams() -> None:
@@ -184,14 +164,17 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
 
 
-def _refuse_taken(host: str, port: int) -> None:
-    try:
-        # As the API listens: the address family is chosen as uvicorn chooses it, and :: is IPv4 too.
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        both = host == "::" and socket.has_dualstack_ipv6()
-        socket.create_server((host, port), family=family, dualstack_ipv6=both).close()
-    except OSError as error:
-        raise SystemExit(f"PORT {port} on {host} cannot be used: {error.strerror}") from None
+def _listening(config: ServeSettings, programs: dict[str, str]) -> list[Port]:
+    """The ports of the programs, in the order in which they are said to be taken."""
+    named = {
+        "api": Port("PORT", config.host, config.port),
+        "flower": Port("FLOWER_PORT", config.flower_address, config.flower_port),
+    }
+    metrics = supervision.metrics_ports(programs, config.metrics_port)
+    return [
+        *(port for name, port in named.items() if name in programs),
+        *(Port("METRICS_PORT", config.metrics_host, number) for number in metrics),
+    ]
 
 
 def _reached(host: str) -> str:

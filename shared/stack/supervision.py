@@ -39,8 +39,12 @@ def workers(count: int) -> dict[str, str]:
     return {f"generate-{number}": "-m worker.generate" for number in range(count)}
 
 
+def metrics_ports(programs: Iterable[str], first: int) -> list[int]:
+    return [port for port in _ports(programs, first).values() if port]
+
+
 def health_urls(arguments: dict[str, str], host: str, metrics_port: int) -> list[str]:
-    return [f"http://{host}:{port}/health" for port in _ports(arguments, metrics_port).values() if port]
+    return [f"http://{host}:{port}/health" for port in metrics_ports(arguments, metrics_port)]
 
 
 def check_settings(*, only_workers: bool) -> None:

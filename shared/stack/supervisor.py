@@ -8,12 +8,11 @@ output costs log lines only.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from supervisor import events, supervisord
 from supervisor.medusa.asyncore_25 import ExitNow
@@ -21,12 +20,10 @@ from supervisor.options import ServerOptions
 from supervisor.states import SupervisorStates
 
 from shared.settings import SETTING_IS_WRONG
+from shared.stack.parenthood import end_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # looked up before any fork
 
 
 class Options(ServerOptions):  # type: ignore[misc]
@@ -56,7 +53,7 @@ class Options(ServerOptions):  # type: ignore[misc]
 
     def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
         """Becomes a program, in the new child."""
-        _end_with(self._pid)
+        end_with(self._pid, signal.SIGKILL)
         super().execve(filename, argv, env)
 
     def waitpid(self) -> tuple[int | None, int | None]:
@@ -102,14 +99,6 @@ class Output(io.TextIOBase):
             self._closed_by_reader()
         except OSError:
             pass  # a full disk may have room again; a terminal that is gone has sent SIGHUP to whom it concerns
-
-
-def _end_with(parent: int) -> None:
-    """Lets this process be killed when `parent` ends, however that ends. Linux only."""
-    if _prctl is not None:
-        _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def main() -> None:

@@ -1,15 +1,18 @@
 """Proxies in the environment, as companies set them: all goes by them but what is on this machine."""
 
+import contextlib
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from api.client.server import Refused, Server
+from shared.observability import tracing
 from shared.stack import probe
 from shared.stack.serve import free_port
 
@@ -18,7 +21,7 @@ VARIABLES = [name for word in ("http", "https", "all") for name in (f"{word}_pro
 
 
 class Answering:
-    """Answers every GET with its own name, and keeps the paths that it was asked for."""
+    """Answers every GET and POST with its own name, and keeps the paths that it was asked for."""
 
     def __init__(self, name):
         self.asked = asked = []
@@ -26,9 +29,13 @@ class Answering:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 asked.append(self.path)
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(name)
+
+            def do_POST(self):
+                self.do_GET()
 
             def log_message(self, *_):
                 pass
@@ -79,6 +86,31 @@ def test_a_container_is_probed_without_a_proxy(answering, environment, name):
     assert python == "python"
     subprocess.run([sys.executable, *command], check=True, timeout=60)
     assert (len(server.asked), proxy.asked) == (1, [])
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "LOCALHOST", "localhost.", "127.0.0.2"])
+def test_every_name_of_this_machine_is_reached_without_a_proxy(answering, environment, host):
+    server, proxy = answering
+    environment(proxy.url)
+    port = server.server.server_port
+    for url in (f"http://{host}:{port}", f"{host}:{port}"):
+        # A server that listens on one address does not have the others, which no proxy is asked for all the same.
+        with contextlib.suppress(httpx.TransportError), Server(url, None) as client:
+            client.image("/512.png")
+    assert proxy.asked == []
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_collector_on_this_machine_is_reached_without_a_proxy(answering, environment, name):
+    server, proxy = answering
+    environment(proxy.url)
+    tracing.configure(f"http://{name}:{server.server.server_port}", "api")
+    try:
+        with tracing.span("one"):
+            pass
+    finally:
+        tracing.shutdown()
+    assert (server.asked, proxy.asked) == (["/v1/traces"], [])
 
 
 def test_another_machine_is_reached_by_the_proxy(answering, environment):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -118,7 +119,14 @@ def find(settings: WorkerSettings, device: str) -> Checkpoint:
         directory = CPU_MODEL_PATH
     else:
         token = settings.hf_token.get_secret_value() if settings.hf_token else None
-        directory = Path(FluxPipeline.download(name, token=token, use_safetensors=True))
+        try:
+            directory = Path(FluxPipeline.download(name, token=token, use_safetensors=True))
+        except OSError as error:
+            if error.filename is None:  # the hub's own error
+                raise
+            # For example a volume of root's, or a full disk.
+            where = f"{error.filename}: {error.strerror}"
+            raise CheckpointError(f"{where}; the hub's cache (HF_HOME) must be user {os.getuid()}'s") from error
     checkpoint = Checkpoint(directory)
     log.info("model.found", directory=str(directory), gigabytes=round(checkpoint.check() / 1e9, 2))
     return checkpoint

@@ -7,13 +7,17 @@ from __future__ import annotations
 import os
 import platform
 import re
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from shared.observability.logging import get_logger
 
+if TYPE_CHECKING:
     from shared.gpus import Gpu
+
+log = get_logger(__name__)
 
 
 def use(base: Path, gpu: Gpu | None) -> None:
@@ -22,10 +26,28 @@ def use(base: Path, gpu: Gpu | None) -> None:
     """
     if gpu is None:
         return
-    folder = base / folder_name(gpu.name)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = _writable(base) / folder_name(gpu.name)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
     os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
+
+
+def _writable(base: Path) -> Path:
+    """`base`, or a folder beside the temporary files where this user may not write it, such as a volume of root's.
+    Kernels are then compiled at each start.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            return base
+    except OSError as error:
+        other = Path(tempfile.gettempdir()) / f"logo-generator-{os.getuid()}"
+        log.warning(
+            "compile_cache.refused",
+            error=repr(error),
+            instead=str(other),
+            hint=f"chown {os.getuid()} {base}, so that kernels are kept between starts",
+        )
+        return other
 
 
 def folder_name(card: str) -> str:

@@ -6,6 +6,7 @@ peft would add and this module does not is refused.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +88,15 @@ class Adapters:
 def _split(item: str) -> tuple[Path, float]:
     path, _, scale = item.rpartition(":")
     try:
-        return Path(path), float(scale)
+        return _at_home(path), float(scale)
     except ValueError:
-        return Path(item), 1.0
+        return _at_home(item), 1.0
+
+
+def _at_home(path: str) -> Path:
+    with contextlib.suppress(RuntimeError):  # without a home folder the name is as it is
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def _read(path: Path, scale: float) -> dict[str, Factor]:

@@ -133,6 +133,13 @@ async def test_a_byte_order_mark_is_no_part_of_the_first_key(serve, keys):
             assert (await http.get("/api/jobs", headers={"X-API-Key": key})).status_code == 200
 
 
+async def test_byte_order_marks_of_files_that_were_joined_are_no_part_of_a_key(serve, keys):
+    keys.write_text("\ufefffirst-of-one\n\ufefffirst-of-another\n", encoding="utf-8")
+    async with serve(api_keys_file=keys) as http:
+        for key in ("first-of-one", "first-of-another"):
+            assert (await http.get("/api/jobs", headers={"X-API-Key": key})).status_code == 200
+
+
 async def test_short_keys_are_said_at_every_log_level(serve, keys):
     keys.write_text("owner\n" + "k" * 16)
     with structlog.testing.capture_logs() as logs:
@@ -158,7 +165,9 @@ async def test_a_page_of_any_origin_learns_of_no_jobs(serve, keys, client):
     workers.publish(client, WorkerInfo("g1", ready=True, job_id="the-id", **card))
     allow = "access-control-allow-origin"
     async with serve() as http:
-        assert allow not in (await http.get("/api/jobs?limit=1", headers=foreign)).headers
+        for path in ("/api/jobs?limit=1", "/api/jobs/", "//api//jobs", "/api/jobs//"):
+            listed = await http.get(f"http://t{path}", headers=foreign)
+            assert (listed.status_code, allow in listed.headers) == (200, False), path
         health = await http.get("/health", headers=foreign)
         assert (health.headers[allow], health.json()["workers"][0]["job_id"]) == ("*", None)
         assert (await http.get("/health")).json()["workers"][0]["job_id"] == "the-id"

@@ -92,6 +92,26 @@ async def test_an_offer_to_upgrade_costs_no_body(how, chunked):
             assert seen == {"method": "POST", "path": path, "body": body, "upgrade": False}
 
 
+@pytest.mark.parametrize("how", ["at once", "head first", "byte by byte"])
+@pytest.mark.parametrize("connection", ["Upgrade, close", "close, Upgrade, HTTP2-Settings"])
+async def test_an_offer_on_a_connection_that_is_to_be_closed(how, connection):
+    async with serving() as connect:
+        reader, writer = await connect()
+        offer = OFFER.replace("Upgrade, HTTP2-Settings", connection) + "Expect: 100-continue\r\n"
+        for piece in pieces(post("/one", "a red fox", offer=offer), how):
+            writer.write(piece)
+            await writer.drain()
+        assert (await reader.read()).endswith(b'"body": "a red fox", "upgrade": false}')
+
+
+@pytest.mark.parametrize(("target", "path"), [("http://t", "/"), ("http://t?x=/y", "/"), ("HTTP://t/x?y", "/x")])
+async def test_a_target_may_be_a_whole_url(target, path):
+    async with serving() as connect:
+        reader, writer = await connect()
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+        assert (await answer_of(reader))[1]["path"] == path
+
+
 @pytest.mark.parametrize("name", ["websocket", "h2c", "TLS/1.0", "websocket, h2c"])
 async def test_no_offer_changes_a_get(name):
     async with serving() as connect:

@@ -82,6 +82,21 @@ async def test_options_and_a_405_name_every_method(serve, path, methods):
         assert (wrong.status_code, wrong.headers["Allow"]) == (405, methods)
 
 
+async def test_options_of_the_whole_server(serve):
+    async with serve() as http:
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        asked = {"type": "http", "method": "OPTIONS", "path": "*", "headers": [], "query_string": b""}
+        await http._transport.app(asked, receive, send)
+        assert (sent[0]["status"], dict(sent[0]["headers"])[b"allow"]) == (204, b"GET, HEAD, POST, DELETE, OPTIONS")
+
+
 async def test_options_of_what_is_not_there(serve):
     async with serve() as http:
         assert (await http.options("/no")).status_code == 404
@@ -97,3 +112,31 @@ async def test_a_base_url_with_a_slash_at_its_end(serve):
     async with serve() as http:
         assert (await http.get("http://t//health//live")).json() == {"status": "alive"}
         assert (await http.post("http://t//api/jobs", json=BODY)).status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/health/live/", "/health/", "/api/jobs/", "/docs/", "/metrics/", "/v1/models/"])
+async def test_a_slash_at_the_end_of_a_path(serve, path):
+    async with serve() as http:
+        assert (await http.get(path)).status_code == (await http.get(path.rstrip("/"))).status_code == 200
+        assert (await http.options(path)).headers["Allow"] == (await http.options(path.rstrip("/"))).headers["Allow"]
+
+
+async def test_a_job_is_submitted_and_read_with_a_slash_at_the_end(serve, succeed):
+    async with serve(url_signing_keys=("k" * 32,)) as http:
+        job = (await http.post("/api/jobs/", json=BODY)).json()
+        succeed(job["id"])
+        assert (await http.get(f"/api/jobs/{job['id']}/")).json()["status"] == "succeeded"
+        path, _, query = (await http.get(f"/api/jobs/{job['id']}")).json()["urls"]["images"]["64"].partition("?")
+        assert (await http.get(f"{path}/?{query}")).status_code == 200
+        assert (await http.delete(f"/api/jobs/{job['id']}/")).status_code == 200
+
+
+async def test_a_head_is_of_the_whole_image_whatever_its_range(serve, succeed):
+    async with serve() as http:
+        job = (await http.post("/api/jobs", json=BODY)).json()
+        succeed(job["id"])
+        path = f"/api/jobs/{job['id']}/images/64.png"
+        got = await http.get(path)
+        for asked in ("bytes=0-1", "bytes=999999-"):
+            head = await http.head(path, headers={"Range": asked})
+            assert (head.status_code, head.headers["Content-Length"]) == (200, got.headers["Content-Length"])

@@ -13,6 +13,7 @@ from api.byte_range import Unsatisfiable, part
         ("bytes=-3", slice(7, 10)),
         ("bytes=-99", slice(0, 10)),
         ("Bytes=0-9", slice(0, 10)),
+        ("bytes=2-18446744073709551615", slice(2, 10)),
         ("bytes=4-2", None),
         ("bytes=0-1,3-4", None),
         ("bytes=a-b", None),

@@ -196,6 +196,24 @@ def test_every_variation_is_saved(answered, tmp_path):
     }
 
 
+@pytest.mark.parametrize("key", ["ein-schlüssel", " the-key\n"])
+def test_a_key_is_sent_as_the_server_reads_it(key):
+    with Server("http://t", key) as server:
+        assert server._http.headers.raw[-1] == (b"X-API-Key", key.strip().encode())
+
+
+@pytest.mark.parametrize(("url", "key"), [("http://[::1", None), ("http://t:port", None), ("http://t", "\udcfc")])
+def test_what_cannot_be_sent_is_said(url, key):
+    with pytest.raises(Refused):
+        Server(url, key)
+
+
+@pytest.mark.parametrize("url", ["localhost:7860", "127.0.0.1:7860", "logos.example"])
+def test_a_url_without_a_scheme_is_http(url):
+    with Server(url, None) as server:
+        assert str(server._http.base_url) == f"http://{url}"
+
+
 def test_what_is_left_on_the_server_is_said(answered, tmp_path, pauses):
     job, _ = drawn("fox", {"64": b"a"})
     out = tmp_path / "out"

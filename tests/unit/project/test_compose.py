@@ -47,7 +47,8 @@ def test_what_runs_has_no_rights_that_it_does_not_need(name):
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service.get("read_only", False) is (name != "generate")
+    assert service["read_only"] is True
+    assert all(folder.startswith("/tmp") for folder in service["tmpfs"])
     assert bool(service.get("cap_add")) is (name == "redis")
     assert ("mem_limit" in service) is (name != "redis")
 
@@ -85,3 +86,11 @@ def test_what_it_mounts_from_here_exists():
     mounted = [volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume[0] == "."]
     assert mounted
     assert [volume for volume in mounted if not (ROOT / volume.partition(":")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_every_user_may_read_the_code_whatever_the_modes_of_the_checkout(name):
+    """A checkout of umask 077, and containers with a user of their own."""
+    stages = re.split(r"^FROM .*$", (ROOT / f"Dockerfile.{name}").read_text(), flags=re.MULTILINE)
+    copying = [stage for stage in stages if re.search(r"^COPY (api|shared|worker)", stage, re.MULTILINE)]
+    assert ["\nRUN chmod -R a+rX .\n" in stage for stage in copying] == [True]

@@ -1,3 +1,9 @@
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import pytest
 from standardwebhooks import Webhook
 
@@ -25,6 +31,10 @@ from worker.settings import WorkerSettings
         (WorkerSettings, "DEFAULT_INFERENCE_STEPS", "51", "50"),
         (WorkerSettings, "TORCH_DEVICE", "tpu", "cuda"),
         (WorkerSettings, "MAX_CONCURRENT_JOBS", "0", "1"),
+        (WorkerSettings, "SERVED_SIZES", "512, 32", "64"),
+        (WorkerSettings, "SERVED_SIZES", "4096", "2048"),
+        (ApiSettings, "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "http"),
+        (ApiSettings, "PUBLIC_URL", "https://logos example", "match"),
     ],
 )
 def test_a_wrong_value_ends_the_start_with_one_line(monkeypatch, capsys, kind, name, value, bound):
@@ -53,6 +63,62 @@ def test_lists_are_split_and_an_empty_value_is_no_value(monkeypatch):
 def test_origins_that_a_browser_sends(monkeypatch, origins):
     monkeypatch.setenv("CORS_ORIGINS", origins)
     assert load(ApiSettings).cors_origins == tuple(part.strip() for part in origins.split(","))
+
+
+@pytest.mark.parametrize("kind", [ApiSettings, WorkerSettings, ServeSettings])
+@pytest.mark.parametrize("value", ["JSON", "Json", "json"])
+def test_a_log_format_is_one_in_any_case(monkeypatch, kind, value):
+    monkeypatch.setenv("LOG_FORMAT", value)
+    assert load(kind).log_format == "json"
+
+
+@pytest.mark.parametrize("kind", [ApiSettings, ServeSettings])
+@pytest.mark.parametrize(
+    ("given", "host"), [("[::1]", "::1"), ("[::]", "::"), ("::", "::"), ("localhost", "localhost")]
+)
+def test_brackets_are_no_part_of_an_address(monkeypatch, kind, given, host):
+    monkeypatch.setenv("HOST", given)
+    assert load(kind).host == host
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (ServeSettings, "DATA_DIR"),
+        (WorkerSettings, "MODEL_PATH"),
+        (WorkerSettings, "COMPILE_CACHE_DIR"),
+        (WorkerSettings, "GPU_LOCK_DIR"),
+        (ApiSettings, "API_KEYS_FILE"),
+    ],
+)
+def test_a_tilde_in_a_path_is_the_home_folder(monkeypatch, tmp_path, kind, name):
+    home = tmp_path / "jo doe"
+    home.mkdir()
+    (home / "it").touch()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv(name, "~/it")
+    assert getattr(load(kind), name.lower()) == home / "it"
+
+
+@pytest.mark.parametrize("name", ["API_KEYS", "PUBLIC_URL", "DATA_DIR", "REDIS_URL"])
+def test_what_is_not_utf_8_ends_the_start_with_one_line(monkeypatch, capsys, name):
+    kind = ServeSettings if name == "DATA_DIR" else ApiSettings
+    monkeypatch.setenv(name, b"/schl\xfcssel".decode(errors="surrogateescape"))
+    with pytest.raises(SystemExit, match="2"):
+        load(kind)
+    assert capsys.readouterr().err == f"setting {name}: must be text in UTF-8\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="becomes another user")
+def test_a_file_of_settings_that_cannot_be_read_ends_the_start_with_one_line():
+    program = "import os; from shared.settings import Settings, load; os.setuid(10001); load(Settings)"
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # one that every user may enter, as pytest's own is not
+        Path(folder).chmod(0o755)
+        (Path(folder) / ".env").touch(0o600)
+        env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+        command = [sys.executable, "-c", program]
+        result = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (2, ".env cannot be read: Permission denied\n")
 
 
 @pytest.mark.parametrize("level", ["warning", "Warning", "WARNING"])

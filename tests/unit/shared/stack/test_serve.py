@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from shared.stack import serve
-from shared.stack.serve import ServeSettings, free_port, generate_workers
+from shared.stack.ports import Port, free_port, refuse_taken
+from shared.stack.serve import ServeSettings, generate_workers
 
 
 @pytest.mark.parametrize(
@@ -32,10 +33,10 @@ def test_one_worker_for_each_card_that_they_may_take(settings, gpus, count):
 @pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "::", "::1"])
 def test_each_kind_of_address_is_tried_as_the_api_will(host):
     port = free_port()
-    serve._refuse_taken(host, port)
+    refuse_taken([Port("PORT", host, port)])
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
         with pytest.raises(SystemExit, match=f"PORT {port} on {host} cannot be used"):
-            serve._refuse_taken(host, port)
+            refuse_taken([Port("PORT", host, port)])
         socket.create_connection((serve._reached(host).strip("[]"), port)).close()
 
 
@@ -43,7 +44,7 @@ def test_every_address_is_ipv4_too():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SystemExit, match=f"PORT {port} on :: cannot be used"):
-            serve._refuse_taken("::", port)
+            refuse_taken([Port("PORT", "::", port)])
 
 
 @pytest.fixture
@@ -121,3 +122,21 @@ def test_the_programs_reach_this_machine_without_a_proxy(started, monkeypatch, g
         monkeypatch.delenv(name, raising=False)
     _, _, env = started(PORT=str(free_port()), **given)
     assert env["no_proxy"] == env["NO_PROXY"] == told
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"METRICS_PORT": "{taken}"}, "METRICS_PORT {taken} on 127.0.0.1"),
+        ({"FLOWER_ENABLED": "true", "FLOWER_PORT": "{taken}"}, "FLOWER_PORT {taken} on 127.0.0.1"),
+        ({"FLOWER_ENABLED": "true", "FLOWER_PORT": "{port}"}, "FLOWER_PORT {port} on 127.0.0.1"),  # the API's own
+        ({"METRICS_PORT": "65535"}, "METRICS_PORT: one of its ports would be 65536"),
+    ],
+)
+def test_every_port_is_tried_before_anything_starts(started, settings, named, capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"taken": taken.getsockname()[1], "port": free_port()}
+        env = {name: value.format(**ports) for name, value in settings.items()}
+        with pytest.raises(SystemExit) as end:
+            started(**{"PORT": str(ports["port"]), "HOST": "127.0.0.1"} | env)
+    assert named.format(**ports) in f"{end.value}{capsys.readouterr().err}"
