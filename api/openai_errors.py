@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.errors import STATUS, UNFORESEEN
+from api.held_calls import CallerGone
 from api.media_type import faults
 from shared import errors
 from shared.connection import UNAVAILABLE
@@ -54,6 +55,8 @@ class OpenAIRoute(APIRoute):
                 return _validation_error(request, error)
             except HTTPException as error:
                 return _body_error(error)
+            except CallerGone:
+                raise
             except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
                 keyed = "idempotency-key" in request.headers
                 return _logo_error(_as_logo_error(error), retry_is_safe=keyed or not submitted(request.scope))
