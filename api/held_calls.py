@@ -109,6 +109,13 @@ class HeldCall:
             yield chunk[-1:]
             self.end(End.DELIVERED)
 
+    async def ending(self, how: End) -> AsyncIterator[bytes]:
+        """The end of an answer without a length: a comment of an event stream, held back like a last byte."""
+        if self.call:
+            await asyncio.sleep(LAST_BYTE_SECONDS)
+            yield b": end\n\n"
+        self.end(how)
+
     def end(self, how: End) -> None:
         """Only the first of several ends counts."""
         call, self.call = self.call, None

@@ -12,6 +12,7 @@ from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import find_images, with_images
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
+from api.ownership import not_found
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.jobs import JobStatus
@@ -70,14 +71,23 @@ async def generate_logo(  # noqa: PLR0913 - FastAPI's way of naming a request's 
 
 
 async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
-    """The job once it has succeeded; waits at most REQUEST_TIMEOUT.
+    """The job once it has succeeded; waits at most REQUEST_TIMEOUT. Raises what `ended_well` does."""
+    return ended_well(
+        services, await services.waiting.until_terminal(job_id, services.settings.request_timeout, owner), job_id
+    )
 
+
+def ended_well(services: Services, reading: Reading | None, job_id: str) -> Reading:
+    """The reading of a job that was waited for.
+
+    :raises errors.JobNotFound: its record is gone.
     :raises errors.GenerationFailed: the job failed.
     :raises errors.JobNotSuccessful: the job was canceled, or it expired.
     :raises errors.StillRunning: the job has not ended within REQUEST_TIMEOUT.
     :raises errors.ServiceUnavailable: the server restarts before the job has ended.
     """
-    reading = await services.waiting.until_terminal(job_id, services.settings.request_timeout, owner)
+    if reading is None:
+        raise not_found(job_id)
     job = reading.job
     where = _reference(services, job_id)
     if job.status is JobStatus.FAILED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +12,7 @@ from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import answer_of, find_images, with_images
 from api.openai_errors import OpenAIRoute
 from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, Model, ModelList
+from api.openai_stream import ImageStream
 from api.openapi import GENERATED, MODEL, MODEL_NAME, MODELS
 from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
@@ -51,7 +53,11 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     caller: Caller,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Draw images and wait for them, in the format of OpenAI's clients; their bearer token is the API key."""
+    """Draw images and wait for them, in the format of OpenAI's clients; their bearer token is the API key.
+
+    With `stream` the answer is a stream of the events `image_generation.partial_image`, if the server makes previews,
+    and `image_generation.completed`, one for each image, or `error`.
+    """
     keys: Keys = request.app.state.keys
     can_sign = not keys.needed or bool(services.settings.url_signing_keys)
     as_url = asked.wants_url(can_sign=can_sign)
@@ -61,10 +67,13 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     job_request = JobRequest.model_construct(prompt=prompt, sizes=[asked.pixels], num_images=asked.n or 1)
     about = f"images {job_request.model_dump_json()}"
     async with services.calls.hold(request.receive, caller, about, keyed=bool(idempotency_key)) as held:
-        with services.holding.hold(caller):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(services.holding.hold(caller))
             request.state.submitted = True
             submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "", held.call)
             held.job_id = submitted.job.id
+            if asked.stream:
+                return ImageStream(services, asked, submitted.job.id, held, stack.pop_all())
             with named_in_errors(services, submitted.job.id):
                 reading = await held.unless_gone(succeeded(services, owner, submitted.job.id))
         if replayed:
