@@ -20,6 +20,7 @@ from api.cors import Cors
 from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
+from api.held_calls import HeldCalls
 from api.memory_check import warn_of_small_memory
 from api.methods import Methods
 from api.metrics import HttpMetrics
@@ -55,6 +56,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     ledger = AsyncLedger(client)
     waiting = Waiting(settings.redis_url, ledger)
     forecasts = Forecasts(ledger)
+    calls = HeldCalls(ledger, settings.rejoin_seconds)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
@@ -67,7 +69,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             log.critical("api.open", hint="anyone who reaches this port can submit jobs; set API_KEYS to require a key")
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
-        async with waiting.running():
+        async with waiting.running(), calls.running():
             yield
         await forecasts.close()
         tracing.shutdown()
@@ -109,6 +111,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         http=http,
         forecasts=forecasts,
         results=open_reader(client, bulk, settings),
+        calls=calls,
         holding=holding,
         sending=Bound(
             "bytes of images",

@@ -79,9 +79,13 @@ class ImagesRequest(BaseModel):
     style: Literal["vivid", "natural"] | None = Field(None, description="No effect.")
     complexity: Literal["low", "medium", "high"] | None = Field(None, description="No effect.")
     moderation: Literal["auto", "low"] | None = Field("auto", description="No effect: nothing is moderated.")
-    stream: Literal[False] | None = Field(False, description="Streaming is not supported.")
-    partial_images: Annotated[Literal[0] | None, NotBoolean] = Field(
-        None, description="No effect, because only 0 is taken."
+    stream: bool | None = Field(False, description="Whether the answer is a stream of events.")
+    partial_images: Annotated[int | None, NotBoolean] = Field(
+        None,
+        ge=0,
+        le=3,
+        description="At most so many small pictures of the unfinished drawing come in the stream, if the server makes "
+        "previews; no effect without `stream`.",
     )
     model: str | None = Field(None, description="No effect but on `response_format`: the server has one model.")
     user: str | None = Field(None, description="No effect.")

@@ -108,6 +108,16 @@ GENERATED: dict[int | str, dict[str, Any]] = {
         ),
     }
 }
+_GENERATED_EVENTS = (
+    'event: image_generation.partial_image\ndata: {"b64_json":"/9j/4AAQSkZJRg...","background":"opaque",'
+    '"created_at":1795467669,"quality":"high","size":"512x512","type":"image_generation.partial_image",'
+    '"output_format":"jpeg","partial_image_index":0}\n\n'
+    'event: image_generation.completed\ndata: {"b64_json":"iVBORw0KGgo...","background":"opaque",'
+    '"created_at":1795467671,"quality":"high","size":"512x512","type":"image_generation.completed",'
+    '"output_format":"png","usage":{"input_tokens":0,"output_tokens":0,"total_tokens":0}}\n\n'
+)
+GENERATED[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _GENERATED_EVENTS}
+GENERATED[200]["headers"] |= headers_of("Cache-Control", "X-Accel-Buffering")
 _MODEL = {"id": "gpt-image-1", "object": "model", "created": 0, "owned_by": "this server"}
 MODEL: dict[int | str, dict[str, Any]] = {200: {"description": "The model.", **example_of(_MODEL)}}
 # Documented by hand: FastAPI's own way would document a 422, and no name of a model is one.

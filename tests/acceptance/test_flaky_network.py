@@ -1,5 +1,6 @@
-"""Two hundred jobs over a network that cuts connections: each submit makes one job, each result and cancel arrives."""
+"""Jobs and held calls over a network that cuts connections: each makes one job, each result and cancel arrives."""
 
+import base64
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -72,6 +73,34 @@ def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy, drawn):
     assert {job["id"] for job in listed(stack)} - before == {job_id for job_id, *_ in done}
     assert len({job_id for job_id, *_ in done}) == JOBS
     assert proxy.cuts > JOBS / 4
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [pytest.param(30, id="thirty"), pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(1800)], id="all")],
+)
+def test_the_apps_held_call_repeated_blindly_draws_once(stack, proxy, calls):
+    """One in twenty may be drawn again: its connection ended too late for the server to see."""
+    before = {job["id"] for job in listed(stack)}
+
+    def one(number):
+        body = {"prompt": f"a red fox, number {number}", "sizes": [64]}
+        for _ in range(60):
+            try:
+                answer = httpx.post(f"{proxy.url}/api/generate_logo", json=body, timeout=120)
+            except httpx.TransportError:
+                continue
+            assert answer.status_code == 200, answer.text
+            return answer.json()["prompt"], base64.b64decode(answer.json()["images"]["64"])[:4]
+        raise AssertionError("no answer to 60 calls")
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(one, range(calls)))
+    assert answers == [(f"a red fox, number {number}", b"\x89PNG") for number in range(calls)]
+    drawings = len({job["id"] for job in listed(stack)} - before)
+    print(f"{calls} calls, {proxy.connections} connections, {proxy.cuts} cuts, {drawings} drawings")
+    assert calls <= drawings <= calls * 1.05
+    assert proxy.cuts > calls / 4
 
 
 def listed(stack):
