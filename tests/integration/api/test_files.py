@@ -1,5 +1,6 @@
 """What a job makes beside plain PNGs: asked for, listed with its URLs, and fetched as bytes."""
 
+import asyncio
 import base64
 import json
 
@@ -7,6 +8,7 @@ import pytest
 
 from shared.jobs import JobFile, JobWarning
 from shared.ledger import moves, reads
+from shared.outputs import Outputs
 from shared.results import places
 from shared.results.formats import FORMATS
 from shared.results.redis_store import RedisResults
@@ -28,6 +30,7 @@ FILES = {
     "logo.svg": SVG,
     "icons.zip": b"PK\3\4" * 100,
 }
+WARNINGS = (JobWarning("avif_failed", "no 64.avif"),)
 NAMES = ["64.png", "64-2.png", *FILES]
 
 
@@ -35,7 +38,7 @@ NAMES = ["64.png", "64-2.png", *FILES]
 def succeed_with(ledger, client):
     """Does the workers' part of a job that makes FILES."""
 
-    def _succeed(job_id, files=FILES):
+    def _succeed(job_id, files=FILES, warnings=WARNINGS):
         ledger.run(moves.claim(job_id, worker="w", delivery="d"))
         ledger.run(moves.finish(job_id, 1, width=64, height=64, model="m"))
         parts = {name: base64.b64encode(data) for name, data in files.items()}
@@ -48,7 +51,7 @@ def succeed_with(ledger, client):
                 images_ttl_seconds=3600,
                 ttl_seconds=3600,
                 files=made,
-                warnings=(JobWarning("avif_failed", "no 64.avif"),),
+                warnings=tuple(warnings),
                 palette=("#c8321e", "#ffffff"),
             )
         )
@@ -197,3 +200,59 @@ async def test_files_expire_and_are_dropped_with_the_images(drawn, client):
     assert client.keys("logo:images:*") == []
     gone = await http.get(f"{url}/images/logo.svg")
     assert (gone.status_code, gone.json()["error"]["code"]) == (410, "images_expired")
+
+
+OPENAI = {"prompt": "a red fox", "size": "64x64"}
+
+
+@pytest.fixture
+async def generated(serve, ledger, succeed_with):
+    """Makes a call of OpenAI's clients, whose job makes these files; returns the answer and the job."""
+
+    async def _generated(asked, files, warnings=()):
+        async with serve() as http:
+            call = asyncio.create_task(http.post("/v1/images/generations", json=OPENAI | asked))
+            async with asyncio.timeout(20):
+                while not (queued := ledger.run(reads.queued())):
+                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(succeed_with, queued[0], files, warnings)
+            answer = await call
+            assert answer.status_code == 200, answer.text
+            return answer.json(), ledger.run(reads.job(queued[0])).job
+
+    return _generated
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "outputs"),
+    [
+        ({"output_format": "webp"}, "64.webp", Outputs(("webp",))),
+        ({"output_format": "webp", "output_compression": 0}, "64.webp", Outputs(("webp",), 1)),
+        ({"output_format": "jpeg", "output_compression": 90}, "64.jpeg", Outputs(("jpeg",), 90)),
+        ({"output_format": "svg"}, "logo.svg", Outputs(("svg",))),
+        ({"background": "transparent"}, "64-transparent.png", Outputs(transparent=True)),
+        ({"background": "transparent", "output_format": "webp"}, "64.webp", Outputs(("webp",), transparent=True)),
+    ],
+)
+@pytest.mark.parametrize("response_format", ["b64_json", "url"])
+async def test_openais_clients_get_what_they_ask_for(generated, asked, name, outputs, response_format):
+    answer, job = await generated(asked | {"response_format": response_format}, {name: b"the file"})
+    assert job.outputs == outputs
+    assert answer["output_format"] == asked.get("output_format", "png")
+    assert answer["background"] == asked.get("background", "opaque")
+    (image,) = answer["data"]
+    if response_format == "url":
+        assert image["url"].endswith(f"/images/{name}")
+    else:
+        assert base64.b64decode(image["b64_json"]) == b"the file"
+
+
+async def test_openais_clients_are_told_what_could_not_be_made(generated):
+    ground = JobWarning("background_not_uniform", "no transparency")
+    answer, _ = await generated({"background": "transparent"}, {}, [ground])
+    assert (answer["output_format"], answer["background"]) == ("png", "opaque")
+    assert answer["data"] == [{"b64_json": "AAAA"}]
+    answer, _ = await generated({"background": "transparent", "output_format": "webp"}, {"64.webp": b"w"}, [ground])
+    assert (answer["output_format"], answer["background"]) == ("webp", "opaque")
+    answer, _ = await generated({"output_format": "webp", "n": 2}, {"64.webp": b"only the first"})
+    assert (answer["output_format"], answer["data"]) == ("png", [{"b64_json": "AAAA"}, {"b64_json": "BBBB"}])
