@@ -13,7 +13,7 @@ from shared.results.formats import FORMATS, LOGO, PNG, SVG, transparent_name
 from shared.results.places import image_name
 from shared.schemas import (
     MAX_IMAGES,
-    MAX_PIXELS,
+    MAX_PIXELS_OF_ALL,
     MAX_SIZE,
     MIN_SIZE,
     PROMPT_EXAMPLE,
@@ -141,8 +141,10 @@ class ImagesRequest(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         asked = footprint.pixels([self.pixels], self.n or 1, self.outputs)
-        if asked > MAX_PIXELS:
-            raise invalid(f"size: with n, output_format and background {asked} pixels, the bound is {MAX_PIXELS}")
+        if asked > MAX_PIXELS_OF_ALL:
+            raise invalid(
+                f"size: with n, output_format and background {asked} pixels, the bound is {MAX_PIXELS_OF_ALL}"
+            )
         return self
 
     @property

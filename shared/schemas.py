@@ -31,6 +31,8 @@ MAX_SIZES = 16
 MAX_IMAGES = 4
 # For all images of a job together: four of the largest size, or one in each of a dozen common sizes.
 MAX_PIXELS = MAX_IMAGES * MAX_SIZE**2
+# As many again for what is made beside plain PNGs, as shared/results/footprint.py counts it.
+MAX_PIXELS_OF_ALL = 2 * MAX_PIXELS
 DEFAULT_SIZES = (256, 512, 1024)
 PROMPT_EXAMPLE = "a red fox head, geometric"
 
@@ -76,16 +78,13 @@ def _each_once(formats: list[str]) -> list[str]:
 
 
 def _check_pixels(sizes: list[int], num_images: int = 1, outputs: Outputs = PLAIN) -> None:
-    pixels = footprint.pixels(sizes, num_images, outputs)
-    if pixels <= MAX_PIXELS:
-        return
-    counted = "the sum of their squares times num_images"
-    if outputs != PLAIN:
-        counted = (
-            f"with num_images, formats and transparent (a picture with an alpha channel counts a third more), and "
-            f"{footprint.ICONS_PIXELS} for each set of icons, the sum of their squares"
+    if (pixels := footprint.pixels(sizes, num_images, PLAIN)) > MAX_PIXELS:
+        raise invalid(f"sizes: the sum of their squares times num_images is {pixels} pixels, the bound is {MAX_PIXELS}")
+    if (pixels := footprint.pixels(sizes, num_images, outputs)) > MAX_PIXELS_OF_ALL:
+        raise invalid(
+            f"sizes: with num_images, formats, transparent and icons all files have {pixels} pixels, "
+            f"the bound is {MAX_PIXELS_OF_ALL}"
         )
-    raise invalid(f"sizes: {counted} is {pixels} pixels, the bound is {MAX_PIXELS}")
 
 
 _WHOLE_EXAMPLE: JsonDict = {
@@ -120,8 +119,9 @@ class JobRequest(BaseModel):
         max_length=MAX_SIZES,
         description=(
             "Edge lengths in pixels, one PNG for each. "
-            f"The sum of their squares, times `num_images`, is at most {MAX_PIXELS}; each further format and the "
-            "transparent PNG count as one more picture of each size, and one with an alpha channel a third more."
+            f"The sum of their squares, times `num_images`, is at most {MAX_PIXELS}; with files {MAX_PIXELS_OF_ALL}: "
+            f"each further format of each size counts as one more picture, a lossy one as half, a zip of icons as "
+            f"{footprint.ICONS_PIXELS} pixels."
         ),
     )
     seed: Annotated[int | None, NotBoolean] = Field(
@@ -149,7 +149,9 @@ class JobRequest(BaseModel):
         description="Receives a signed POST when the job has ended, if the server sends webhooks.",
     )
     formats: Annotated[list[OutputFormat], Field(min_length=1), AfterValidator(_each_once)] = Field(
-        ["png"], description="PNGs are always made, as `images`; what is named beside them comes as `files`."
+        ["png"],
+        json_schema_extra={"uniqueItems": True},
+        description="PNGs are always made, as `images`; what is named beside them comes as `files`.",
     )
     quality: Annotated[int | None, NotBoolean] = Field(
         None, ge=1, le=100, description="Of WebP, JPEG and AVIF; absent, the WebP is lossless."

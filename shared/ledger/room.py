@@ -24,7 +24,7 @@ ALLOCATOR = 1.25
 SERVER_BYTES = 8 * 2**20  # an empty server
 # An image is drawn at the next edge that its model knows: from 512 to 2048 pixels, at most half as much again.
 SMALLEST_DRAWN, LARGEST_DRAWN, DRAWN_PER_ASKED = 512, 2048, 1.5
-# Pixels and images of four images of 2048, the largest job; files count as images (shared/schemas.py).
+# Pixels and images of four images of 2048, the largest job of plain PNGs.
 LARGEST_BYTES = round(4 * LARGEST_DRAWN**2 * (RAW_BYTES_PER_PIXEL + PNG_BYTES_PER_PIXEL) * ALLOCATOR)
 
 

@@ -180,7 +180,6 @@ async def test_a_url_that_needs_no_key(serve, ledger, succeed):
         ({"output_format": "gif"}, "output_format"),
         ({"background": "white"}, "background"),
         ({"background": "transparent", "output_format": "jpeg"}, "background"),
-        ({"n": 4, "size": "2048x2048", "output_format": "webp"}, "body"),
         ({"quality": "best"}, "quality"),
         ({"output_compression": 101}, "output_compression"),
         ({"stream": True}, "stream"),

@@ -150,18 +150,19 @@ def test_the_outputs_of_a_request():
     ("fields", "fits"),
     [
         ({"sizes": [1024], "num_images": 4, "formats": ["png", "webp", "jpeg", "svg"]}, True),
-        ({"sizes": [2048], "num_images": 2, "formats": ["webp"]}, True),
-        ({"sizes": [2048], "num_images": 2, "formats": ["webp"], "transparent": True}, False),
-        ({"sizes": [2048], "num_images": 4, "formats": ["avif"]}, False),
-        ({"sizes": [2048], "num_images": 4, "formats": ["svg"]}, False),
-        ({"sizes": [2048], "num_images": 4, "icons": True}, False),
-        ({"sizes": [512], "num_images": 4, "formats": ["webp", "svg"], "transparent": True, "icons": True}, True),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp"]}, True),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp", "svg"]}, False),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp"], "transparent": True}, False),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp"], "transparent": True, "quality": 90}, False),
+        ({"sizes": [2048], "num_images": 4, "formats": ["avif", "jpeg"]}, True),
+        ({"sizes": [2048], "num_images": 4, "formats": ["svg"], "icons": True}, True),
+        ({"num_images": 4, "formats": ["webp", "jpeg", "avif", "svg"], "transparent": True, "icons": True}, True),
     ],
 )
 def test_the_files_count_as_pixels_too(fields, fits):
     if fits:
         assert JobRequest(prompt="fox", **fields)
         return
-    with pytest.raises(ValidationError, match="the bound is 16777216") as error:
+    with pytest.raises(ValidationError, match="the bound is 33554432") as error:
         JobRequest(prompt="fox", **fields)
     assert "formats" in error.value.errors()[0]["msg"]
