@@ -15,13 +15,12 @@ from pydantic import BaseModel, Field
 
 from api.image_answers import find_images
 from api.openai_errors import OpenAIError, error_of
-from api.openai_shapes import ImagesRequest, Usage
+from api.openai_shapes import ImagesRequest, Usage, generated
 from api.routes.events import HEARTBEAT_SECONDS, preview_of
 from api.routes.logo import ended_well, named_in_errors
 from shared.ledger.calls import End
-from shared.representation import progress
+from shared.representation import progress, view
 from shared.results import places
-from shared.results.places import image_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +37,7 @@ _HEARTBEAT = b": heartbeat\n\n"
 
 class _Event(BaseModel):
     b64_json: str
-    background: Literal["opaque"] = "opaque"
+    background: Literal["opaque", "transparent"] = "opaque"
     created_at: int = Field(description="Seconds since the epoch.")
     quality: Literal["high"] = "high"
     size: str = Field(description="Of the finished image.")
@@ -56,7 +55,7 @@ class CompletedImage(_Event):
     """The data of `image_generation.completed`, of which there is one for each image."""
 
     type: Literal["image_generation.completed"] = "image_generation.completed"
-    output_format: Literal["png"] = "png"
+    output_format: Literal["png", "webp", "jpeg", "svg"] = "png"
     usage: Usage = Usage()
     safety_identifier: str | None = None
 
@@ -145,16 +144,21 @@ class ImageStream(StreamingResponse):
         job, results, size = reading.job, self._services.results, self._asked.pixels
         images = await find_images(results, job)
         identifier = self._asked.safety_identifier or self._asked.user or None
-        for index in range(job.num_images):
+        # The name of each image stands for its text.
+        seen = view(reading, {name: name for name in images}, results.url, with_files=True)
+        found = generated(self._asked, seen, as_url=False)
+        for image in found["data"]:
             event = CompletedImage(
                 b64_json="*",
+                background=found["background"],
                 created_at=job.finished_at // 1000,
+                output_format=found["output_format"],
                 size=f"{size}x{size}",
                 safety_identifier=identifier,
             )
             before, _, after = _event(event.type, event).partition(b'"*"')
             yield before + b'"'
-            async for chunk in results.chunks(places.images(job.id, job.attempt), images[image_name(size, index)]):
+            async for chunk in results.chunks(places.images(job.id, job.attempt), images[image.b64_json]):
                 yield chunk
             yield b'"' + after
 

@@ -11,7 +11,7 @@ from api.auth import Caller, Keys, Owner  # noqa: TC001 - FastAPI reads the anno
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import answer_of, find_images, with_images
 from api.openai_errors import OpenAIRoute
-from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, Model, ModelList
+from api.openai_shapes import ImagesRequest, ImagesResponse, Model, ModelList, generated
 from api.openai_stream import ImageStream
 from api.openapi import GENERATED, MODEL, MODEL_NAME, MODELS
 from api.openapi_errors import openai_errors_of
@@ -20,7 +20,6 @@ from api.routes.logo import named_in_errors, succeeded
 from shared import workers
 from shared.errors import InvalidRequest, ModelNotFound
 from shared.representation import view
-from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
     from api.deps import Services
@@ -63,8 +62,7 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     as_url = asked.wants_url(can_sign=can_sign)
     if as_url and not can_sign:
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
-    prompt = asked.drawn_prompt
-    job_request = JobRequest.model_construct(prompt=prompt, sizes=[asked.pixels], num_images=asked.n or 1)
+    job_request = asked.job
     about = f"images {job_request.model_dump_json()}"
     async with services.calls.hold(request.receive, caller, about, keyed=bool(idempotency_key)) as held:
         with contextlib.ExitStack() as stack:
@@ -107,7 +105,9 @@ async def _answer(  # noqa: PLR0913 - an answer has these parts
         reading.job,
         await find_images(services.results, reading.job),
         lambda size: services.sending.hold(caller, size, refuse=refuse),
-        lambda texts: _response_of(asked, created, view(reading, texts, services.results.url), as_url=False),
+        lambda texts: _response_of(
+            asked, created, view(reading, texts, services.results.url, with_files=True), as_url=False
+        ),
         response,
         exclude_none=True,
         call=held,
@@ -115,18 +115,10 @@ async def _answer(  # noqa: PLR0913 - an answer has these parts
 
 
 def _response_of(asked: ImagesRequest, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:
-    size = str(asked.pixels)
-    revised = asked.drawn_prompt if asked.drawn_prompt != asked.prompt else None
-    if as_url:
-        urls = [variation.urls for variation in seen.variations] or [seen.urls.images]
-        data = [GeneratedImage(url=of_size[size], revised_prompt=revised) for of_size in urls]
-    else:
-        encoded = [variation.images or {} for variation in seen.variations] or [seen.images or {}]
-        data = [GeneratedImage(b64_json=of_size[size], revised_prompt=revised) for of_size in encoded]
     return ImagesResponse(
         created=created,
-        data=data,
-        size=f"{size}x{size}",
+        **generated(asked, seen, as_url=as_url),
+        size=f"{asked.pixels}x{asked.pixels}",
         safety_identifier=asked.safety_identifier or asked.user or None,
     )
 

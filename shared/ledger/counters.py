@@ -1,6 +1,6 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
-The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, pixels, given_up, deaf, rejoined, abandoned,
+The fields are ended:STATUS:CODE, recovered:REASON:TO, reduced:CODE, steps, pixels, given_up, deaf, rejoined, abandoned,
 stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import redis
 
 STEPS = "steps"
-PIXELS = "pixels"  # of finished images
+PIXELS = "pixels"  # of finished images and files (room.py)
 IMAGES_GIVEN_UP = "given_up"  # jobs whose images were dropped before their time
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
 REJOINED = "rejoined"  # held calls that joined the job of an equal call that was cut
@@ -37,6 +37,11 @@ def ended(status: str, code: str = "") -> str:
 
 def recovered(reason: str, to: str) -> str:
     return f"recovered:{reason}:{to}"
+
+
+def reduced(code: str) -> str:
+    """Of outputs that were asked for and not made, or not as asked, by the warning's code."""
+    return f"reduced:{code}"
 
 
 def stage(name: str) -> dict[str, Any]:
