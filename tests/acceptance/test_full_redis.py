@@ -1,7 +1,11 @@
 """The whole stack with Redis at its maxmemory: nothing is drawn twice, and it goes on as soon as there is room."""
 
+import os
+import threading
 import time
+from datetime import datetime
 
+import httpx
 import pytest
 import redis
 
@@ -71,3 +75,71 @@ def test_without_room_drawing_waits_and_says_so(stack, client, capsys):
     client.config_set("maxmemory", ROOM)
     ends(stack, [second], time.monotonic(), capsys)
     assert len(stack.events(event="worker.waits_for_room")) == waited_before + 1
+
+
+class Submitter(threading.Thread):
+    """Submits small jobs for as long as it is let, and notes those that were accepted and how others were refused."""
+
+    def __init__(self, url, over):
+        super().__init__(daemon=True)
+        self.url, self.over = url, over
+        self.accepted, self.refusals = [], set()
+
+    def run(self):
+        with httpx.Client(base_url=self.url, timeout=10) as http:
+            while not self.over.is_set():
+                answer = http.post("/api/jobs", json={"prompt": "a red fox", "sizes": [256], "steps": 4})
+                if answer.is_success:
+                    self.accepted.append(answer.json()["id"])
+                else:
+                    self.refusals.add((answer.status_code, answer.json()["error"]["code"]))
+                self.over.wait(0.2 if answer.is_success else 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_twenty_minutes_at_the_limit_under_load(new_stack, capsys):
+    """`make full SECONDS=1200`: nothing is drawn twice, no attempt is lost, and the first result comes within 10 s."""
+    seconds = float(os.environ.get("FULL_SECONDS", "1200"))
+    stack, over = new_stack(GENERATE_WORKERS="2", MAX_QUEUE_LENGTH="100"), threading.Event()
+    submitters = [Submitter(stack.url, over) for _ in range(4)]
+    for submitter in submitters:
+        submitter.start()
+    stack.wait_until(lambda: len(stack.events(event="job.succeeded")) >= 5)
+    with redis.Redis.from_url(stack.redis_url) as client:
+        client.config_set("maxmemory", 1)
+        full_at = time.time()
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert stack.http.get("/health/live").is_success
+            assert stack.http.get("/health/ready").is_success
+            shown = stack.http.get("/metrics").text
+            assert 'logo_worker_waits_for_room{device="cpu"' in shown
+            assert "logo_redis_memory_max_bytes 1.0" in shown
+            over.wait(5)
+        drawn_before = {event["job_id"] for event in stack.events(event="job.denoised")}
+        client.config_set("maxmemory", ROOM)
+        room_at = time.time()
+    over.set()
+    for submitter in submitters:
+        submitter.join()
+    jobs = [stack.end_of(job_id, 600) for submitter in submitters for job_id in submitter.accepted]
+    succeeded = stack.events(event="job.succeeded")
+    first = min(at for event in succeeded if (at := timestamp(event)) > room_at)
+    before = {event["job_id"] for event in succeeded if timestamp(event) < room_at}
+    waited = drawn_before - before
+    with capsys.disabled():
+        print(
+            f"\n{len(jobs)} jobs accepted; full for {room_at - full_at:.0f} s; {len(waited)} finished drawings waited;"
+            f" first success {first - room_at:.1f} s after there was room; refused with {submitters[0].refusals}"
+        )
+    assert {(job["status"], job["attempt"]) for job in jobs} == {("succeeded", 1)}
+    denoised = [event["job_id"] for event in stack.events(event="job.denoised")]
+    assert len(denoised) == len(set(denoised))
+    assert stack.events(event="job.requeued") == []
+    assert first - room_at <= 10
+    assert all(submitter.refusals <= {(503, "service_unavailable"), (429, "queue_full")} for submitter in submitters)
+
+
+def timestamp(event):
+    return datetime.fromisoformat(event["timestamp"]).timestamp()

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import redis
+from greedy import Greedy
 
 GENERATE, FINISH, SWEEPER, API, VALKEY = (
     "worker.generate",
@@ -53,6 +54,7 @@ WEIGHTS = {
     # SIGTERM drains a whole process; its children get theirs from the parent.
     "SIGTERM": {"generate parent": 1, "finish parent": 2, "sweeper": 1, "api": 1, "valkey": 1},
     "maxmemory": {"reached": 2},
+    "neighbour": {"greedy": 2},
 }
 
 
@@ -66,6 +68,7 @@ class Nemesis(threading.Thread):
         self.faults = collections.Counter()
         self.paused = []  # (when to resume, process)
         self.full_until = None
+        self.greedy = []  # the bursts of the greedy neighbour
         self.valkey = redis.Redis.from_url(stack.redis_url, socket_timeout=1, socket_connect_timeout=1)
         self.maxmemory = stack.env.get("REDIS_MAXMEMORY", "2gb")
         choices = [(f"{action} {part}", w) for action, parts in WEIGHTS.items() for part, w in parts.items()]
@@ -76,6 +79,8 @@ class Nemesis(threading.Thread):
             self._end_what_is_due(time.monotonic())
             self.strike(self.random.choices(self.names, self.weights)[0])
         self._end_what_is_due(float("inf"))
+        for burst in self.greedy:
+            burst.join(30)
 
     def stop(self):
         self.over.set()
@@ -83,8 +88,8 @@ class Nemesis(threading.Thread):
 
     def strike(self, name):
         action, target = name.split(" ", 1)
-        done = self._fill() if action == "maxmemory" else self._signal(action, target)
-        if done:
+        strikes = {"maxmemory": self._fill, "neighbour": self._let_loose}
+        if strikes[action]() if action in strikes else self._signal(action, target):
             self.faults[name] += 1
 
     def _signal(self, action, target):
@@ -115,6 +120,14 @@ class Nemesis(threading.Thread):
             self.full_until = time.monotonic() + self.random.uniform(2, 10)
             return True
         return False
+
+    def _let_loose(self):
+        if any(burst.is_alive() for burst in self.greedy):
+            return False
+        burst = Greedy(self.stack.url, self.random.getrandbits(32), self.random.uniform(5, 15))
+        self.greedy.append(burst)
+        burst.start()
+        return True
 
     def _end_what_is_due(self, now):
         for due, process in [item for item in self.paused if item[0] <= now]:

@@ -24,12 +24,13 @@ def circumstances(seed, seconds):
 
 def faults(counts):
     """A row for each part, a column for each action."""
-    actions = sorted({name.split(" ", 1)[0] for name in counts} - {"maxmemory"})
-    parts = sorted({name.split(" ", 1)[1] for name in counts} - {"reached"})
+    others = ("maxmemory reached", "neighbour greedy")
+    signals = [name.split(" ", 1) for name in counts if name not in others]
+    actions, parts = (sorted(set(words)) for words in zip(*signals, strict=True)) if signals else ((), ())
     yield f"{'fault':<18}" + "".join(f"{action:>10}" for action in actions)
     for part in parts:
         yield f"{part:<18}" + "".join(f"{counts.get(f'{action} {part}', 0) or '-':>10}" for action in actions)
-    yield f"maxmemory reached {counts.get('maxmemory reached', 0)} times"
+    yield from (f"{name} {counts.get(name, 0)} times" for name in others)
     yield f"{sum(counts.values())} faults of {len(counts)} kinds"
 
 

@@ -8,7 +8,7 @@ import findings
 import pytest
 import recovery
 import report
-from clients import Client, Watcher
+from clients import TERMINAL, Client, Watcher
 from memory import Memory
 from nemesis import PARTS, Nemesis
 
@@ -59,8 +59,10 @@ def chaos(stack, *, rounds, **options):
     wrong, compared, drawings = findings.redraw(stack, notes)
     recovered = recovery.drill(stack, rounds) if rounds else {}
     stack.wait_until(lambda: all(note.id in watcher.events for note in notes), seconds=30)
+    # The greedy neighbour's jobs have no notes.
+    stack.wait_until(lambda: all(moves[-1][0] in TERMINAL for moves in list(watcher.events.values())), seconds=120)
     watcher.stop()
-    found = [f"client: {line}" for client in clients for line in client.unexpected]
+    found = [f"client: {line}" for client in (*clients, *nemesis.greedy) for line in client.unexpected]
     for note in notes:
         found += [f"{note.ids}: {line}" for line in findings.of_note(note)]
         found += [f"{note.ids}: {line}" for line in findings.of_both(note, watcher.events.get(note.id))]
