@@ -21,11 +21,13 @@ from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
 from api.held_calls import HeldCalls
+from api.loop_lag import LoopLag
 from api.memory_check import warn_of_small_memory
 from api.methods import Methods
 from api.metrics import HttpMetrics
 from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
+from api.overload import Overload
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai
 from api.submission import Submission
@@ -60,6 +62,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
+    lag = LoopLag(settings.max_loop_lag_seconds)
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
     @contextlib.asynccontextmanager
@@ -70,7 +73,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running(), calls.running():
-            yield
+            with lag.running():
+                yield
         await forecasts.close()
         tracing.shutdown()
         await client.aclose()
@@ -92,6 +96,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
+    app.state.lag = lag
     app.state.rate_limit = RateLimit(settings.rate_limit, client)
     app.state.services = Services(
         settings=settings,
@@ -119,6 +124,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             settings.max_image_bytes_in_flight_per_key,
             TooManyBytes,
         ),
+        lag=lag,
     )
     errors.install(app)
     openai_errors.install(app)
@@ -131,12 +137,13 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended")(openapi.job_ended)
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
-    # access log's 500 and 503; the access log, which carries the id; HEAD and OPTIONS; the bound on bodies;
-    # compression.
+    # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; HEAD and OPTIONS;
+    # the bound on bodies; compression.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
     app.add_middleware(Methods)
     app.add_middleware(AccessLog, observe=http.observe)
+    app.add_middleware(Overload, lag=lag, held=lambda: holding.total, count=http.count_refusal)
     app.add_middleware(
         Cors,
         open_to_any_page=app.state.open_to_any_page,

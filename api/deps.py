@@ -14,7 +14,6 @@ from fastapi import Depends, Path, Request
 
 from api.ownership import visible
 from shared import errors
-from shared.ledger import reads
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from api.following import Following
     from api.forecasting import Forecasts
     from api.held_calls import HeldCalls
+    from api.loop_lag import LoopLag
     from api.metrics import HttpMetrics
     from api.settings import ApiSettings
     from api.submission import Submission
@@ -46,6 +46,7 @@ class Services:
     calls: HeldCalls
     holding: Bound  # calls that wait for a job, and event streams
     sending: Bound  # bytes of images that are being sent
+    lag: LoopLag
 
 
 async def _services(request: Request) -> Services:
@@ -73,4 +74,4 @@ async def own_job(services: Services, owner: str | None, job_id: str) -> Reading
 
     :raises errors.JobNotFound: the id is unknown, or the job belongs to another owner.
     """
-    return visible(await services.ledger.run(reads.job(job_id)), owner, job_id)
+    return visible(await services.waiting.reads.job(job_id), owner, job_id)

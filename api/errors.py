@@ -19,7 +19,10 @@ from shared.observability.logging import get_logger
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
+    from api.loop_lag import LoopLag
+
 log = get_logger(__name__)
+LATE_RETRY_SECONDS = 5
 
 # The only table of statuses: STATUS for our own errors, HTTP_CODES for those that the framework raises.
 STATUS: dict[type[errors.LogoError], int] = {
@@ -105,12 +108,20 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     return respond(error.status_code, code, str(error.detail), headers=headers)
 
 
-async def _redis_error(_: Request, error: Exception) -> JSONResponse:
+def of_store(error: Exception, lag: LoopLag) -> errors.LogoError:
+    """What a caller is told of an error of Redis' client. A time-out is not Redis' where this process was late."""
+    if lag.was_late and not is_full(error):
+        log.warning("loop.too_late", seconds=round(lag.recent_seconds, 2), error=repr(error))
+        return errors.Overloaded(
+            f"this server was {lag.recent_seconds:.1f} s late; try again", retry_after_seconds=LATE_RETRY_SECONDS
+        )
     log.warning("redis.unavailable", error=repr(error))
     state = "full" if is_full(error) else "out of reach"
-    return respond(
-        503, errors.ServiceUnavailable.code, f"the job store is {state}; try again", headers={"Retry-After": "2"}
-    )
+    return errors.ServiceUnavailable(f"the job store is {state}; try again", retry_after_seconds=2)
+
+
+async def _redis_error(request: Request, error: Exception) -> JSONResponse:
+    return await _logo_error(request, of_store(error, request.app.state.lag))
 
 
 async def _caller_gone(*_: object) -> Response:

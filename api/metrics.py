@@ -20,6 +20,10 @@ class HttpMetrics:
         self.registry = CollectorRegistry()
         self._requests = metrics.HTTP_REQUESTS.counter(self.registry)
         self._seconds = metrics.HTTP_SECONDS.histogram(self.registry, BUCKETS)
+        self._refused = metrics.HTTP_REFUSED.counter(self.registry)
+
+    def count_refusal(self) -> None:
+        self._refused.inc()
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's template, not the path: callers choose the path, and every combination of labels is kept for ever.

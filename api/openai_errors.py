@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from api.errors import STATUS, UNFORESEEN
+from api.errors import STATUS, UNFORESEEN, of_store
 from api.held_calls import CallerGone
 from api.media_type import faults
 from shared import errors
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request, Response
     from starlette.types import Scope
+
+    from api.loop_lag import LoopLag
 
 log = get_logger(__name__)
 _CALLS = "this server has POST /v1/images/generations, GET /v1/models and GET /v1/models/{model}"
@@ -59,7 +61,8 @@ class OpenAIRoute(APIRoute):
                 raise
             except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
                 keyed = "idempotency-key" in request.headers
-                return _logo_error(_as_logo_error(error), retry_is_safe=keyed or not submitted(request.scope))
+                found = _as_logo_error(error, request.app.state.lag)
+                return _logo_error(found, retry_is_safe=keyed or not submitted(request.scope))
 
         return handle_as_openai
 
@@ -89,12 +92,11 @@ def _invalid_json() -> JSONResponse:
     return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
 
 
-def _as_logo_error(error: Exception) -> errors.LogoError:
+def _as_logo_error(error: Exception, lag: LoopLag) -> errors.LogoError:
     if isinstance(error, errors.LogoError):
         return error
     if isinstance(error, UNAVAILABLE):
-        log.warning("redis.unavailable", error=repr(error))
-        return errors.ServiceUnavailable("the job store is out of reach; try again", retry_after_seconds=2)
+        return of_store(error, lag)
     log.error("request.failed", exc_info=error)
     return errors.LogoError("internal server error")
 
@@ -112,10 +114,14 @@ def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse
     return _respond(status, _type_of(status), error.message, code, None, headers)
 
 
-def error_of(error: Exception) -> OpenAIError:
+def error_of(error: Exception, lag: LoopLag) -> OpenAIError:
     """What a stream that has begun tells of an error."""
-    found = _as_logo_error(error)
+    found = _as_logo_error(error, lag)
     return OpenAIError(message=found.message, type=_type_of(_status_of(found)), param=None, code=found.code)
+
+
+def respond_as_openai(status: int, code: str, message: str, *, headers: dict[str, str]) -> JSONResponse:
+    return _respond(status, _type_of(status), message, code, None, headers)
 
 
 def _status_of(error: errors.LogoError) -> int:

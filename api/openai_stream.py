@@ -100,7 +100,7 @@ class ImageStream(StreamingResponse):
                     yield piece
         except Exception as error:  # noqa: BLE001 - any error is logged and told in OpenAI's format
             how = End.TOLD
-            yield _event("error", StreamError(error=error_of(error)))
+            yield _event("error", StreamError(error=error_of(error, self._services.lag)))
         async for piece in self._call.ending(how):
             yield piece
 

@@ -51,6 +51,9 @@ class ApiSettings(Settings):
         5000, ge=1, description="Calls and streams that an API process holds, at most; fewer if its open files are few."
     )
     max_held_calls_per_key: int = Field(500, ge=1, description="Calls and streams that it holds of one key or address.")
+    max_loop_lag_seconds: float = Field(
+        0.5, gt=0, le=60, description="An API process that is later than this with what it has refuses new calls."
+    )
     max_image_bytes_in_flight: int = Field(
         4 * 2**30, ge=1, description="Bytes of images that an API process sends at the same time."
     )

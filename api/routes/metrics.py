@@ -52,6 +52,7 @@ async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
         metrics.WAITERS.family([((), services.waiting.count)]),
+        metrics.LOOP_LAG.family([((), services.lag.recent_seconds)]),
         metrics.IMAGE_BYTES.family([((), services.sending.total)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),

@@ -119,6 +119,12 @@ EVENTS_LAG = Definition(
 HTTP_REQUESTS = Definition(
     "logo_http_requests_total", "counter", "Requests by route and status.", ("method", "route", "status")
 )
+HTTP_REFUSED = Definition(
+    "logo_http_refused_total", "counter", "Requests refused because the process was late; no other metric counts them."
+)
+LOOP_LAG = Definition(
+    "logo_loop_lag_seconds", "gauge", "How late the process's event loop was in the last 2 s, at most."
+)
 HTTP_SECONDS = Definition(
     "logo_http_request_seconds", "histogram", "Time to the end of a response, held calls included.", ("route",)
 )

@@ -1,0 +1,63 @@
+"""ASGI middleware that refuses new calls while this process is late, before they cost anything.
+
+A process that takes every call of a burst answers none of them in time. What it holds already goes on, and probes,
+metrics and cancels are always taken.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from api.errors import respond
+from api.openai_errors import respond_as_openai
+from shared.errors import Overloaded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from api.loop_lag import LoopLag
+
+# With fewer calls at work it is not they that make the loop late, and to refuse more would not help.
+FEW_CALLS = 64
+# Callers come back spread over this time. They are told at random, else they would all come back at once.
+RETRY_AFTER_SECONDS = (1, 10)
+_ALWAYS_TAKEN = ("/health/live", "/health/ready", "/metrics")
+
+
+class Overload:
+    def __init__(self, app: ASGIApp, *, lag: LoopLag, held: Callable[[], int], count: Callable[[], None]) -> None:
+        """:param held: the number of calls that wait for a job; to take one costs little more than to refuse it.
+        :param count: called for each call that is refused.
+        """
+        self.app = app
+        self._lag = lag
+        self._held = held
+        self._count = count
+        self._at_work = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._refuses(scope):
+            self._count()
+            await _refusal(scope["path"], self._lag.seconds)(scope, receive, send)
+            return
+        self._at_work += 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._at_work -= 1
+
+    def _refuses(self, scope: Scope) -> bool:
+        if scope["method"] == "DELETE" or scope["path"] in _ALWAYS_TAKEN:
+            return False
+        return self._lag.is_late and self._at_work - self._held() > FEW_CALLS
+
+
+def _refusal(path: str, lag_seconds: float) -> Response:
+    message = f"this server is {lag_seconds:.1f} s late with what it has; try again later"
+    headers = {"Retry-After": str(random.randint(*RETRY_AFTER_SECONDS))}  # noqa: S311 - no secret
+    as_openai = path.startswith("/v1/")
+    return (respond_as_openai if as_openai else respond)(503, Overloaded.code, message, headers=headers)
