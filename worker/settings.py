@@ -61,6 +61,12 @@ class WorkerSettings(Settings):
         True, description="When Redis has no room for the next drawing, give up the oldest images before their time."
     )
     webhook_concurrency: int = Field(8, ge=1, le=256, description="Webhooks that are sent at the same time.")
+    metadata: bool = Field(True, description="Prompt, seed, model, steps and guidance in the images' own metadata.")
+    content_credentials: bool = Field(True, description="Sign images with C2PA content credentials.")
+    signing_certificate: Path | None = Field(
+        None, description="PEM: the signer's certificate, then those above it. Unset: one for development."
+    )
+    signing_key: Path | None = Field(None, description="PEM: the key of SIGNING_CERTIFICATE.")
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
 
     def warm_sizes(self, device: str) -> list[int]:

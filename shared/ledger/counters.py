@@ -20,6 +20,11 @@ IMAGES_GIVEN_UP = "given_up"  # jobs whose images were dropped before their time
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
 REJOINED = "rejoined"  # held calls that joined the job of an equal call that was cut
 ABANDONED = "abandoned"  # jobs that were canceled because nobody did
+# Codes of `reduced` that are faults; a drawing without a plain ground (background_not_uniform) is none.
+OUTPUT_FAULTS = (
+    *(f"{output}_failed" for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "signing")),
+    "file_too_large",
+)
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
     "queued": ("created_at", (100, 300, 1000, 3000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000)),

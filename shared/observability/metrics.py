@@ -158,6 +158,7 @@ _OUT_OF_MEMORY = counted.ended(JobStatus.FAILED, Failure.GPU_OUT_OF_MEMORY)
 _STARTING_AT_ZERO = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
     *(counted.ended(JobStatus.FAILED, code) for code in Failure),
+    *(counted.reduced(code) for code in counted.OUTPUT_FAULTS),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
 )
 

@@ -1,4 +1,6 @@
-"""`make demo`: starts the whole stack on a free port, draws PROMPT in SIZES, stops everything."""
+"""`make demo`: starts the stack on a free port, draws PROMPT in SIZES, saves all forms of the logo and a picture of
+them, stops everything.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ from rich.console import Console
 from shared.settings import refuse
 from shared.stack.parenthood import end_with
 from shared.stack.ports import free_port
+from shared.stack.sheet import save_sheet
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -35,6 +38,7 @@ def main() -> None:
     # Valkey may still write where it is deleted, if this process is told to end once more.
     folder = tempfile.TemporaryDirectory(prefix="logo-demo-", ignore_cleanup_errors=True)
     with folder as data, _open_log() as log:
+        saved = Path(data) / "saved.txt"
         env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": data, "LOG_FORMAT": "json"}
         env.pop("REDIS_URL", None)
         stack = subprocess.Popen(
@@ -50,14 +54,20 @@ def main() -> None:
                 _wait_until_ready(url, stack)
             console.print(f"stack ready on {url}, its log is {LOG}")
             # The prompt is last and behind --, so that it may be `check` or begin with a dash.
-            options = ["--sizes", env["SIZES"], "--follow", "--url", url]
+            options = ["--sizes", env["SIZES"], "--format", "png,svg", "--transparent", "--icons"]
+            options += ["--saved", str(saved), "--follow", "--url", url]
             command = [sys.executable, "-m", "api.client", *options, "--", env["PROMPT"]]
             code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603
         finally:
             stack.send_signal(signal.SIGTERM)
             stack.wait()
-    if code:
-        raise SystemExit(code)
+        if code:
+            raise SystemExit(code)
+        paths = [Path(line) for line in saved.read_text().splitlines()]
+    sheet = _sheet_beside(paths)
+    console.print(
+        f"  [bold green]{sheet}[/]  all of them on white, on a dark colour and on a checkerboard", soft_wrap=True
+    )
     console.print('next:  make serve, then open http://127.0.0.1:7860 ;  make demo PROMPT="a green leaf in a circle"')
 
 
@@ -79,6 +89,16 @@ def _open_log() -> TextIO:
         return LOG.open("w")
     except OSError as error:
         refuse(f"{LOG.absolute()} cannot be written: {error.strerror}")
+
+
+def _sheet_beside(paths: list[Path]) -> Path:
+    """Saves the picture beside the files, under a name like theirs; it may replace that of the same files."""
+    largest = [path for path in paths if path.suffix == ".png" and "-transparent" not in path.name][-1]
+    target = largest.with_name(f"{largest.stem.rpartition('-')[0]}-sheet.png")
+    size = largest.stem.rpartition("-")[2]
+    shown = [path for path in paths if path.suffix != ".png" or f"-{size}" in path.stem]
+    save_sheet(shown, target)
+    return target
 
 
 def _wait_until_ready(url: str, stack: subprocess.Popen[bytes]) -> None:

@@ -46,3 +46,4 @@ class Made:
     files: list[File] = field(default_factory=list)
     warnings: list[Shortfall] = field(default_factory=list)
     palette: list[str] = field(default_factory=list)  # `#rrggbb`, the fills of the SVG; empty without one
+    seconds: dict[str, float] = field(default_factory=dict)  # of the CPU, with signing, by the output that they went to

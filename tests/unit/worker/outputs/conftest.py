@@ -1,5 +1,3 @@
-import io
-
 import cv2
 import numpy as np
 import pytest
@@ -47,5 +45,6 @@ def logo():
     return Drawing((255, 255, 255), ((220, 38, 38), 200), ((255, 255, 255), 80))
 
 
-def opened(data):
-    return Image.open(io.BytesIO(data))
+@pytest.fixture(scope="session")
+def draw():
+    return Drawing
