@@ -51,6 +51,7 @@ class Move:
     ttl_s: int | None = None  # the record expires after this time
     unclaimed_ttl_s: int | None = None  # the record of a job that no worker has claimed expires after this time
     unless_leased: bool = False  # refused while a lease is valid
+    forget: bool = False  # the record goes as the job ends
     again: bool = False  # allowed from a state to itself, for a new lease
     stage: str | None = None  # the stage that ends with the move (counters.py)
     count: dict[str, int] = field(default_factory=dict)  # what to add to the counters, by field
@@ -75,6 +76,7 @@ class Move:
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
+                keys.OWNED,
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -238,14 +240,16 @@ def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_
     ).of(job_id)
 
 
-def request_cancel(job_id: str, *, ttl_seconds: int, owner: str | None = None) -> Command[Moved]:
+def request_cancel(job_id: str, *, ttl_seconds: int, owner: str | None = None, forget: bool = False) -> Command[Moved]:
     """QUEUED, FINISHING -> CANCELED; a running job is flagged, and its worker cancels it within two steps.
 
-    With `owner`, the job of another owner is `MISSING`.
+    With `owner`, the job of another owner is `MISSING`. With `forget`, the record goes as the job ends; that of a job
+    which has ended before stays (forgetting.py).
     """
     return Move(
         to=JobStatus.CANCELED,
         owner=owner,
+        forget=forget,
         flag_from={JobStatus.RUNNING},
         stamp="finished_at",
         ttl_s=ttl_seconds,
