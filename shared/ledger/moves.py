@@ -158,6 +158,11 @@ def renew(job_id: str, attempt: int, *, step: int = 0, steps: int | None = None)
     )
 
 
+def shorten_leases() -> Command[int]:
+    """Ends no lease later than one that is renewed now."""
+    return Command("shorten", (keys.LEASES,), (LEASE_MS,), int)
+
+
 def finish(  # noqa: PLR0913 - each describes the drawing
     job_id: str, attempt: int, *, width: int, height: int, model: str, steps: int = 0
 ) -> Command[Moved]:
