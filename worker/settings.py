@@ -60,6 +60,9 @@ class WorkerSettings(Settings):
     evict_images_when_full: bool = Field(
         True, description="When Redis has no room for the next drawing, give up the oldest images before their time."
     )
+    webhook_failures_per_minute: int = Field(
+        30, ge=0, description="Tries for one key that a host refuses or does not answer; more wait. 0: any number."
+    )
     webhook_concurrency: int = Field(8, ge=1, le=256, description="Webhooks that are sent at the same time.")
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
 
