@@ -59,6 +59,14 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _key_secret(value: SecretStr) -> SecretStr:
+    caller, _, secret = value.get_secret_value().partition(":")
+    if not re.fullmatch(r"[0-9a-f]{8,64}", caller):
+        raise ValueError("each must be the beginning of a key's SHA-256, eight digits or more, a colon and its secret")
+    _webhook_secret(SecretStr(secret))
+    return value
+
+
 def _basic_auth(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     user, _, password = text.partition(":")
@@ -80,6 +88,7 @@ LogFormat = Annotated[Literal["json", "text"], BeforeValidator(_lower)]
 Host = Annotated[str, BeforeValidator(_host)]
 AtHome = BeforeValidator(at_home)
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+KeySecret = Annotated[SecretStr, AfterValidator(_key_secret)]
 SigningKey = Annotated[SecretStr, Field(min_length=32)]
 BasicAuth = Annotated[SecretStr, AfterValidator(_basic_auth)]
 RedisUrl = Annotated[str, AfterValidator(redis_url.check)]
@@ -109,6 +118,9 @@ class Settings(BaseSettings):
     webhook_secrets: Annotated[tuple[WebhookSecret, ...], *CommaSeparated] = Field(
         (), description="Comma-separated, each whsec_ and base64; all sign. Empty: no webhooks."
     )
+    webhook_secrets_by_key: Annotated[tuple[KeySecret, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated, each CALLER:whsec_...; they sign that key's webhooks instead."
+    )
     webhook_allow_http: bool = Field(False, description="Allow webhooks to http:// URLs too.")
     webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
         (), description="Comma-separated networks that webhooks may be sent to although they are not public."
@@ -125,6 +137,12 @@ class Settings(BaseSettings):
     )
     metrics_host: Host = Field("127.0.0.1", description="Address of each worker's /metrics and /health.")
     metrics_port: int = Field(0, ge=0, le=65535, description="0: off. The API has /metrics on its own port.")
+
+    def webhook_secrets_of(self, owner: str) -> list[str]:
+        """Those that sign the webhooks of this owner, who is a key's SHA-256; empty without webhooks."""
+        pairs = [pair.get_secret_value().split(":", 1) for pair in self.webhook_secrets_by_key]
+        own = [secret for caller, secret in pairs if owner.startswith(caller)]
+        return own or [secret.get_secret_value() for secret in self.webhook_secrets]
 
     @property
     def base_url(self) -> str:

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, DirectoryPath, Field, SecretStr
 
 from shared.settings import AtHome, CommaSeparated, Settings, load
+from worker import adapters
 
 Size = Annotated[int, Field(ge=64, le=2048)]
 
@@ -24,7 +25,7 @@ def _cache_dir() -> Path:
 
 class WorkerSettings(Settings):
     model_name: str | None = Field(None, description="Hub id; unset: FLUX.1-dev on a GPU, else the CPU model.")
-    model_path: Annotated[Path | None, AtHome] = Field(
+    model_path: Annotated[DirectoryPath | None, AtHome] = Field(
         None, description="A local directory in diffusers format; used instead of MODEL_NAME."
     )
     hf_token: SecretStr | None = None
@@ -42,7 +43,9 @@ class WorkerSettings(Settings):
         "exact",
         description="On a GPU: bf16, fp8 products, or fp8 at every other step (worker/flux/install.py).",
     )
-    lora_paths: str = Field("", description="Adapters, `file[:scale]`, separated by commas.")
+    lora_paths: Annotated[str, AfterValidator(adapters.existing)] = Field(
+        "", description="Adapters, `file[:scale]`, separated by commas."
+    )
     served_sizes: Annotated[tuple[Size, ...], *CommaSeparated] = Field(
         (), description="Pixels, warmed up before the worker is ready; unset: 512,1024 on a GPU."
     )
@@ -59,6 +62,9 @@ class WorkerSettings(Settings):
     stall_seconds: float = Field(300, ge=5, description="A denoising step that takes longer ends its process.")
     evict_images_when_full: bool = Field(
         True, description="When Redis has no room for the next drawing, give up the oldest images before their time."
+    )
+    webhook_failures_per_minute: int = Field(
+        30, ge=0, description="Tries for one key that a host refuses or does not answer; more wait. 0: any number."
     )
     webhook_concurrency: int = Field(8, ge=1, le=256, description="Webhooks that are sent at the same time.")
     metadata: bool = Field(True, description="Prompt, seed, model, steps and guidance in the images' own metadata.")

@@ -12,12 +12,14 @@ import structlog
 
 from shared.jobs import JobStatus
 from shared.ledger import calls, counters, moves, reads, wakeups, webhooks
+from shared.ledger.moves import LEASE_SECONDS
 from shared.ledger.replies import Outcome
 from shared.ledger.room import room
 from shared.observability.logging import get_logger
 from shared.queue import FINISH, GENERATE, WEBHOOK, lists_of, send_webhook, waiting_job_ids, waiting_messages_of
 from shared.results import places
 from worker.recovery import Recovery
+from worker.server_clock import ServerClock
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -42,6 +44,8 @@ class Sweeper:
     ) -> None:
         """:param evict_images: give up the oldest images when Redis has no room for the next drawing."""
         self._ledger = ledger
+        self._clock = ServerClock(ledger.client)
+        self._trusted_from = 0.0  # no lease counts as lost before, by the monotonic clock
         self._results = results
         self._evict_images = evict_images
         self._celery = celery
@@ -103,7 +107,16 @@ class Sweeper:
                 send_webhook(self._celery, job.id, job.request_id)
 
     def recover_lost(self) -> None:
-        lost = self._jobs_of(self._ledger.run(reads.lost_leases()))
+        """Does nothing just after the server's clock was set: leases ended that their holders are about to renew."""
+        ended = self._ledger.run(reads.lost_leases())
+        # Looked at after the list: what ended before a step was lost.
+        if step := self._clock.step():
+            self._trusted_from = time.monotonic() + LEASE_SECONDS
+            if step < 0:
+                self._ledger.run(moves.shorten_leases())
+        if time.monotonic() < self._trusted_from:
+            return
+        lost = self._jobs_of(ended)
         to_finish = waiting_job_ids(self._ledger.client, FINISH) if lost else set()
         full = bool(lost) and self._ledger.run(room()).full
         for job in lost:

@@ -18,9 +18,11 @@ from shared import errors
 from shared.addresses import check_webhook_url
 from shared.connection import UNAVAILABLE
 from shared.jobs import JobStatus  # noqa: TC001 - FastAPI reads the annotations
-from shared.ledger import listing, moves
+from shared.ledger import forgetting, listing, moves
 from shared.ledger.replies import Reading
+from shared.observability.logging import get_logger
 from shared.representation import view
+from shared.results import places
 from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from api.settings import ApiSettings
     from shared.results.store import Image
 
+log = get_logger(__name__)
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
 IdempotencyKey = Annotated[
@@ -79,9 +82,9 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
     )
 
 
-def _check_webhook(url: str, settings: ApiSettings) -> None:
-    """:raises errors.InvalidRequest: this server sends no webhooks, or none to this URL."""
-    if not settings.webhook_secrets:
+def _check_webhook(url: str, owner: str, settings: ApiSettings) -> None:
+    """:raises errors.InvalidRequest: this server sends no webhooks of this owner, or none to this URL."""
+    if not settings.webhook_secrets_of(owner):
         raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
     check_webhook_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
 
@@ -116,7 +119,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     time, else 202. A caller that disconnects does not cancel its job.
     """
     if request.webhook_url is not None:
-        _check_webhook(request.webhook_url, services.settings)
+        _check_webhook(request.webhook_url, owner, services.settings)
     # The forecast is read while the job is created and published, so that the estimate costs no extra time.
     services.forecasts.prefetch()
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
@@ -192,11 +195,29 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
 
 
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
-async def cancel(job_id: JobId, response: Response, services: Deps, owner: Owner) -> JobView:
-    """Cancel the job: at once while it is queued, within two denoising steps while it runs. No effect once terminal."""
-    command = moves.request_cancel(job_id, ttl_seconds=services.settings.job_ttl_seconds, owner=owner)
-    moved = await services.ledger.run(command)
+async def cancel(
+    job_id: JobId,
+    response: Response,
+    services: Deps,
+    owner: Owner,
+    forget: Annotated[
+        bool, Query(description="Delete the job too, with its prompt and images; one that runs, once it is canceled.")
+    ] = False,
+) -> JobView:
+    """Cancel the job: at once while it is queued, within two denoising steps while it runs. No effect once terminal.
+
+    With `forget=true` nothing of it is kept: its id is unknown from then on (404), and its webhook is not sent. The
+    answer is the job as it was.
+    """
+    ttl = services.settings.job_ttl_seconds
+    moved = await services.ledger.run(moves.request_cancel(job_id, ttl_seconds=ttl, owner=owner, forget=forget))
     if moved.job is None:
         raise not_found(job_id)
+    if forget:
+        if moved.job.is_terminal:
+            for place in places.everything(job_id, moved.job.attempt):
+                await services.results.drop(place)
+            await services.ledger.run(forgetting.forget(job_id))
+        log.info("job.forgotten", status=moved.job.status)
     # After this call a job is never queued, so it has no position in the queue.
     return await represent(services, Reading(moved.job, None), response)

@@ -53,6 +53,7 @@ class Move:
     unclaimed_ttl_s: int | None = None  # the record of a job that no worker has claimed expires after this time
     unless_leased: bool = False  # refused while a lease is valid
     abandoned: bool = False  # refused unless the job's call was cut and none has joined it in time (calls.py)
+    forget: bool = False  # the record goes as the job ends
     again: bool = False  # allowed from a state to itself, for a new lease
     stage: str | None = None  # the stage that ends with the move (counters.py)
     count: dict[str, int] = field(default_factory=dict)  # what to add to the counters, by field
@@ -77,7 +78,7 @@ class Move:
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
-                keys.CALLS,
+                *(keys.CALLS, keys.OWNED),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -163,6 +164,11 @@ def renew(job_id: str, attempt: int, *, step: int = 0, steps: int | None = None)
         (job_id, attempt, LEASE_MS, step, "" if steps is None else steps),
         lambda reply: Hold(reply.decode()),
     )
+
+
+def shorten_leases() -> Command[int]:
+    """Ends no lease later than one that is renewed now."""
+    return Command("shorten", (keys.LEASES,), (LEASE_MS,), int)
 
 
 def finish(  # noqa: PLR0913 - each describes the drawing
@@ -263,16 +269,18 @@ def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_
 
 
 def request_cancel(
-    job_id: str, *, ttl_seconds: int, owner: str | None = None, abandoned: bool = False
+    job_id: str, *, ttl_seconds: int, owner: str | None = None, abandoned: bool = False, forget: bool = False
 ) -> Command[Moved]:
     """QUEUED, FINISHING -> CANCELED; a running job is flagged, and its worker cancels it within two steps.
 
     With `owner`, the job of another owner is `MISSING`; with `abandoned`, one that a call holds or may join is refused.
+    With `forget`, the record goes as the job ends; that of a job which has ended before stays (forgetting.py).
     """
     return Move(
         to=JobStatus.CANCELED,
         owner=owner,
         abandoned=abandoned,
+        forget=forget,
         flag_from={JobStatus.RUNNING},
         stamp="finished_at",
         ttl_s=ttl_seconds,

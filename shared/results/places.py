@@ -49,6 +49,11 @@ def preview(job_id: str, attempt: int) -> Place:
     return Place(Kind.PREVIEW, job_id, attempt)
 
 
+def everything(job_id: str, attempts: int) -> list[Place]:
+    """All places of a job that has had so many attempts: one that was lost may have stored something too."""
+    return [Place(kind, job_id, attempt) for kind in Kind for attempt in range(1, attempts + 1)]
+
+
 def pixels_prefix(job_id: str) -> str:
     """The key of a job's pixels without colon and attempt, for the ledger's moves, which delete pixels (move.lua)."""
     return pixels(job_id, 0).key.removesuffix(":0")

@@ -148,6 +148,10 @@ class AsyncRedisResults:
         ]
         return {image.name: image for image in described}
 
+    async def drop(self, place: Place) -> None:
+        names = await self.images(place) if place.kind is Kind.IMAGES else {}
+        await self._client.unlink(place.key, *(image_key(place, name) for name in names))
+
     async def whole(self, place: Place) -> bytes | None:
         return cast("bytes | None", await self._client.get(place.key))
 

@@ -65,6 +65,8 @@ class ResultReader(Protocol):
         :raises PartGone: it has expired meanwhile.
         """
 
+    async def drop(self, place: Place) -> None: ...
+
     async def whole(self, place: Place) -> bytes | None:
         """The part of a place that has only one, such as a preview; None if there is none, or it has expired."""
 

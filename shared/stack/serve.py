@@ -46,6 +46,7 @@ class ServeSettings(BaseSettings):
         0, ge=0, le=65535, description="Of the finisher; the sweeper, generate and webhook workers get the next ones."
     )
     webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
+    webhook_secrets_by_key: str | None = Field(None, description="Likewise.")
     flower_enabled: bool = False
     flower_address: Host = "127.0.0.1"
     flower_port: int = Field(5555, ge=1, le=65535)
@@ -81,7 +82,8 @@ def _start() -> None:
         programs = supervision.workers(count)
     else:
         _refuse_default_password(config)
-        programs = supervision.stack(count, webhooks=bool(config.webhook_secrets), flower=config.flower_enabled)
+        webhooks = bool(config.webhook_secrets or config.webhook_secrets_by_key)
+        programs = supervision.stack(count, webhooks=webhooks, flower=config.flower_enabled)
     refuse_taken(_listening(config, programs))
     if redis_url is None:
         redis_url, redis_program = _embedded_redis(data, config.redis_maxmemory)

@@ -34,6 +34,7 @@ class Options(ServerOptions):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._pid = os.getpid()
+        self._foreground = _in_foreground()
 
     def stop(self) -> None:
         """Stops all programs in order, then supervisord."""
@@ -50,6 +51,14 @@ class Options(ServerOptions):  # type: ignore[misc]
         # supervisord restarts everything on SIGHUP, on a terminal that is gone.
         number: int | None = super().get_signal()
         return signal.SIGTERM if number == signal.SIGHUP else number
+
+    def stop_without_terminal(self) -> None:
+        """Called every few seconds. A terminal that hangs up sends SIGHUP to the leader of its session only, which may
+        keep it to itself, as make does. Who is in the background at that time, or ignores the signal, goes on.
+        """
+        foreground, self._foreground = self._foreground, _in_foreground()
+        if foreground and self._foreground is None and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            self.stop()
 
     def execve(self, filename: str, argv: list[str], env: dict[str, str]) -> None:
         """Becomes a program, in the new child."""
@@ -75,6 +84,7 @@ class Supervisor(supervisord.Supervisor):  # type: ignore[misc]
     def runforever(self) -> None:
         # Not by `stdout_logfile=/dev/stdout`, which each start opens anew: that fails on a socket and a lost terminal.
         events.subscribe(events.ProcessLogStdoutEvent, lambda event: self._output.put(event.data))
+        events.subscribe(events.Tick5Event, lambda _: self.options.stop_without_terminal())
         super().runforever()
 
 
@@ -98,7 +108,15 @@ class Output(io.TextIOBase):
         except BrokenPipeError:
             self._closed_by_reader()
         except OSError:
-            pass  # a full disk may have room again; a terminal that is gone has sent SIGHUP to whom it concerns
+            pass  # a full disk may have room again; `stop_without_terminal` knows of a terminal that is gone
+
+
+def _in_foreground() -> bool | None:
+    """Whether this process is in the foreground of the terminal of its standard streams; None without a terminal."""
+    for descriptor in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            return os.tcgetpgrp(descriptor) == os.getpgrp()
+    return None
 
 
 def main() -> None:

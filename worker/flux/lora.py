@@ -6,10 +6,8 @@ peft would add and this module does not is refused.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,10 +16,12 @@ from diffusers.utils import convert_unet_state_dict_to_peft
 from safetensors import safe_open
 
 from shared.observability.logging import get_logger
+from worker import adapters
 from worker.flux.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
 log = get_logger(__name__)
 PREFIX = "transformer."
@@ -49,8 +49,7 @@ class Adapters:
         :raises CheckpointError: a file is missing, damaged, or not a LoRA for FLUX.
         """
         self._factors: dict[str, list[Factor]] = {}
-        for item in filter(None, (part.strip() for part in paths.split(","))):
-            path, scale = _split(item)
+        for path, scale in adapters.named(paths):
             found = _read(path, scale)
             for module, factor in found.items():
                 self._factors.setdefault(module, []).append(factor)
@@ -83,20 +82,6 @@ class Adapters:
         """:raises CheckpointError: an adapter is for a layer that this model does not have."""
         if self._unused:
             raise CheckpointError(f"LoRA: this model has no {min(self._unused)} (of {len(self._unused)} unknown)")
-
-
-def _split(item: str) -> tuple[Path, float]:
-    path, _, scale = item.rpartition(":")
-    try:
-        return _at_home(path), float(scale)
-    except ValueError:
-        return _at_home(item), 1.0
-
-
-def _at_home(path: str) -> Path:
-    with contextlib.suppress(RuntimeError):  # without a home folder the name is as it is
-        return Path(path).expanduser()
-    return Path(path)
 
 
 def _read(path: Path, scale: float) -> dict[str, Factor]:

@@ -23,6 +23,7 @@ from shared.schemas import WebhookEvent
 from worker.webhook.guard import AddressRefused, CheckedBackend, resolve
 
 if TYPE_CHECKING:
+    from shared.jobs import Job
     from shared.ledger.replies import Reading
     from shared.ledger.run import Ledger
     from worker.settings import WorkerSettings
@@ -39,8 +40,6 @@ class Sender:
         self._ledger = ledger
         self._settings = settings
         self._signer = UrlSigner(settings.url_signing_keys)
-        # Each secret signs, so that receivers that know only the old or only the new one can verify.
-        self._secrets = [Webhook(secret.get_secret_value()) for secret in settings.webhook_secrets]
         self._resolve = resolve
         # As long as its images at least, as for a job without a webhook.
         self._ttl = max(settings.job_ttl_seconds, settings.result_ttl_seconds)
@@ -57,19 +56,20 @@ class Sender:
         places = Places(urlsplit(job.webhook_url).hostname or "", job.owner)
         # Without keys there is one owner, for whom only the bound of each host holds.
         max_owner = self._places if job.owner else 0
-        pause = self._ledger.run(places.take(job_id, max_host=self._places, max_owner=max_owner))
-        if pause:
+        failures = self._settings.webhook_failures_per_minute
+        take = places.take(job_id, max_host=self._places, max_owner=max_owner, max_failures=failures)
+        if pause := self._ledger.run(take):
             self._ledger.run(webhooks.retry(job_id, pause))
             log.debug("webhook.postponed", seconds=pause)
             return
-        answered: bool | None = None
+        answered, failed = None, False
         try:
-            answered = self._try(reading)
+            answered, failed = self._try(reading)
         finally:
-            self._ledger.run(places.leave(job_id, answered=answered))
+            self._ledger.run(places.leave(job_id, answered=answered, failed=failed))
 
-    def _try(self, reading: Reading) -> bool | None:
-        """Makes one try; whether the host answered, None if it was not asked.
+    def _try(self, reading: Reading) -> tuple[bool | None, bool]:
+        """Makes one try; whether the host answered, None if it was not asked, and whether it was asked in vain.
 
         The outcome is recorded last: if the sender dies, the webhook is sent again, same id.
         """
@@ -77,7 +77,7 @@ class Sender:
         tries = self._ledger.run(webhooks.begin(job_id))
         if tries is None:
             log.info("webhook.skipped")
-            return None
+            return None, False
         with tracing.span("job.webhook", reading.job.traceparent, job_id=job_id, tries=tries):
             problem, again, answered = asyncio.run(self._post(reading))
         settle = webhooks.settle(job_id, ttl_seconds=self._ttl)
@@ -91,7 +91,7 @@ class Sender:
         else:
             self._ledger.run(settle)
             log.error("webhook.given_up", problem=problem, tries=tries)
-        return answered
+        return answered, bool(problem) and answered is not None
 
     async def _post(self, reading: Reading) -> tuple[str, bool, bool | None]:
         """Posts the event. Returns the problem, empty if it was delivered, whether to try again, and whether the host
@@ -110,7 +110,7 @@ class Sender:
                     pool.stream(
                         "POST",
                         job.webhook_url,
-                        headers=self._headers(job.id, body),
+                        headers=self._headers(job, body),
                         content=body,
                         extensions={"timeout": {"connect": CONNECT_SECONDS}},
                     ) as answer,
@@ -136,13 +136,15 @@ class Sender:
         finished = datetime.fromtimestamp(job.finished_at / 1000, UTC)
         return WebhookEvent(type=f"job.{job.status}", timestamp=finished, data=data).model_dump_json().encode()
 
-    def _headers(self, job_id: str, body: bytes) -> list[tuple[str, str]]:
+    def _headers(self, job: Job, body: bytes) -> list[tuple[str, str]]:
         now = datetime.now(UTC)
-        signatures = [secret.sign(job_id, now, body.decode()) for secret in self._secrets]
+        # Each secret signs, so that receivers that know only the old or only the new one can verify.
+        secrets = map(Webhook, self._settings.webhook_secrets_of(job.owner))
+        signatures = [secret.sign(job.id, now, body.decode()) for secret in secrets]
         return [
             ("content-type", "application/json"),
             ("user-agent", "logo-generator"),
-            ("webhook-id", job_id),
+            ("webhook-id", job.id),
             ("webhook-timestamp", str(int(now.timestamp()))),
             ("webhook-signature", " ".join(signatures)),
         ]

@@ -9,6 +9,7 @@
 --       12 images zset (score: when the job's images expire)
 --       13 held hash (field: a worker's name; value: the job that it draws)
 --       14 calls zset (score: when the job of a call that was cut is canceled)
+--       15 prefix of the owned zsets; a colon and the owner follow
 -- ARGV  1 job id; empty for a claim of the next job in the queue's order  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -27,6 +28,7 @@
 --         ttl_s          TTL of the record; absent: unchanged
 --         webhook_ttl_s  the least that this TTL is if a webhook has to be delivered
 --         unclaimed_ttl_s  the most that this TTL may be if no attempt was made and no webhook has to be delivered
+--         forget         the record goes as the job ends (forget.lua has the rest); of a flagged job, once its worker ends it
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
 --         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
@@ -34,6 +36,7 @@
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
+local owned_prefix = KEYS[15]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 
 -- include memory
@@ -93,6 +96,7 @@ if move.unless_leased then
 end
 if has(move.flag_from, status) then
   redis.call('HSET', job_key, 'cancel_requested', '1')
+  if move.forget then redis.call('HSET', job_key, 'forget_requested', '1') end
   return reply('flagged')
 end
 if not has(move.from, status) then return reply('refused') end
@@ -164,15 +168,22 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':' .. bucket, 1)
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
 end
-if move.ttl_s then
+if move.ttl_s then redis.call('ZREM', deadlines_key, job_id) end
+local forgotten = move.ttl_s and (move.forget or redis.call('HGET', job_key, 'forget_requested') == '1')
+if move.ttl_s and not forgotten then
   local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
   if has_webhook then ttl_s = math.max(ttl_s, move.webhook_ttl_s) end
   if move.unclaimed_ttl_s and attempt == 0 and not has_webhook then ttl_s = math.min(ttl_s, move.unclaimed_ttl_s) end
-  redis.call('ZREM', deadlines_key, job_id)
   redis.call('EXPIRE', job_key, ttl_s)
   redis.call('ZADD', forget_key, string.format('%.0f', now_ms + ttl_s * 1000), job_id .. ' ' .. owner)
   if has_webhook then redis.call('ZADD', webhooks_key, now, job_id) end
 end
 redis.call('XADD', events_key, 'MAXLEN', '~', move.max_events, '*',
   'job_id', job_id, 'status', move.to, 'attempt', attempt)
-return reply('moved')
+local ended = reply('moved')
+if forgotten then
+  redis.call('UNLINK', job_key)
+  redis.call('ZREM', owned_prefix .. ':' .. owner, job_id)
+  redis.call('ZREM', images_key, job_id)
+end
+return ended

@@ -59,6 +59,7 @@ def test_what_runs_has_no_rights_that_it_does_not_need(name):
         ("API_KEYS", {"api"}),
         ("URL_SIGNING_KEYS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS", {"api", "webhook"}),
+        ("WEBHOOK_SECRETS_BY_KEY", {"api", "webhook"}),
         ("HF_TOKEN", {"generate"}),
         ("FLOWER_BASIC_AUTH", {"flower"}),
         ("GF_SECURITY_ADMIN_PASSWORD", {"grafana"}),

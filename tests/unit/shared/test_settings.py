@@ -31,6 +31,9 @@ from worker.settings import WorkerSettings
         (WorkerSettings, "DEFAULT_INFERENCE_STEPS", "51", "50"),
         (WorkerSettings, "TORCH_DEVICE", "tpu", "cuda"),
         (WorkerSettings, "MAX_CONCURRENT_JOBS", "0", "1"),
+        (WorkerSettings, "MODEL_PATH", "/nowhere/flux", "directory"),
+        (WorkerSettings, "LORA_PATHS", "/nowhere.safetensors:0.5", "/nowhere.safetensors is missing"),
+        (WorkerSettings, "LORA_PATHS", "/etc/hostname:nan", "the scale must be a number"),
         (WorkerSettings, "SERVED_SIZES", "512, 32", "64"),
         (WorkerSettings, "SERVED_SIZES", "4096", "2048"),
         (ApiSettings, "OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "http"),
@@ -94,7 +97,7 @@ def test_brackets_are_no_part_of_an_address(monkeypatch, kind, given, host):
 def test_a_tilde_in_a_path_is_the_home_folder(monkeypatch, tmp_path, kind, name):
     home = tmp_path / "jo doe"
     home.mkdir()
-    (home / "it").touch()
+    (home / "it").mkdir() if name == "MODEL_PATH" else (home / "it").touch()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv(name, "~/it")
     assert getattr(load(kind), name.lower()) == home / "it"

@@ -1,6 +1,8 @@
 """The supervisor with two small programs: what ends it, and that they end with it."""
 
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -22,15 +24,15 @@ def supervise(tmp_path):
     """Runs a program that lives, and a second one of this command; returns the supervisor."""
     started = []
 
-    def _supervise(second="sleep 600", **streams):
-        lives = [sys.executable, "-uc", "import os, time; print('lives', os.getpid()); time.sleep(600)"]
+    def _supervise(second="sleep 600", before=(), **streams):
+        lives = [sys.executable, "-uc", "import os, time; print(f'lives {os.getpid()}'); time.sleep(600)"]
         (tmp_path / "supervisord.conf").write_text(
             supervision.supervisord(verbose=False)
             + RUNS.format(name="first", command=supervision._words(lives), policy=supervision._policy(3))
             + RUNS.format(name="second", command=second, policy=supervision._policy(3))
         )
         process = subprocess.Popen(
-            ["env", "--default-signal=HUP", *supervision.command(tmp_path)],  # where these tests run under nohup
+            ["env", "--default-signal=HUP", *before, *supervision.command(tmp_path)],  # where these run under nohup
             text=True,
             **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams),
         )
@@ -92,3 +94,25 @@ def test_an_output_that_nobody_reads_ends_all(supervise):
     assert process.wait(30) == 0
     psutil.wait_procs(family, 30)
     assert [program for program in family if program.is_running()] == []
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_terminal_that_hangs_up_ends_all_though_only_its_leader_is_told(supervise, goes_on):
+    """As in `ssh -t host make serve`: make leads the session, and does not hand the signal on."""
+    ours, theirs = pty.openpty()
+    ignored = "trap '' HUP; " if goes_on else "trap : HUP; "
+    leader = ["setsid", "--ctty", "sh", "-c", f'{ignored}"$@"', "sh"]
+    process = supervise(before=leader, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while not (found := re.search(rb"lives (\d+)\r", said)):
+        said += os.read(ours, 1000)
+    first = psutil.Process(int(found[1]))
+    (supervisor,) = psutil.Process(process.pid).children()
+    os.close(ours)
+    if goes_on:
+        with pytest.raises(psutil.TimeoutExpired):
+            supervisor.wait(7)  # longer than its ticks
+        supervisor.terminate()
+    first.wait(30)
+    supervisor.wait(30)

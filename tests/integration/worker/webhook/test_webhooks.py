@@ -1,7 +1,9 @@
 """Webhooks: a real receiver, the public library's verification, retries, a sender that is killed, forged requests."""
 
 import asyncio
+import contextlib
 import functools
+import hashlib
 import http.server
 import os
 import socket
@@ -269,6 +271,57 @@ def test_a_host_that_does_not_answer_keeps_one_place_until_it_does(receiver, end
     ended(f"http://one.test:{receiver.port}/hook", "next")
     sender.deliver("next")
     assert len(receiver.got) == 2
+
+
+def test_tries_that_a_host_refuses_are_bounded_by_the_minute(receiver, ended, settings, due_in, ledger, client):
+    """A key may name any host: one that submits and cancels without end must not aim its tries at a third party."""
+    sender = Sender(ledger, settings(webhook_failures_per_minute=2))
+    names = [f"refused-{number}" for number in range(5)]
+    for name in names:
+        ended(job_id=name, owner="attacker")
+    receiver.answers[:] = [404, 500]
+    for name in names:
+        sender.deliver(name)
+    assert len(receiver.got) == 2
+    for name in names[2:]:
+        assert 0 < due_in(name) <= 61
+        assert client.hget(f"logo:job:{name}", "webhook_tries") in (None, b"0")
+    # Another key's go on, as many as its receiver takes.
+    for number in range(4):
+        ended(job_id=f"taken-{number}", owner="neighbour")
+        sender.deliver(f"taken-{number}")
+    assert len(receiver.got) == 6
+    client.delete("logo:webhook-failed:127.0.0.1:attacker")  # as its minute does
+    sender.deliver(names[2])
+    assert len(receiver.got) == 7
+
+
+def test_a_key_has_secrets_of_its_own(receiver, ended, settings, ledger):
+    key, other = hashlib.sha256(b"key").hexdigest(), hashlib.sha256(b"other").hexdigest()
+    own, rotated = "whsec_" + "b3du" * 8, "whsec_" + "cm90" * 8
+    config = settings(webhook_secrets_by_key=f"{key[:8]}:{own}, {key}:{rotated}")
+    for job_id, owner, secrets in (("own", key, (own, rotated)), ("others", other, (NEW,)), ("none", "", (NEW,))):
+        ended(job_id=job_id, owner=owner)
+        Sender(ledger, config).deliver(job_id)
+        for secret in (own, rotated, NEW):
+            expected = contextlib.nullcontext() if secret in secrets else pytest.raises(Exception, match="signature")
+            with expected:
+                verified(receiver.got[-1], secret)
+
+
+async def test_only_a_key_with_a_secret_may_name_a_webhook(serve):
+    keys = ("the-key-with-a-secret", "the-key-without-one")
+    caller = hashlib.sha256(keys[0].encode()).hexdigest()[:12]
+    async with serve(api_keys=keys, webhook_secrets_by_key=(f"{caller}:{NEW}",)) as http:
+        body = BODY | {"webhook_url": "https://example.com/"}
+        statuses = [(await http.post("/api/jobs", json=body, headers={"X-API-Key": key})).status_code for key in keys]
+    assert statuses == [202, 422]
+
+
+@pytest.mark.parametrize("value", [NEW, f"1234567:{NEW}", f"1234567g:{NEW}", "12345678:whsec_AA", "12345678"])
+def test_a_wrong_secret_of_a_key_is_refused(settings, value):
+    with pytest.raises(ValueError, match="webhook_secrets_by_key"):
+        settings(webhook_secrets_by_key=value)
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(ledger, ended, settings, due_in, monkeypatch):
