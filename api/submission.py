@@ -63,10 +63,17 @@ class Submission:
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
 
     async def submit(
-        self, request: JobRequest, owner: str, idempotency_key: str = "", call: Call | None = None
+        self,
+        request: JobRequest,
+        owner: str,
+        idempotency_key: str = "",
+        call: Call | None = None,
+        webhook_shape: str = "",
     ) -> tuple[Reading, bool]:
         """The job as the ledger returned it, and whether an earlier submit with the same idempotency key created it.
         A held `call` may join the job of an equal one that was cut.
+
+        :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
@@ -76,7 +83,7 @@ class Submission:
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
-        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()))
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
         structlog.contextvars.bind_contextvars(job_id=job.id)
         command = moves.create(
             job,
@@ -157,7 +164,7 @@ def _fingerprint(request: JobRequest) -> str:
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
-def _new_job(request: JobRequest, owner: str, job_id: str) -> Job:
+def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
@@ -171,6 +178,7 @@ def _new_job(request: JobRequest, owner: str, job_id: str) -> Job:
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
         webhook_url=request.webhook_url or "",
+        webhook_shape=webhook_shape,
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )
