@@ -14,7 +14,6 @@ from fastapi import Depends, Path, Request
 
 from api.ownership import visible
 from shared import errors
-from shared.ledger import reads
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -73,4 +72,4 @@ async def own_job(services: Services, owner: str | None, job_id: str) -> Reading
 
     :raises errors.JobNotFound: the id is unknown, or the job belongs to another owner.
     """
-    return visible(await services.ledger.run(reads.job(job_id)), owner, job_id)
+    return visible(await services.waiting.reads.job(job_id), owner, job_id)

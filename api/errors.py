@@ -13,7 +13,7 @@ from api.held_calls import CallerGone
 from api.media_type import faults
 from api.methods import allowed
 from shared import errors
-from shared.connection import UNAVAILABLE, is_full
+from shared.connection import UNAVAILABLE, is_busy, is_full
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _redis_error(_: Request, error: Exception) -> JSONResponse:
     log.warning("redis.unavailable", error=repr(error))
-    state = "full" if is_full(error) else "out of reach"
+    state = "full" if is_full(error) else "busy" if is_busy(error) else "out of reach"
     return respond(
         503, errors.ServiceUnavailable.code, f"the job store is {state}; try again", headers={"Retry-After": "2"}
     )

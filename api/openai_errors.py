@@ -14,7 +14,7 @@ from api.errors import STATUS, UNFORESEEN
 from api.held_calls import CallerGone
 from api.media_type import faults
 from shared import errors
-from shared.connection import UNAVAILABLE
+from shared.connection import UNAVAILABLE, is_busy
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def as_logo_error(error: Exception) -> errors.LogoError:
         return error
     if isinstance(error, UNAVAILABLE):
         log.warning("redis.unavailable", error=repr(error))
-        return errors.ServiceUnavailable("the job store is out of reach; try again", retry_after_seconds=2)
+        state = "busy" if is_busy(error) else "out of reach"
+        return errors.ServiceUnavailable(f"the job store is {state}; try again", retry_after_seconds=2)
     log.error("request.failed", exc_info=error)
     return errors.LogoError("internal server error")
 

@@ -19,6 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.forecast import retry_after
 from shared import errors
+from shared.connection import is_busy
 from shared.jobs import Job, JobStatus
 from shared.ledger import moves
 from shared.ledger.replies import Creation
@@ -62,7 +63,7 @@ class Submission:
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
 
-    async def submit(
+    async def submit(  # noqa: C901 - a case for each outcome
         self,
         request: JobRequest,
         owner: str,
@@ -101,6 +102,10 @@ class Submission:
             created = await self._ledger.run(command)
         except _UNANSWERED as error:
             log.warning("redis.unavailable", error=repr(error))
+            if is_busy(error):
+                raise errors.ServiceUnavailable(
+                    "the job store is busy, no job was created; try again", retry_after_seconds=2
+                ) from error
             raise errors.ServiceUnavailable(
                 "it is not known whether the job was created; submit again with the same Idempotency-Key",
                 details={"created": "unknown", "idempotency_key": idempotency_key or None},

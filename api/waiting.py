@@ -36,7 +36,7 @@ class Waiting:
     def __init__(self, redis_url: str, ledger: AsyncLedger) -> None:
         self._redis_url = redis_url
         self._ledger = ledger
-        self._reads = SharedReads(ledger)
+        self.reads = SharedReads(ledger)
         self.last_event = "0-0"  # id of the last event that was read
         self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
         self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
@@ -72,7 +72,7 @@ class Waiting:
         woken: asyncio.Future[Reading | None] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(job_id, set()).add(woken)
         try:
-            reading = visible(await self._reads.job(job_id), owner, job_id)
+            reading = visible(await self.reads.job(job_id), owner, job_id)
             if reading.job.is_terminal:
                 return reading
             if not self.released:
@@ -81,7 +81,7 @@ class Waiting:
                 # The ledger is not read again: the answer must leave at once, and Redis may be out of reach.
                 read_again = woken.result() if woken.done() and not woken.cancelled() else reading
             else:
-                read_again = woken.result() if woken.done() else await self._reads.job(job_id)
+                read_again = woken.result() if woken.done() else await self.reads.job(job_id)
             return visible(read_again, owner, job_id)
         finally:
             self._waiters[job_id].discard(woken)
