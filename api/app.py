@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 
-from api import errors, openai_errors, openapi, reference_pages
+from api import errors, openai_errors, openapi, reference_pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
@@ -29,7 +29,7 @@ from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.addresses import is_loopback
@@ -128,10 +128,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     errors.install(app)
     openai_errors.install(app)
+    replicate_errors.install(app)
     openapi.complete(app)
     reference_pages.install(app)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
-    for module in (health, metrics, images):
+    # That of predictions limits its submits itself, and is before OpenAI's, one of whose paths has its paths too.
+    for module in (health, metrics, images, predictions):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])

@@ -13,7 +13,7 @@ from api.held_calls import CallerGone
 from api.media_type import faults, unreadable
 from api.methods import allowed
 from shared import errors
-from shared.connection import UNAVAILABLE, is_full
+from shared.connection import UNAVAILABLE, is_busy, is_full
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def of_store(error: Exception, lag: LoopLag) -> errors.LogoError:
             f"this server was {lag.recent_seconds:.1f} s late; try again", retry_after_seconds=LATE_RETRY_SECONDS
         )
     log.warning("redis.unavailable", error=repr(error))
-    state = "full" if is_full(error) else "out of reach"
+    state = "full" if is_full(error) else "busy" if is_busy(error) else "out of reach"
     return errors.ServiceUnavailable(f"the job store is {state}; try again", retry_after_seconds=2)
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 T = TypeVar("T")
-LAST_BYTE_SECONDS = 0.2
+LAST_BYTE_SECONDS = 0.4
 KEEP_SECONDS = calls.LEASE_SECONDS / 3
 AGAIN_SECONDS = 0.5
 BATCH = 500

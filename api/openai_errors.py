@@ -61,7 +61,7 @@ class OpenAIRoute(APIRoute):
                 raise
             except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
                 keyed = "idempotency-key" in request.headers
-                found = _as_logo_error(error, request.app.state.lag)
+                found = as_logo_error(error, request.app.state.lag)
                 return _logo_error(found, retry_is_safe=keyed or not submitted(request.scope))
 
         return handle_as_openai
@@ -92,7 +92,7 @@ def _invalid_json() -> JSONResponse:
     return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
 
 
-def _as_logo_error(error: Exception, lag: LoopLag) -> errors.LogoError:
+def as_logo_error(error: Exception, lag: LoopLag) -> errors.LogoError:
     if isinstance(error, errors.LogoError):
         return error
     if isinstance(error, UNAVAILABLE):
@@ -116,7 +116,7 @@ def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse
 
 def error_of(error: Exception, lag: LoopLag) -> OpenAIError:
     """What a stream that has begun tells of an error."""
-    found = _as_logo_error(error, lag)
+    found = as_logo_error(error, lag)
     return OpenAIError(message=found.message, type=_type_of(_status_of(found)), param=None, code=found.code)
 
 

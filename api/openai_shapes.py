@@ -66,6 +66,15 @@ def _not_of_jpeg(background: str | None, info: ValidationInfo) -> str | None:
     return background
 
 
+def beginning_of(prompt: str) -> str:
+    """The prompt, or its beginning up to the last space within MAX_DRAWN characters."""
+    if len(prompt) <= MAX_DRAWN:
+        return prompt
+    words = re.match(rf"(?s).{{{MAX_DRAWN // 2},{MAX_DRAWN}}}(?=\s)", prompt)
+    # A text without spaces, such as Chinese, is cut anywhere.
+    return words[0].rstrip() if words else prompt[:MAX_DRAWN]
+
+
 class ImagesRequest(BaseModel):
     """The fields and values that this service supports; a request with any other is refused by the field's name."""
 
@@ -153,12 +162,7 @@ class ImagesRequest(BaseModel):
 
     @property
     def drawn_prompt(self) -> str:
-        """The prompt, or its beginning up to the last space within MAX_DRAWN characters."""
-        if len(self.prompt) <= MAX_DRAWN:
-            return self.prompt
-        words = re.match(rf"(?s).{{{MAX_DRAWN // 2},{MAX_DRAWN}}}(?=\s)", self.prompt)
-        # A text without spaces, such as Chinese, is cut anywhere.
-        return words[0].rstrip() if words else self.prompt[:MAX_DRAWN]
+        return beginning_of(self.prompt)
 
     def wants_url(self, *, can_sign: bool) -> bool:
         """`can_sign`: a URL can be had that needs no key."""

@@ -157,6 +157,38 @@ MODEL_NAME = {
 MODELS: dict[int | str, dict[str, Any]] = {
     200: {"description": "All names.", **example_of({"object": "list", "data": [_MODEL]})}
 }
+_PREDICTION = {
+    "id": _ID,
+    "model": "logo",
+    "version": "hidden",
+    "status": "starting",
+    "input": {"prompt": "a red fox head, geometric", "seed": 7, "num_outputs": 1, "width": 512},
+    "output": None,
+    "logs": "",
+    "error": None,
+    "metrics": {},
+    "data_removed": False,
+    "created_at": "2026-11-23T21:00:00.120Z",
+    "started_at": None,
+    "completed_at": None,
+    "urls": {name: f"https://HOST/v1/predictions/{_ID}{end}" for name, end in (("get", ""), ("cancel", "/cancel"))},
+}
+PREDICTION: dict[int, dict[int | str, dict[str, Any]]] = {
+    status: {status: {"description": "The prediction.", **example_of(_PREDICTION)}} for status in (200, 201)
+}
+VERSION: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The version.",
+        **example_of(
+            {
+                "id": "any",
+                "created_at": "2026-01-01T00:00:00Z",
+                "cog_version": "0.13.0",
+                "openapi_schema": {"components": {"schemas": {"Output": {"type": "array"}}}},
+            }
+        ),
+    }
+}
 LOGO: dict[int | str, dict[str, Any]] = {
     200: example_of(
         {
@@ -206,6 +238,7 @@ TAGS = [
     {"name": "app", "description": "The call of the mobile app."},
     {"name": "jobs", "description": "Submit, poll or long-wait, follow, cancel; images as bytes."},
     {"name": "OpenAI", "description": "OpenAI's Images API, as far as it is supported."},
+    {"name": "Replicate", "description": "Replicate's predictions, as far as they are supported."},
     {"name": "service", "description": "Health and metrics of the service."},
 ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from api import replicate_errors
 from api.errors import respond
 from api.openai_errors import respond_as_openai
 from shared.errors import Overloaded
@@ -42,7 +43,7 @@ class Overload:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._refuses(scope):
             self._count()
-            await _refusal(scope["path"], self._lag.seconds)(scope, receive, send)
+            await _refusal(_path(scope), self._lag.seconds)(scope, receive, send)
             return
         self._at_work += 1
         try:
@@ -51,13 +52,20 @@ class Overload:
             self._at_work -= 1
 
     def _refuses(self, scope: Scope) -> bool:
-        if scope["method"] == "DELETE" or scope["path"] in _ALWAYS_TAKEN:
+        if scope["method"] == "DELETE" or _path(scope) in _ALWAYS_TAKEN:
             return False
         return self._lag.is_late and self._at_work - self._held() > FEW_CALLS
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _refusal(path: str, lag_seconds: float) -> Response:
     message = f"this server is {lag_seconds:.1f} s late with what it has; try again later"
     headers = {"Retry-After": str(random.randint(*RETRY_AFTER_SECONDS))}  # noqa: S311 - no secret
+    if replicate_errors.is_replicates(path):
+        return replicate_errors.respond(503, Overloaded.code, message, headers)
     as_openai = path.startswith("/v1/")
     return (respond_as_openai if as_openai else respond)(503, Overloaded.code, message, headers=headers)

@@ -1,4 +1,4 @@
-"""Reads of jobs that many calls ask for at the same moment: all of one turn of the loop share a round trip."""
+"""Reads of jobs that many calls ask for at the same moment: those of one turn of the loop share a round trip."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ if TYPE_CHECKING:
 
 # Jobs of one round trip, so that a reply is bounded.
 BATCH = 500
+# Round trips at the same time: requests of a burst arrive over many turns, and each round trip takes a connection.
+MOST_TRIPS = 32
 
 
 class SharedReads:
-    """A burst of thousands of waits takes one connection this way, instead of one for each."""
+    """A burst of thousands of waits and polls takes a few connections this way, instead of one for each."""
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
         self._asked: dict[str, asyncio.Future[Reading | None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._trips = asyncio.Semaphore(MOST_TRIPS)
 
     async def job(self, job_id: str) -> Reading | None:
         """The job as it is after this call; None for an unknown one. Raises what the ledger raises."""
@@ -36,7 +39,12 @@ class SharedReads:
         return await asyncio.shield(self._asked[job_id])
 
     async def _read(self) -> None:
-        asked, self._asked = self._asked, {}
+        async with self._trips:
+            # All that has asked meanwhile too.
+            asked, self._asked = self._asked, {}
+            await self._answer(asked)
+
+    async def _answer(self, asked: dict[str, asyncio.Future[Reading | None]]) -> None:
         job_ids = list(asked)
         for start in range(0, len(job_ids), BATCH):
             batch = job_ids[start : start + BATCH]

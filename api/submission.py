@@ -20,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.forecast import retry_after
 from shared import errors
+from shared.connection import is_busy
 from shared.jobs import Job, JobStatus
 from shared.ledger import moves
 from shared.ledger.replies import Creation
@@ -63,11 +64,18 @@ class Submission:
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
 
-    async def submit(
-        self, request: JobRequest, owner: str, idempotency_key: str = "", call: Call | None = None
+    async def submit(  # noqa: C901 - a case for each outcome
+        self,
+        request: JobRequest,
+        owner: str,
+        idempotency_key: str = "",
+        call: Call | None = None,
+        webhook_shape: str = "",
     ) -> tuple[Reading, bool]:
         """The job as the ledger returned it, and whether an earlier submit with the same idempotency key created it.
         A held `call` may join the job of an equal one that was cut.
+
+        :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
@@ -77,7 +85,7 @@ class Submission:
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
-        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()))
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
         structlog.contextvars.bind_contextvars(job_id=job.id)
         command = moves.create(
             job,
@@ -95,6 +103,10 @@ class Submission:
             created = await self._ledger.run(command)
         except _UNANSWERED as error:
             log.warning("redis.unavailable", error=repr(error))
+            if is_busy(error):
+                raise errors.ServiceUnavailable(
+                    "the job store is busy, no job was created; try again", retry_after_seconds=2
+                ) from error
             raise errors.ServiceUnavailable(
                 "it is not known whether the job was created; submit again with the same Idempotency-Key",
                 details={"created": "unknown", "idempotency_key": idempotency_key or None},
@@ -158,7 +170,7 @@ def _fingerprint(request: JobRequest) -> str:
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
-def _new_job(request: JobRequest, owner: str, job_id: str) -> Job:
+def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
@@ -173,6 +185,7 @@ def _new_job(request: JobRequest, owner: str, job_id: str) -> Job:
         owner=owner,
         webhook_url=request.webhook_url or "",
         **asdict(request.outputs),
+        webhook_shape=webhook_shape,
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )

@@ -37,6 +37,11 @@ def is_full(error: BaseException | None) -> bool:
     return False
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether all connections of this process were in use for as long as a command waits for one: it was not sent."""
+    return isinstance(error, RedisConnectionError) and "No connection available" in str(error)
+
+
 def patient_client(url: str, outage_seconds: int, answer_seconds: float = 10) -> redis.Redis:
     """For workers: a command is retried for about `outage_seconds`; each try waits `answer_seconds` for its reply."""
     return redis.Redis.from_url(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api.shared_reads import SharedReads
+from api.shared_reads import MOST_TRIPS, SharedReads
 from shared.connection import prompt_client
 from shared.jobs import Job, JobStatus
 from shared.ledger import keys, moves
@@ -57,3 +57,34 @@ async def test_one_that_cannot_be_read_is_the_error_of_its_own_callers(asked, le
     found = await asyncio.gather(shared.job("a"), shared.job("b"), return_exceptions=True)
     assert found[0].job.id == "a"
     assert isinstance(found[1], ValueError)
+
+
+async def test_a_burst_of_polls_is_served_over_few_connections(serve, ledger, client):
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(600)]
+    for job_id in ids:
+        ledger.run(moves.create(Job(job_id, JobStatus.QUEUED, "fox", (64,), seed=1), max_queue=999))
+    async with serve() as http:
+        before = client.info("clients")["connected_clients"]
+        answers = await asyncio.gather(*(http.get(f"/api/jobs/{job_id}") for job_id in ids))
+        assert {answer.status_code for answer in answers} == {200}
+        assert [answer.json()["id"] for answer in answers] == ids
+        assert client.info("clients")["connected_clients"] - before <= MOST_TRIPS + 2
+
+
+async def test_a_call_that_finds_no_free_connection_hears_that_the_server_is_busy(serve):
+    async with serve() as http:
+        pool = http._transport.app.state.services.client.connection_pool
+        pool.max_connections, pool.timeout = 1, 0.05
+        taken = await pool.get_connection()
+        try:
+            for method, path, body in (
+                ("GET", "/api/jobs", None),
+                ("POST", "/api/jobs", {"prompt": "a red fox"}),
+                ("POST", "/v1/images/generations", {"prompt": "a red fox"}),
+                ("POST", "/v1/predictions", {"input": {"prompt": "a red fox"}}),
+            ):
+                answer = await http.request(method, path, json=body)
+                assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+                assert "the job store is busy" in answer.text
+        finally:
+            await pool.release(taken)
