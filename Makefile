@@ -26,7 +26,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
 	@touch $@
 
-demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs under out/, stop
+demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs, SVG, icons and a picture of all under out/, stop
 	@$(BIN)/python -m shared.stack.demo
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)

@@ -15,6 +15,8 @@ from shared.schemas import MAX_PIXELS
 # were measured on Valkey 9 for a traced job with a prompt of 500 four-byte characters, 16 sizes and the longest keys,
 # ids and webhook_url (tests/integration/api/test_capacity.py).
 RECORD_BYTES = 12 * 1024
+# The list of the files of an ended job, for 16 sizes of four images in all formats.
+FILES_BYTES = 16 * 1024
 # The events stream holds about MAX_EVENTS entries (shared/ledger/moves.py).
 EVENTS_BYTES = 2 * 2**20
 
@@ -25,7 +27,7 @@ class Capacity:
 
     queue: int  # records of queued jobs
     records: int  # records of jobs that have ended
-    images: int  # finished images; the raw pixels before them take fewer bytes
+    images: int  # finished images and files; the raw pixels before them take fewer bytes
     service: int  # events, and the server itself
 
     @property
@@ -36,11 +38,13 @@ class Capacity:
 def worst_case(
     *, max_queue_length: int, jobs_per_hour: float, result_ttl_seconds: int, job_ttl_seconds: int
 ) -> Capacity:
-    """`jobs_per_hour`: jobs of MAX_PIXELS each that all workers together can draw in an hour."""
+    """`jobs_per_hour`: jobs of MAX_PIXELS each that all workers together can draw in an hour. Files count as pixels
+    (shared/results/footprint.py), so that a job with files may count as two.
+    """
     images = MAX_PIXELS * PNG_BYTES_PER_PIXEL * ALLOCATOR
     return Capacity(
         queue=max_queue_length * RECORD_BYTES,
-        records=round(jobs_per_hour / 3600 * max(job_ttl_seconds, result_ttl_seconds) * RECORD_BYTES),
+        records=round(jobs_per_hour / 3600 * max(job_ttl_seconds, result_ttl_seconds) * (RECORD_BYTES + FILES_BYTES)),
         images=round(jobs_per_hour / 3600 * result_ttl_seconds * images),
         service=EVENTS_BYTES + SERVER_BYTES,
     )

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
-from shared.schemas import MAX_IMAGES, MAX_SIZE, MIN_SIZE, PROMPT_EXAMPLE, NotBoolean, invalid, not_blank
+from shared.outputs import Outputs
+from shared.results import footprint
+from shared.results.formats import FORMATS, LOGO, PNG, SVG, transparent_name
+from shared.results.places import image_name
+from shared.schemas import (
+    MAX_IMAGES,
+    MAX_PIXELS_OF_ALL,
+    MAX_SIZE,
+    MIN_SIZE,
+    PROMPT_EXAMPLE,
+    JobRequest,
+    NotBoolean,
+    invalid,
+    not_blank,
+)
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
+    from shared.schemas import JobView
+
 # What OpenAI's own API takes, and what a job takes: of a longer prompt the job gets the beginning.
 MAX_PROMPT, MAX_DRAWN = 32_000, 500
 DEFAULT_SIZE = 1024
+BACKGROUND_NOT_UNIFORM = "background_not_uniform"  # the warning of a job whose drawing has no ground to take away
 
 _WHOLE_EXAMPLE: JsonDict = {
     "prompt": PROMPT_EXAMPLE,
     "n": 2,
     "size": "512x512",
     "response_format": "url",
-    "output_format": "png",
-    "output_compression": 100,
-    "background": "opaque",
+    "output_format": "webp",
+    "output_compression": 90,
+    "background": "transparent",
     "quality": "hd",
     "style": "vivid",
     "complexity": "low",
@@ -41,6 +58,12 @@ def _square(size: str) -> str:
     if size != "auto" and (width != height or not MIN_SIZE <= int(width) <= MAX_SIZE):
         raise invalid(f"only squares of {MIN_SIZE} to {MAX_SIZE} pixels, such as 512x512, or auto")
     return size
+
+
+def _not_of_jpeg(background: str | None, info: ValidationInfo) -> str | None:
+    if background == "transparent" and info.data.get("output_format") == "jpeg":
+        raise invalid("transparent needs an output_format of png, webp or svg; jpeg has no transparency")
+    return background
 
 
 class ImagesRequest(BaseModel):
@@ -68,11 +91,15 @@ class ImagesRequest(BaseModel):
         description="Absent: `url` for a `model` that begins with dall-e, if a URL can be had without a key; else "
         "`b64_json`. A URL is valid as long as the image is kept.",
     )
-    output_format: Literal["png"] | None = Field("png", description="PNG only.")
-    output_compression: Annotated[int | None, NotBoolean] = Field(
-        None, ge=0, le=100, description="No effect: a PNG loses nothing."
+    output_format: Literal["png", "webp", "jpeg", "svg"] | None = Field(
+        "png", description="OpenAI's, and svg. What cannot be made comes as PNG, and the answer says so."
     )
-    background: Literal["auto", "opaque"] | None = Field("auto", description="Both mean opaque.")
+    output_compression: Annotated[int | None, NotBoolean] = Field(
+        None, ge=0, le=100, description="The quality of a WebP or JPEG; absent, a WebP is lossless. Else no effect."
+    )
+    background: Annotated[Literal["auto", "opaque", "transparent"] | None, AfterValidator(_not_of_jpeg)] = Field(
+        "auto", description="auto means opaque; transparent needs png, webp or svg."
+    )
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(
         "auto", description="No effect: the server has one quality."
     )
@@ -90,6 +117,35 @@ class ImagesRequest(BaseModel):
     @property
     def pixels(self) -> int:
         return DEFAULT_SIZE if self.size in (None, "auto") else int(str(self.size).partition("x")[0])
+
+    @property
+    def outputs(self) -> Outputs:
+        made = FORMATS[self.output_format or PNG.name]
+        # A job's quality begins at 1.
+        quality = max(1, self.output_compression or 0) if self.output_compression is not None else 0
+        return Outputs((made.name,), quality if made.takes_quality else 0, transparent=self.background == "transparent")
+
+    @property
+    def job(self) -> JobRequest:
+        """Not validated again, because of the prompt's length (`drawn_prompt`)."""
+        made = self.outputs
+        return JobRequest.model_construct(
+            prompt=self.drawn_prompt,
+            sizes=[self.pixels],
+            num_images=self.n or 1,
+            formats=[self.output_format or "png"],
+            quality=made.quality or None,
+            transparent=made.transparent,
+        )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        asked = footprint.pixels([self.pixels], self.n or 1, self.outputs)
+        if asked > MAX_PIXELS_OF_ALL:
+            raise invalid(
+                f"size: with n, output_format and background {asked} pixels, the bound is {MAX_PIXELS_OF_ALL}"
+            )
+        return self
 
     @property
     def drawn_prompt(self) -> str:
@@ -113,6 +169,32 @@ class GeneratedImage(BaseModel):
     revised_prompt: str | None = Field(None, description="What is drawn, where the prompt was cut.")
 
 
+def generated(asked: ImagesRequest, seen: JobView, *, as_url: bool) -> dict[str, Any]:
+    """The answer's images, their format and their background. What could not be made of all of them comes as PNG."""
+    form, size = FORMATS[asked.outputs.formats[0]], str(asked.pixels)
+    variations = [(variation.images or {}, variation.urls) for variation in seen.variations]
+    plain = variations or [(seen.images or {}, seen.urls.images)]
+    stem = transparent_name if form is PNG else image_name
+    names = [form.file_name(stem(LOGO if form is SVG else size, index)) for index in range(len(plain))]
+    files = {file.name: file for file in seen.files}
+    if as_asked := files.keys() >= set(names):
+        found = [(files[name].data, files[name].url) for name in names]
+    else:
+        found = [(images.get(size), urls[size]) for images, urls in plain]
+    has_ground = any(warning.code == BACKGROUND_NOT_UNIFORM for warning in seen.warnings)
+    revised = asked.drawn_prompt if asked.drawn_prompt != asked.prompt else None
+    return {
+        "data": [
+            GeneratedImage(url=url, revised_prompt=revised)
+            if as_url
+            else GeneratedImage(b64_json=data, revised_prompt=revised)
+            for data, url in found
+        ],
+        "output_format": form.name if as_asked else PNG.name,
+        "background": "transparent" if as_asked and asked.outputs.transparent and not has_ground else "opaque",
+    }
+
+
 class UsageDetails(BaseModel):
     image_tokens: int = 0
     text_tokens: int = 0
@@ -131,8 +213,8 @@ class Usage(BaseModel):
 class ImagesResponse(BaseModel):
     created: int = Field(description="Seconds since the epoch.")
     data: list[GeneratedImage]
-    background: Literal["opaque"] = "opaque"
-    output_format: Literal["png"] = "png"
+    background: Literal["opaque", "transparent"] = "opaque"
+    output_format: Literal["png", "webp", "jpeg", "svg"] = "png"
     quality: Literal["high"] = "high"
     size: str
     usage: Usage = Usage()

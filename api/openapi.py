@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.openapi_errors import headers_of
+from shared.results.formats import FORMATS
 from shared.schemas import JobList, JobView, WebhookEvent
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _QUEUED: dict[str, Any] = {
     "num_images": 1,
     "images": None,
     "variations": [],
+    "files": [],
+    "warnings": [],
+    "palette": [],
     "model": None,
     "timings": {"queued": None, "denoise": None, "finish": None},
     "error": None,
@@ -49,6 +53,25 @@ _SUCCEEDED = _QUEUED | {
     "eta_seconds": None,
     "attempt": 1,
     "images": {"256": "iVBORw0KGgo...", "512": "iVBORw0KGgo..."},
+    "files": [
+        {
+            "name": "logo.svg",
+            "format": "svg",
+            "media_type": "image/svg+xml",
+            "width": 1024,
+            "height": 1024,
+            "bytes": 8120,
+            "url": f"/api/jobs/{_ID}/images/logo.svg",
+            "data": None,
+        }
+    ],
+    "warnings": [
+        {
+            "code": "background_not_uniform",
+            "message": "512-transparent.png: the ground is not of one colour",
+        }
+    ],
+    "palette": ["#c8321e", "#ffffff"],
     "model": "black-forest-labs/FLUX.1-dev",
     "timings": {"queued": 4.78, "denoise": 5.6, "finish": 0.8},
     "urls": _QUEUED["urls"] | {"images": {size: f"/api/jobs/{_ID}/images/{size}.png" for size in ("256", "512")}},
@@ -62,11 +85,14 @@ def example_of(body: dict[str, Any]) -> dict[str, Any]:
 
 _JOBS = {200: ("The job, with its images once it has succeeded.", _SUCCEEDED), 202: ("Queued.", _QUEUED)}
 
-_IMAGE_HEADERS = headers_of("ETag", "Cache-Control", "Accept-Ranges")
-PNG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}}, "description": "The PNG.", "headers": _IMAGE_HEADERS},
+_IMAGE_HEADERS = headers_of(
+    "ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options", "Content-Security-Policy", "Content-Disposition"
+)
+_IMAGE_CONTENT: dict[str, Any] = {form.media_type: {} for form in FORMATS.values()}
+IMAGE: dict[int | str, dict[str, Any]] = {
+    200: {"content": _IMAGE_CONTENT, "description": "The image or file.", "headers": _IMAGE_HEADERS},
     206: {
-        "content": {"image/png": {}},
+        "content": _IMAGE_CONTENT,
         "description": "The part that `Range` asked for.",
         "headers": _IMAGE_HEADERS | headers_of("Content-Range"),
     },

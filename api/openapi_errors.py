@@ -18,7 +18,7 @@ EXAMPLES: dict[str, str] = {
     "unauthorized": "a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'",
     "url_not_valid": "expires: this URL has expired; read the job again for a new one",
     "job_not_found": "no job has the id 3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10",
-    "image_not_found": "name: this job has the sizes [256, 512], not 64.png",
+    "image_not_found": "name: this job has 256.png, 512.png, logo.svg, not 64.png",
     "model_not_found": "the model 'gpt-5' does not exist; GET /v1/models lists those that do",
     "job_not_successful": "the job is canceled, it has no images",
     "images_expired": "the images of this job have expired; submit it again with the same seed",
@@ -45,7 +45,9 @@ _PRIMARY = {_STATUS[code]: code for code in reversed(EXAMPLES)}
 HEADERS = {
     "Accept-Ranges": "`bytes`: one range may be asked for.",
     "Cache-Control": "Image: private and immutable. Event stream: `no-store`.",
+    "Content-Disposition": "Of a zip: `attachment`, with its name.",
     "Content-Range": "The range of these bytes, or the image's length.",
+    "Content-Security-Policy": "Of an SVG: nothing in it runs or is loaded.",
     "ETag": "For `If-None-Match` and `If-Range`.",
     "Idempotent-Replayed": "`true`: an earlier submit with this key created the job.",
     "Location": "The job's URL.",
@@ -54,6 +56,7 @@ HEADERS = {
     "Vary": "`Accept`: a browser gets an HTML page.",
     "WWW-Authenticate": "`Bearer`.",
     "X-Accel-Buffering": "`no`: nginx must hand each event on at once.",
+    "X-Content-Type-Options": "`nosniff`.",
     "X-Request-ID": "The caller's own, or a generated one; the server logs it.",
     "X-Should-Retry": "`false`: a retry would draw another image.",
 }

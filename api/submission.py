@@ -10,6 +10,7 @@ import hashlib
 import math
 import secrets
 import uuid
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import structlog
@@ -143,7 +144,7 @@ class Submission:
 
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
-    newer = ("priority", "num_images", "webhook_url")
+    newer = ("priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons")
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
@@ -162,6 +163,7 @@ def _new_job(request: JobRequest, owner: str) -> Job:
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
         webhook_url=request.webhook_url or "",
+        **asdict(request.outputs),
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )

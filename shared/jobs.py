@@ -9,9 +9,11 @@ queued -> running -> finishing -> succeeded
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from shared.outputs import Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +73,25 @@ def sources(target: JobStatus) -> frozenset[JobStatus]:
 
 
 @dataclass(frozen=True, slots=True)
+class JobFile:
+    """A file of a succeeded job that is no plain PNG."""
+
+    name: str  # such as `512.webp`, `logo.svg`, `icons-2.zip`
+    format: str
+    bytes: int
+    width: int  # pixels; 0 for what has none
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobWarning:
+    """Something that was asked for and could not be done; the job succeeds without it."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One record of the ledger. Times are milliseconds since the epoch by the Redis server's clock; 0 means not yet."""
 
@@ -108,6 +129,14 @@ class Job:
     images_expire_at: int = 0
     webhook_url: str = ""
     webhook_tries: int = 0
+    formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
+    quality: int = 0
+    transparent: bool = False
+    holes: str = "keep"
+    icons: bool = False
+    files: tuple[JobFile, ...] = ()  # once succeeded
+    warnings: tuple[JobWarning, ...] = ()
+    palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -115,12 +144,20 @@ class Job:
         return tuple((self.seed + index) % 2**32 for index in range(self.num_images))
 
     @property
+    def outputs(self) -> Outputs:
+        return Outputs(self.formats, self.quality, self.transparent, self.holes, self.icons)
+
+    @property
     def is_terminal(self) -> bool:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores."""
-        return {field.name: encode_field(getattr(self, field.name)) for field in fields(self)}
+        """The flat strings that the ledger stores. A job of plain PNGs takes no memory for other outputs."""
+        return {
+            field.name: encode_field(getattr(self, field.name))
+            for field in fields(self)
+            if field.name not in _OF_OUTPUTS or getattr(self, field.name) != field.default
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, str]) -> Job:
@@ -134,9 +171,13 @@ def encode_field(value: Any) -> str:
     """The text of a job's field in its record."""
     if isinstance(value, bool):
         return "1" if value else "0"
-    return json.dumps(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        items = [astuple(item) if is_dataclass(item) else item for item in value]  # type: ignore[arg-type] # no class is in it
+        return json.dumps(items, separators=(",", ":"), ensure_ascii=False)
+    return str(value)
 
 
+_OF_OUTPUTS = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette"})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -145,4 +186,8 @@ _DECODERS: dict[str, Any] = {
     "JobStatus": JobStatus,
     "Priority": Priority,
     "tuple[int, ...]": lambda text: tuple(json.loads(text)),
+    "tuple[str, ...]": lambda text: tuple(json.loads(text)),
+    # A later version may write more of each.
+    "tuple[JobFile, ...]": lambda text: tuple(JobFile(*item[:5]) for item in json.loads(text)),
+    "tuple[JobWarning, ...]": lambda text: tuple(JobWarning(*item[:2]) for item in json.loads(text)),
 }

@@ -3,8 +3,8 @@
 
 Each model has a mapping with the fields `WIDTHxIMAGES:step` (seconds of a denoising step of one image),
 `WIDTHxIMAGES:fixed` (seconds of the whole drawing without its steps), `WIDTHxIMAGES:finish` (seconds from the pixels to
-the finished images), `WIDTH:asked` (the largest size that was drawn at this width) and `steps` (the model's default
-number of steps of an image).
+the finished images; with `:OUTPUTS` behind it for jobs of more than PNGs, such as `:icons+svg`), `WIDTH:asked` (the
+largest size that was drawn at this width) and `steps` (the model's default number of steps of an image).
 """
 
 from __future__ import annotations
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shared.jobs import Job
+    from shared.outputs import Outputs
+
+
+def finish_field(outputs: Outputs) -> str:
+    """What a finish's time is kept under, behind `WIDTHxIMAGES:`."""
+    names = {*outputs.formats, "transparent" * outputs.transparent, "icons" * outputs.icons} - {"png", ""}
+    return ":".join(["finish", "+".join(sorted(names))]) if names else "finish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +32,15 @@ class Shape:
     size: int  # the largest, in pixels
     requested_steps: int  # of each image; 0: the model's default
     num_images: int = 1
+    finish: str = "finish"  # `finish_field`
 
     @classmethod
     def of(cls, job: Job) -> Shape:
-        return cls(max(job.sizes), job.requested_steps, job.num_images)
+        return cls(max(job.sizes), job.requested_steps, job.num_images, finish_field(job.outputs))
+
+
+def _outputs(field: str) -> set[str]:
+    return set(field.partition("finish:")[2].split("+")) - {""}
 
 
 class Pace:
@@ -56,9 +68,15 @@ class Pace:
         return steps * shape.num_images * step + times * self._record[f"{kind}:fixed"]
 
     def finishing_seconds(self, shape: Shape) -> float:
-        """Seconds from the pixels to the finished images; 0 if none was measured."""
+        """Seconds from the pixels to the finished images; 0 if none was measured. Outputs that were not measured
+        together take as long, at least, as those of them that were.
+        """
         kind, times = self._kind(shape)
-        return times * self._record.get(f"{kind}:finish", 0.0)
+        if (measured := self._record.get(f"{kind}:{shape.finish}")) is not None:
+            return times * measured
+        asked = _outputs(shape.finish)
+        parts = {field: _outputs(field) for field in self._record if field.startswith(f"{kind}:finish")}
+        return times * max((self._record[field] for field, part in parts.items() if part <= asked), default=0.0)
 
     def _kind(self, shape: Shape) -> tuple[str, float]:
         """The closest measured kind, `WIDTHxIMAGES`, and the asked number of images as a multiple of its own; an empty

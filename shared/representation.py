@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from shared.jobs import JobStatus
-from shared.results.formats import PNG
+from shared.results.formats import FORMATS, PNG
 from shared.results.places import image_name
-from shared.schemas import JobError, JobView, Progress, Timings, Urls, Variation
+from shared.schemas import FileView, JobError, JobView, OutputWarning, Progress, Timings, Urls, Variation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,24 +19,28 @@ if TYPE_CHECKING:
 _DRAWN = (JobStatus.FINISHING, JobStatus.SUCCEEDED)
 
 
-def view(
+def view(  # noqa: PLR0913 - an answer has these parts
     reading: Reading,
     images: dict[str, str] | None,
     url_of: Callable[[str, int], str],
     eta_seconds: float | None = None,
     base_url: str = "",
+    *,
+    with_files: bool = False,
 ) -> JobView:
-    """`images`: base64 PNGs by name, or None to leave them out. `url_of` makes the URL of an image from its path and
-    expiry (seconds since the epoch), as `ResultReader.url` does. `base_url` makes the URLs absolute.
+    """`images`: base64 PNGs by name, or None to leave them out; `with_files`: they have the files too, which are shown.
+    `url_of` makes the URL of an image from its path and expiry (seconds since the epoch), as `ResultReader.url` does.
+    `base_url` makes the URLs absolute.
     """
     job = reading.job
     url = f"/api/jobs/{job.id}"
     succeeded = job.status is JobStatus.SUCCEEDED
 
+    def file_url(name: str) -> str:
+        return base_url + url_of(f"{url}/images/{name}", job.images_expire_at // 1000)
+
     def image_urls(index: int) -> dict[str, str]:
-        names = {size: PNG.file_name(image_name(size, index)) for size in sorted(set(job.sizes))}
-        expires_at = job.images_expire_at // 1000
-        return {str(size): base_url + url_of(f"{url}/images/{name}", expires_at) for size, name in names.items()}
+        return {str(size): file_url(PNG.file_name(image_name(size, index))) for size in sorted(set(job.sizes))}
 
     return JobView(
         id=job.id,
@@ -56,6 +60,9 @@ def view(
         num_images=job.num_images,
         images=None if images is None else _by_size(images, job, 0),
         variations=_variations(job, image_urls, images) if succeeded and job.num_images > 1 else [],
+        files=_files(job, file_url, (images or {}) if with_files else {}),
+        warnings=[OutputWarning(code=warning.code, message=warning.message) for warning in job.warnings],
+        palette=list(job.palette),
         model=job.model or None,
         timings=Timings(
             queued=_seconds(job.created_at, job.started_at),
@@ -79,6 +86,23 @@ def _variations(
     return [
         Variation(seed=seed, images=None if images is None else _by_size(images, job, i), urls=image_urls(i))
         for i, seed in enumerate(job.seeds)
+    ]
+
+
+def _files(job: Job, file_url: Callable[[str], str], data: dict[str, str]) -> list[FileView]:
+    """A format of a later version is shown as plain bytes."""
+    return [
+        FileView(
+            name=file.name,
+            format=file.format,
+            media_type=FORMATS[file.format].media_type if file.format in FORMATS else "application/octet-stream",
+            width=file.width or None,
+            height=file.height or None,
+            bytes=file.bytes,
+            url=file_url(file.name),
+            data=data.get(file.name),
+        )
+        for file in job.files
     ]
 
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads it when the class is built
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from shared.jobs import JobStatus, Priority
+from shared.outputs import Outputs
+from shared.results import footprint
+from shared.results.formats import FORMATS
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -18,6 +31,8 @@ MAX_SIZES = 16
 MAX_IMAGES = 4
 # For all images of a job together: four of the largest size, or one in each of a dozen common sizes.
 MAX_PIXELS = MAX_IMAGES * MAX_SIZE**2
+# As many again for what is made beside plain PNGs, as shared/results/footprint.py counts it.
+MAX_PIXELS_OF_ALL = 2 * MAX_PIXELS
 DEFAULT_SIZES = (256, 512, 1024)
 PROMPT_EXAMPLE = "a red fox head, geometric"
 
@@ -52,10 +67,24 @@ NotBoolean = BeforeValidator(_not_boolean)
 Size = Annotated[int, NotBoolean, Field(ge=MIN_SIZE, le=MAX_SIZE)]
 
 
-def _check_pixels(sizes: list[int], num_images: int = 1) -> None:
-    pixels = num_images * sum(size * size for size in set(sizes))
-    if pixels > MAX_PIXELS:
+PLAIN = Outputs()
+OutputFormat = Literal["png", "webp", "jpeg", "avif", "svg"]
+
+
+def _each_once(formats: list[str]) -> list[str]:
+    if len(set(formats)) < len(formats):
+        raise invalid("must not name a format twice")
+    return formats
+
+
+def _check_pixels(sizes: list[int], num_images: int = 1, outputs: Outputs = PLAIN) -> None:
+    if (pixels := footprint.pixels(sizes, num_images, PLAIN)) > MAX_PIXELS:
         raise invalid(f"sizes: the sum of their squares times num_images is {pixels} pixels, the bound is {MAX_PIXELS}")
+    if (pixels := footprint.pixels(sizes, num_images, outputs)) > MAX_PIXELS_OF_ALL:
+        raise invalid(
+            f"sizes: with num_images, formats, transparent and icons all files have {pixels} pixels, "
+            f"the bound is {MAX_PIXELS_OF_ALL}"
+        )
 
 
 _WHOLE_EXAMPLE: JsonDict = {
@@ -69,6 +98,11 @@ _WHOLE_EXAMPLE: JsonDict = {
     "priority": "high",
     "deadline_seconds": 600,
     "webhook_url": "https://example.com/logo-done",
+    "formats": ["png", "webp", "svg"],
+    "quality": 90,
+    "transparent": True,
+    "holes": "cut",
+    "icons": True,
 }
 
 
@@ -85,7 +119,9 @@ class JobRequest(BaseModel):
         max_length=MAX_SIZES,
         description=(
             "Edge lengths in pixels, one PNG for each. "
-            f"The sum of their squares, times `num_images`, is at most {MAX_PIXELS}."
+            f"The sum of their squares, times `num_images`, is at most {MAX_PIXELS}; with files {MAX_PIXELS_OF_ALL}: "
+            f"each further format of each size counts as one more picture, a lossy one as half, a zip of icons as "
+            f"{footprint.ICONS_PIXELS} pixels."
         ),
     )
     seed: Annotated[int | None, NotBoolean] = Field(
@@ -112,10 +148,56 @@ class JobRequest(BaseModel):
         max_length=2048,
         description="Receives a signed POST when the job has ended, if the server sends webhooks.",
     )
+    formats: Annotated[list[OutputFormat], Field(min_length=1), AfterValidator(_each_once)] = Field(
+        ["png"],
+        json_schema_extra={"uniqueItems": True},
+        description="PNGs are always made, as `images`; what is named beside them comes as `files`.",
+    )
+    quality: Annotated[int | None, NotBoolean] = Field(
+        None, ge=1, le=100, description="Of WebP, JPEG and AVIF; absent, the WebP is lossless."
+    )
+    transparent: StrictBool = Field(
+        False,
+        description="The plain ground becomes transparent, in WebP, AVIF, SVG and a second PNG of each size; "
+        "where it cannot be done well, `warnings` says so.",
+    )
+    holes: Literal["keep", "cut"] | None = Field(
+        None,
+        description="With `transparent`: whether areas of ground that the drawing encloses are cut; keep if absent.",
+    )
+    icons: StrictBool = Field(
+        False, description="A zip of icons for the web, Android, iOS and macOS, with a size of their own."
+    )
+
+    @property
+    def outputs(self) -> Outputs:
+        return Outputs(tuple(self.formats), self.quality or 0, self.transparent, self.holes or "keep", self.icons)
+
+    @field_validator("quality")
+    @classmethod
+    def _of_a_lossy_format(cls, quality: int | None, info: ValidationInfo) -> int | None:
+        # A list that is wrong itself is not there.
+        if quality is not None and not any(FORMATS[name].takes_quality for name in info.data.get("formats", ["webp"])):
+            raise invalid("only with webp, jpeg or avif in formats; png and svg have none")
+        return quality
+
+    @field_validator("transparent")
+    @classmethod
+    def _of_a_format_with_alpha(cls, transparent: bool, info: ValidationInfo) -> bool:
+        if transparent and not any(FORMATS[name].has_alpha for name in info.data.get("formats", ["png"])):
+            raise invalid("jpeg has no transparency; add png, webp, avif or svg to formats")
+        return transparent
+
+    @field_validator("holes")
+    @classmethod
+    def _of_a_transparent_ground(cls, holes: str | None, info: ValidationInfo) -> str | None:
+        if holes is not None and not info.data.get("transparent", True):
+            raise invalid("only with transparent")
+        return holes
 
     @model_validator(mode="after")
     def _pixels(self) -> Self:
-        _check_pixels(self.sizes, self.num_images)
+        _check_pixels(self.sizes, self.num_images, self.outputs)
         return self
 
 
@@ -190,6 +272,26 @@ class Urls(BaseModel):
     images: dict[str, str] = Field(description="PNG bytes by size.")
 
 
+class FileView(BaseModel):
+    """An image or file that is no plain PNG."""
+
+    name: str = Field(description="Such as `512.webp`, `512-transparent.png`, `logo.svg` or `icons.zip`.")
+    format: str
+    media_type: str
+    width: int | None = Field(description="Pixels; null for a zip.")
+    height: int | None
+    bytes: int
+    url: str
+    data: str | None = Field(None, description="Base64, with `include=files`; else null.")
+
+
+class OutputWarning(BaseModel):
+    """Something that was asked for and could not be done."""
+
+    code: str
+    message: str
+
+
 class Variation(BaseModel):
     """One of several images of a job. A job of one image with its seed draws the same image."""
 
@@ -220,6 +322,11 @@ class JobView(BaseModel):
     variations: list[Variation] = Field(
         description="All images once succeeded, the first being `images`; empty if `num_images` is 1."
     )
+    files: list[FileView] = Field(
+        [], description="What was asked for beside plain PNGs, of all variations, once succeeded."
+    )
+    warnings: list[OutputWarning] = Field([], description="What could not be done; the job succeeds without it.")
+    palette: list[str] = Field([], description="The colours of the SVG, as `#rrggbb`.")
     model: str | None
     timings: Timings
     error: JobError | None

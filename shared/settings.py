@@ -90,7 +90,9 @@ class Settings(BaseSettings):
         (), description="Comma-separated networks that webhooks may be sent to although they are not public."
     )
     planned_jobs_per_hour: float = Field(
-        20, gt=0, description="The API checks Redis' memory for these, each with the most pixels; the sweeper the rate."
+        20,
+        gt=0,
+        description="The API checks Redis' memory for these, each with the most pixels of PNGs; the sweeper the rate.",
     )
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
     previews: bool = Field(False, description="Send small pictures of unfinished drawings to the event streams.")

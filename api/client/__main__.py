@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--url", default=os.environ.get("LOGO_URL", "http://127.0.0.1:7860"), help="or LOGO_URL")
     common.add_argument("--api-key", default=os.environ.get("LOGO_API_KEY"), help="or LOGO_API_KEY")
-    common.add_argument("--out", type=Path, default=Path("out"), help="folder for the PNGs (out)")
+    common.add_argument("--out", type=Path, default=Path("out"), help="folder for what is saved (out)")
     if sys.argv[1:2] == ["check"]:
         parser = argparse.ArgumentParser(prog="python -m api.client check", parents=[common], description=check.__doc__)
         parser.add_argument("check", help=argparse.SUPPRESS)
@@ -60,6 +60,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--sizes", default=(256, 512), type=_sizes, help="comma-separated pixels (256,512)")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--variations", dest="num_images", type=int, metavar="N", help="images of one job, up to 4 (1)")
+    parser.add_argument(
+        *("--format", "--formats"),
+        dest="formats",
+        type=_names,
+        metavar="NAMES",
+        help="comma-separated: png, webp, jpeg, avif, svg (png, which is always made)",
+    )
+    parser.add_argument(
+        "--quality", type=int, metavar="N", help="of webp, jpeg and avif, 1 to 100; else webp is lossless"
+    )
+    parser.add_argument("--transparent", action="store_true", help="without its ground: a second PNG, WebP, AVIF, SVG")
+    parser.add_argument("--holes", choices=("keep", "cut"), help="with --transparent: enclosed areas of ground (keep)")
+    parser.add_argument("--icons", action="store_true", help="a zip of icons for the web, Android, iOS and macOS")
+    parser.add_argument(
+        "--saved", type=Path, metavar="FILE", help="write the paths of what was saved there, one a line"
+    )
     parser.add_argument("--follow", action="store_true", help="show the progress from the event stream")
     parser.set_defaults(run=drawing.run)
     return parser
@@ -67,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split(","))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def _app(server: Server, out: Path) -> str:
     except binascii.Error:
         raise Failed("the image is not base64") from None
     _check_png(image, 256)
-    save_images({"256": image}, "app", out)
+    save_images({"256.png": image}, "app", out)
     return f"256 pixels, {len(image)} bytes"
 
 

@@ -1,4 +1,4 @@
-"""The client's drawing command: submits a job or returns to one, shows its progress, saves its PNGs."""
+"""The client's drawing command: submits a job or returns to one, shows its progress, saves its images and files."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_OPTIONAL = ("seed", "steps", "num_images", "formats", "quality", "transparent", "holes", "icons")
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 
@@ -39,6 +40,10 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
         raise
     for path in paths:
         console.print(f"  [bold green]{path}[/]", soft_wrap=True)
+    for warning in job.get("warnings", []):
+        console.print(f"  {warning['code']}: {warning['message']}", soft_wrap=True, markup=False, style="yellow")
+    if getattr(arguments, "saved", None):
+        arguments.saved.write_text("".join(f"{path}\n" for path in paths))
     console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items()))
     return True
 
@@ -89,4 +94,5 @@ def _state(job: Job) -> str:
 
 def _body(arguments: argparse.Namespace) -> dict[str, object]:
     body: dict[str, object] = {"prompt": arguments.prompt, "sizes": list(arguments.sizes)}
-    return body | {name: value for name in ("seed", "steps") if (value := getattr(arguments, name)) is not None}
+    given = {name: getattr(arguments, name, None) for name in _OPTIONAL}
+    return body | {name: value for name, value in given.items() if value not in (None, False)}

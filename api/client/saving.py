@@ -1,4 +1,4 @@
-"""Saves a job's images: each under a name that no file has yet."""
+"""Saves a job's images and files: each under a name that no file has yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEM_CHARACTERS = 40  # at most 160 bytes, of the 255 that a file's name may hav
 
 
 def save(server: Server, job: Job, directory: Path) -> list[Path]:
-    """Saves all images of the job and returns their paths, by size.
+    """Saves all images and files of the job and returns their paths: the PNGs by size, then the rest.
 
     :raises OSError: a file cannot be written.
     """
@@ -24,13 +24,13 @@ def save(server: Server, job: Job, directory: Path) -> list[Path]:
 
 
 def save_images(images: dict[str, bytes], stem: str, directory: Path) -> list[Path]:
-    """Saves images that belong together. A file that is there already with the same bytes is taken for saved; beside
-    one with other bytes all of them get a number.
+    """Saves images that belong together, by the end of their names. A file that is there already with the same bytes is
+    taken for saved; beside one with other bytes all of them get a number.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         numbered = f"{stem}-{number}" if number > 1 else stem
-        files = [(directory / f"{numbered}-{name}.png", image) for name, image in images.items()]
+        files = [(directory / f"{numbered}-{name}", image) for name, image in images.items()]
         if any(path.exists() and path.read_bytes() != image for path, image in files):
             continue
         for path, image in files:
@@ -40,11 +40,11 @@ def save_images(images: dict[str, bytes], stem: str, directory: Path) -> list[Pa
 
 
 def _urls(job: Job) -> dict[str, str]:
-    """The URLs of all images: by size, further variations by size and number."""
-    urls: dict[str, str] = dict(job["urls"]["images"])
+    """The URLs of all images and files: PNGs by size, those of further variations by size and number, files by name."""
+    urls = {f"{size}.png": url for size, url in job["urls"]["images"].items()}
     for number, variation in enumerate(job.get("variations", [])[1:], start=2):
-        urls |= {f"{size}-variation-{number}": url for size, url in variation["urls"].items()}
-    return urls
+        urls |= {f"{size}-variation-{number}.png": url for size, url in variation["urls"].items()}
+    return urls | {file["name"]: file["url"] for file in job.get("files", [])}
 
 
 def _stem(prompt: str) -> str:

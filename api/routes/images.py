@@ -1,8 +1,8 @@
-"""The images of a job as bytes, with caching, ETags and byte ranges; image views and browsers fetch them."""
+"""The images and files of a job as bytes, with caching, ETags and byte ranges; image views and browsers fetch them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
@@ -10,13 +10,19 @@ from api import byte_range
 from api.auth import Bearer, KeyHeader, caller_of, owner_of
 from api.deps import Deps, JobId, Services, own_job
 from api.image_answers import decoded, expired, stream
-from api.openapi import PNG
+from api.openapi import IMAGE
 from api.openapi_errors import errors_of
 from shared import errors
 from shared.jobs import JobStatus
 from shared.results import places
-from shared.results.formats import FILE_NAME_PATTERN, split_file_name
+from shared.results.formats import FILE_NAME_PATTERN, PNG, SVG, ZIP, split_file_name
 from shared.results.places import image_name
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
+
+# Opened by its own URL, an SVG is a document of this server's origin: it must not run or load anything.
+_SVG_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -42,7 +48,7 @@ Viewer = Annotated[str | None, Depends(_viewer)]
 @router.get(
     "/{job_id}/images/{name}",
     response_class=Response,
-    responses=PNG
+    responses=IMAGE
     | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", 503, "overloaded"),
 )
 async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
@@ -54,7 +60,8 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         str,
         Path(
             pattern=FILE_NAME_PATTERN,
-            description="SIZE.png; for the second variation SIZE-2.png",
+            description="`SIZE.png`, for the second variation `SIZE-2.png`; or a name of the job's `files`, such as "
+            "`SIZE.webp`, `SIZE-transparent.png`, `logo.svg` and `icons.zip`.",
             examples=["512.png"],
         ),
     ],
@@ -64,21 +71,28 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     ] = None,
     if_range: Annotated[str | None, Header(description="The ETag of the bytes that the caller has.")] = None,
 ) -> Response:
-    """One image as bytes. The job's `urls.images` has its URL; a signed URL needs no API key."""
+    """One image or file as bytes. The job's `urls.images` and `files` have its URL; a signed URL needs no API key."""
     job = (await own_job(services, owner, job_id)).job
     if job.status is not JobStatus.SUCCEEDED:
         raise errors.JobNotSuccessful(f"the job is {job.status}, it has no images")
+    if name not in (names := _names_of(job)):
+        raise errors.ImageNotFound(f"name: this job has {', '.join(names)}, not {name}")
     stem, form = split_file_name(name)
-    if stem not in {image_name(size, index) for size in job.sizes for index in range(job.num_images)}:
-        raise errors.ImageNotFound(
-            f"name: this job has {job.num_images} image(s) in the sizes {sorted(set(job.sizes))}, not {name}"
-        )
     place = places.images(job_id, job.attempt)
     stored = (await services.results.images(place)).get(form.part_name(stem))
     if stored is None:
         raise expired()
     length, etag = stored.size_bytes, stored.etag
-    headers = {"ETag": etag, "Cache-Control": "private, max-age=3600, immutable", "Accept-Ranges": "bytes"}
+    headers = {
+        "ETag": etag,
+        "Cache-Control": "private, max-age=3600, immutable",
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if form is SVG:
+        headers |= _SVG_HEADERS
+    if form is ZIP:
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
     if if_none_match and _names(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     try:
@@ -99,6 +113,11 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         headers=headers,
         media_type=form.media_type,
     )
+
+
+def _names_of(job: Job) -> list[str]:
+    images = [(index, size) for index in range(job.num_images) for size in sorted(set(job.sizes))]
+    return [PNG.file_name(image_name(size, index)) for index, size in images] + [file.name for file in job.files]
 
 
 def _names(if_none_match: str, etag: str) -> bool:

@@ -36,7 +36,10 @@ IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."),
 ]
-Include = Annotated[Literal["images", "none"], Query(description="Leave the images out with 'none'.")]
+Include = Annotated[
+    Literal["images", "files", "none"],
+    Query(description="'files': the data of `files` too, as base64. 'none': leave the images out."),
+]
 
 
 async def represent(services: Services, reading: Reading, response: Response) -> JobView:
@@ -55,10 +58,12 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
     caller: str,
     *,
     refuse: bool = True,
+    with_files: bool = False,
 ) -> JobView | Response:
     """As `represent`, with `images` unless they are None.
 
     :param refuse: whether the caller may be told that it is sent too much already.
+    :param with_files: the data of the job's files too.
     """
     if images is None:
         return await represent(services, reading, response)
@@ -67,7 +72,9 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
         reading.job,
         images,
         lambda size: services.sending.hold(caller, size, refuse=refuse),
-        lambda texts: view(reading, texts, services.results.url, base_url=services.settings.root_path),
+        lambda texts: view(
+            reading, texts, services.results.url, base_url=services.settings.root_path, with_files=with_files
+        ),
         response,
     )
 
@@ -174,14 +181,14 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     ] = 0,
     include: Include = "images",
 ) -> JobView | Response:
-    """The job, with its images once it has succeeded."""
+    """The job, with its images once it has succeeded. What was made beside plain PNGs is in `files`, by its URLs."""
     if wait:
         with services.holding.hold(caller):
             reading = await services.waiting.until_terminal(job_id, wait, owner)
     else:
         reading = await own_job(services, owner, job_id)
     images = None if include == "none" else await images_of(services.results, reading.job)
-    return await represent_with_images(services, reading, images, response, caller)
+    return await represent_with_images(services, reading, images, response, caller, with_files=include == "files")
 
 
 @router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))

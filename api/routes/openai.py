@@ -10,7 +10,7 @@ from api.auth import Caller, Keys, Owner  # noqa: TC001 - FastAPI reads the anno
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import find_images, with_images
 from api.openai_errors import OpenAIRoute
-from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, Model, ModelList
+from api.openai_shapes import ImagesRequest, ImagesResponse, Model, ModelList, generated
 from api.openapi import GENERATED, MODEL, MODEL_NAME, MODELS
 from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
@@ -18,7 +18,6 @@ from api.routes.logo import named_in_errors, succeeded
 from shared import workers
 from shared.errors import InvalidRequest, ModelNotFound
 from shared.representation import view
-from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
     from shared.schemas import JobView
@@ -54,11 +53,9 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     as_url = asked.wants_url(can_sign=can_sign)
     if as_url and not can_sign:
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
-    prompt = asked.drawn_prompt
-    job_request = JobRequest.model_construct(prompt=prompt, sizes=[asked.pixels], num_images=asked.n or 1)
     with services.holding.hold(caller):
         request.state.submitted = True
-        submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
+        submitted, replayed = await services.submission.submit(asked.job, owner, idempotency_key or "")
         with named_in_errors(services, submitted.job.id):
             reading = await succeeded(services, owner, submitted.job.id)
     if replayed:
@@ -74,25 +71,19 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
             reading.job,
             await find_images(services.results, reading.job),
             lambda size: services.sending.hold(caller, size, refuse=replayed),
-            lambda texts: _response_of(asked, created, view(reading, texts, services.results.url), as_url=False),
+            lambda texts: _response_of(
+                asked, created, view(reading, texts, services.results.url, with_files=True), as_url=False
+            ),
             response,
             exclude_none=True,
         )
 
 
 def _response_of(asked: ImagesRequest, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:
-    size = str(asked.pixels)
-    revised = asked.drawn_prompt if asked.drawn_prompt != asked.prompt else None
-    if as_url:
-        urls = [variation.urls for variation in seen.variations] or [seen.urls.images]
-        data = [GeneratedImage(url=of_size[size], revised_prompt=revised) for of_size in urls]
-    else:
-        encoded = [variation.images or {} for variation in seen.variations] or [seen.images or {}]
-        data = [GeneratedImage(b64_json=of_size[size], revised_prompt=revised) for of_size in encoded]
     return ImagesResponse(
         created=created,
-        data=data,
-        size=f"{size}x{size}",
+        **generated(asked, seen, as_url=as_url),
+        size=f"{asked.pixels}x{asked.pixels}",
         safety_identifier=asked.safety_identifier or asked.user or None,
     )
 

@@ -1,7 +1,7 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
-The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, pixels, given_up, deaf, stage:NAME:BOUND (jobs whose stage
-took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
+The fields are ended:STATUS:CODE, recovered:REASON:TO, reduced:CODE, steps, pixels, given_up, deaf, stage:NAME:BOUND
+(jobs whose stage took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     import redis
 
 STEPS = "steps"
-PIXELS = "pixels"  # of finished images
+PIXELS = "pixels"  # of finished images and files (room.py)
 IMAGES_GIVEN_UP = "given_up"  # jobs whose images were dropped before their time
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
+# Codes of `reduced` that are faults; a drawing without a plain ground (background_not_uniform) is none.
+OUTPUT_FAULTS = (
+    *(f"{output}_failed" for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "signing")),
+    "file_too_large",
+)
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
     "queued": ("created_at", (100, 300, 1000, 3000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000)),
@@ -35,6 +40,11 @@ def ended(status: str, code: str = "") -> str:
 
 def recovered(reason: str, to: str) -> str:
     return f"recovered:{reason}:{to}"
+
+
+def reduced(code: str) -> str:
+    """Of outputs that were asked for and not made, or not as asked, by the warning's code."""
+    return f"reduced:{code}"
 
 
 def stage(name: str) -> dict[str, Any]:

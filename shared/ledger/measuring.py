@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared.ledger import keys
 from shared.ledger.run import Command
+from shared.pace import finish_field
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -34,7 +35,7 @@ def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
 def learn_finishing(job: Job) -> Command[None]:
     """Records a job that has just succeeded."""
     seconds = (job.finished_at - job.drawn_at) / 1000
-    return _learn(job.model, {"mean": {f"{job.width}x{job.num_images}:finish": seconds}})
+    return _learn(job.model, {"mean": {f"{job.width}x{job.num_images}:{finish_field(job.outputs)}": seconds}})
 
 
 def _learn(model: str, measured: dict[str, Any]) -> Command[None]:

@@ -7,6 +7,7 @@ which is safe to run again after a lost reply.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from shared.results.places import pixels_prefix
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-    from shared.jobs import Job
+    from shared.jobs import Job, JobFile, JobWarning
 
 MAX_EVENTS = 10_000
 IDEMPOTENCY_TTL_SECONDS = 24 * 3600
@@ -185,16 +186,31 @@ def refinish(job_id: str, attempt: int, tries: int, *, reason: str = "", unless_
     ).of(job_id)
 
 
-def succeed(job_id: str, attempt: int, *, images_ttl_seconds: int, ttl_seconds: int, pixels: int = 0) -> Command[Moved]:
-    """FINISHING -> SUCCEEDED: the images of this attempt, of so many pixels, are stored for `images_ttl_seconds`."""
+def succeed(  # noqa: PLR0913 - each describes the result
+    job_id: str,
+    attempt: int,
+    *,
+    images_ttl_seconds: int,
+    ttl_seconds: int,
+    pixels: int = 0,
+    files: tuple[JobFile, ...] = (),
+    warnings: tuple[JobWarning, ...] = (),
+    palette: tuple[str, ...] = (),
+) -> Command[Moved]:
+    """FINISHING -> SUCCEEDED: the images and files of this attempt, of so many pixels, are stored for
+    `images_ttl_seconds`.
+    """
+    result = {"files": files, "warnings": warnings, "palette": palette}
     return Move(
         to=JobStatus.SUCCEEDED,
         attempt=attempt,
+        set={name: value for name, value in result.items() if value},
         stamp="finished_at",
         stamp_later={"images_expire_at": images_ttl_seconds * 1000},
         ttl_s=ttl_seconds,
         stage="finish",
-        count={counters.ended(JobStatus.SUCCEEDED): 1, counters.PIXELS: pixels},
+        count={counters.ended(JobStatus.SUCCEEDED): 1, counters.PIXELS: pixels}
+        | dict(Counter(counters.reduced(warning.code) for warning in warnings)),
     ).of(job_id)
 
 

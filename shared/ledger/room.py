@@ -1,4 +1,4 @@
-"""The room in Redis: how many bytes a job's pixels and images may take, and how many are free.
+"""The room in Redis: how many bytes a job's pixels, images and files may take, and how many are free.
 
 A job is claimed only while there is room for its result, so that a finished drawing can always be stored. The room of a
 held job is reserved: for pixels and images while it is drawn, for images while it is finished (lua/move.lua).
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.ledger import keys
 from shared.ledger.run import Command
+from shared.results import footprint
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 # Raw RGB, and three bytes of incompressible RGB as base64; the allocator rounds up to size classes that lie a quarter
 # apart.
 RAW_BYTES_PER_PIXEL = 3
-PNG_BYTES_PER_PIXEL = 3 * 4 / 3
+PNG_BYTES_PER_PIXEL = footprint.BYTES_PER_PIXEL * 4 / 3
 ALLOCATOR = 1.25
 SERVER_BYTES = 8 * 2**20  # an empty server
 # An image is drawn at the next edge that its model knows: from 512 to 2048 pixels, at most half as much again.
 SMALLEST_DRAWN, LARGEST_DRAWN, DRAWN_PER_ASKED = 512, 2048, 1.5
-# Pixels and images of four images of 2048, the largest job.
+# Pixels and images of four images of 2048, the largest job of plain PNGs.
 LARGEST_BYTES = round(4 * LARGEST_DRAWN**2 * (RAW_BYTES_PER_PIXEL + PNG_BYTES_PER_PIXEL) * ALLOCATOR)
 
 
@@ -33,8 +34,8 @@ def pixels_bytes(job: Job) -> int:
 
 
 def image_pixels(job: Job) -> int:
-    """The pixels of all finished images."""
-    return job.num_images * sum(size**2 for size in set(job.sizes))
+    """The pixels of all finished images; files count by the room that they may take."""
+    return footprint.pixels(job.sizes, job.num_images, job.outputs)
 
 
 def images_bytes(job: Job) -> int:

@@ -74,7 +74,15 @@ RECOVERIES = Definition(
     ("reason", "to"),
 )
 DENOISE_STEPS = Definition("logo_denoise_steps_total", "counter", "Denoising steps of finished drawings.")
-IMAGE_PIXELS = Definition("logo_image_pixels_total", "counter", "Pixels of finished images, all sizes and variations.")
+IMAGE_PIXELS = Definition(
+    "logo_image_pixels_total", "counter", "Pixels of finished images, all sizes, variations and files."
+)
+OUTPUTS_REDUCED = Definition(
+    "logo_outputs_reduced_total",
+    "counter",
+    "Outputs that were not made, or not as asked, by the warning's code.",
+    ("code",),
+)
 IMAGES_GIVEN_UP = Definition(
     "logo_images_given_up_total", "counter", "Jobs whose images were dropped before their time to make room."
 )
@@ -138,6 +146,7 @@ _OUT_OF_MEMORY = counted.ended(JobStatus.FAILED, Failure.GPU_OUT_OF_MEMORY)
 _STARTING_AT_ZERO = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
     *(counted.ended(JobStatus.FAILED, code) for code in Failure),
+    *(counted.reduced(code) for code in counted.OUTPUT_FAULTS),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
 )
 
@@ -172,6 +181,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield RECOVERIES.family((names[1:], value) for names, value in parts if names[0] == "recovered")
     yield DENOISE_STEPS.family([((), counters.get(STEPS, 0))])
     yield IMAGE_PIXELS.family([((), counters.get(counted.PIXELS, 0))])
+    yield OUTPUTS_REDUCED.family((names[1:], value) for names, value in parts if names[0] == "reduced")
     yield IMAGES_GIVEN_UP.family([((), counters.get(counted.IMAGES_GIVEN_UP, 0))])
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])

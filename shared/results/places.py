@@ -8,7 +8,7 @@ from enum import StrEnum
 
 class Kind(StrEnum):
     PIXELS = "pixels"  # one part for the finisher: raw RGB, 8 bits, row by row, image after image
-    IMAGES = "images"  # a part for each finished image, by `image_name`
+    IMAGES = "images"  # a part for each finished image, by `image_name`, and for each file, by its own name
     PREVIEW = "preview"  # one part: the newest small JPEG of an unfinished drawing
 
 
@@ -23,6 +23,7 @@ class Place:
     kind: Kind
     job_id: str
     attempt: int
+    keeps_first: bool = False  # images that are stored already stay, though others are put there
 
     @property
     def key(self) -> str:
@@ -35,6 +36,13 @@ def pixels(job_id: str, attempt: int) -> Place:
 
 def images(job_id: str, attempt: int) -> Place:
     return Place(Kind.IMAGES, job_id, attempt)
+
+
+def finished_images(job_id: str, attempt: int) -> Place:
+    """As `images`, for a finisher: one that was paused past its lease must not replace what its successor has stored.
+    Signed files differ each time that they are made.
+    """
+    return Place(Kind.IMAGES, job_id, attempt, keeps_first=True)
 
 
 def preview(job_id: str, attempt: int) -> Place:

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from shared.results import redis_images
 from shared.results.places import WHOLE, Kind
 from shared.results.redis_images import image_key
+from shared.results.redis_uploads import PIECE_BYTES, put_images
 from shared.results.store import CHUNK_LENGTH, PartGone
 
 if TYPE_CHECKING:
@@ -24,13 +25,10 @@ if TYPE_CHECKING:
     from shared.results.store import Image
 
 
-# Pixels are sent and read in pieces of this size, because the client's time-out bounds the sending of a whole command:
-# over 32 Mbit/s a piece takes 0.3 s, and the 50 MB of the largest job 13 s.
-PIECE_BYTES = 2**20
-
-
 class RedisResults:
-    """A `ResultStore`. Images are base64 (shared/results/redis_images.py); pixels and previews are plain strings."""
+    """A `ResultStore`. Images are base64 (shared/results/redis_images.py); pixels and previews are plain strings. What
+    is large is sent in pieces (shared/results/redis_uploads.py), and pixels are read in pieces too.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -43,12 +41,7 @@ class RedisResults:
             self._client.set(place.key, parts[WHOLE], ex=ttl_seconds)
             return
         encoded = {name: part.encode() if isinstance(part, str) else part for name, part in parts.items()}
-        index = redis_images.encode_index(redis_images.describe(name, part) for name, part in encoded.items())
-        pipeline = self._client.pipeline(transaction=True)
-        for name, part in encoded.items():
-            pipeline.set(image_key(place, name), part, ex=ttl_seconds)
-        pipeline.set(place.key, index, ex=ttl_seconds)
-        pipeline.execute()
+        put_images(self._client, place, encoded, ttl_seconds)
 
     def get(self, place: Place) -> dict[str, bytes]:
         if place.kind is Kind.PIXELS:
@@ -63,6 +56,9 @@ class RedisResults:
             return _named(cast("dict[bytes, bytes]", self._client.hgetall(place.key)))
         parts = {name: cast("bytes | None", self._client.get(image_key(place, name))) for name in names}
         return {name: part for name, part in parts.items() if part is not None}
+
+    def sizes(self, place: Place) -> dict[str, int]:
+        return {name: image.size_bytes for name, image in self._index(place).items()}
 
     def exists(self, place: Place) -> bool:
         return bool(self._client.exists(place.key))

@@ -38,10 +38,15 @@ class ResultStore(Protocol):
     """The workers' side. While the store is out of reach, every method raises `shared.connection.UNAVAILABLE`."""
 
     def put(self, place: Place, parts: Mapping[str, bytes | str], ttl_seconds: int) -> None:
-        """Stores `parts` by name for `ttl_seconds`, all or none of them; they replace earlier ones."""
+        """Stores `parts` by name for `ttl_seconds`, all or none of them; they replace earlier ones, unless the place
+        keeps what it got first.
+        """
 
     def get(self, place: Place) -> dict[str, bytes]:
         """The parts by name; empty once they have expired."""
+
+    def sizes(self, place: Place) -> dict[str, int]:
+        """The bytes of each stored image and file by name, as a client gets it; empty once they have expired."""
 
     def exists(self, place: Place) -> bool: ...
 

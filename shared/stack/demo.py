@@ -1,4 +1,6 @@
-"""`make demo`: starts the whole stack on a free port, draws PROMPT in SIZES, stops everything."""
+"""`make demo`: starts the stack on a free port, draws PROMPT in SIZES, saves all forms of the logo and a picture of
+them, stops everything.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ import httpx
 from rich.console import Console
 
 from shared.stack.serve import free_port
+from shared.stack.sheet import save_sheet
 
 START_SECONDS = 300.0
 LOG = Path("out/demo.log")
@@ -25,6 +28,7 @@ def main() -> None:
     url = f"http://127.0.0.1:{port}"
     LOG.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="logo-demo-") as data, LOG.open("w") as log:
+        saved = Path(data) / "saved.txt"
         env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": data, "LOG_FORMAT": "json"}
         env.pop("REDIS_URL", None)
         stack = subprocess.Popen([sys.executable, "-m", "shared.serve"], env=env, stdout=log, stderr=log)
@@ -39,6 +43,8 @@ def main() -> None:
                 env["PROMPT"],
                 "--sizes",
                 env["SIZES"],
+                *("--format", "png,svg", "--transparent", "--icons"),
+                *("--saved", str(saved)),
                 "--follow",
                 "--url",
                 url,
@@ -47,9 +53,24 @@ def main() -> None:
         finally:
             stack.send_signal(signal.SIGTERM)
             stack.wait()
-    if code:
-        raise SystemExit(code)
+        if code:
+            raise SystemExit(code)
+        paths = [Path(line) for line in saved.read_text().splitlines()]
+    sheet = _sheet_beside(paths)
+    console.print(
+        f"  [bold green]{sheet}[/]  all of them on white, on a dark colour and on a checkerboard", soft_wrap=True
+    )
     console.print('next:  make serve, then open http://127.0.0.1:7860 ;  make demo PROMPT="a green leaf in a circle"')
+
+
+def _sheet_beside(paths: list[Path]) -> Path:
+    """Saves the picture beside the files, under a name like theirs; it may replace that of the same files."""
+    largest = [path for path in paths if path.suffix == ".png" and "-transparent" not in path.name][-1]
+    target = largest.with_name(f"{largest.stem.rpartition('-')[0]}-sheet.png")
+    size = largest.stem.rpartition("-")[2]
+    shown = [path for path in paths if path.suffix != ".png" or f"-{size}" in path.stem]
+    save_sheet(shown, target)
+    return target
 
 
 def _wait_until_ready(url: str, stack: subprocess.Popen[bytes]) -> None:

@@ -27,6 +27,11 @@ def workers(stack):
     return stack.http.get("/health").json()["workers"]
 
 
+def seconds_of(process):
+    """Of a core."""
+    return sum(process.cpu_times()[:2])
+
+
 def running(stack, job):
     return lambda: stack.get(job["id"])["status"] == "running"
 
@@ -123,6 +128,23 @@ def test_a_killed_worker_is_replaced_and_its_job_drawn_again(stack):
     done = stack.end_of(job["id"])
     assert (done["status"], done["attempt"]) == ("succeeded", 2)
     held.wait(10)
+
+
+def test_a_finisher_killed_in_mid_trace_finishes_again(stack):
+    outputs = {"formats": ["png", "webp", "avif", "svg"], "transparent": True, "icons": True}
+    job = stack.submit(prompt="a blue star in a circle", sizes=[512, 1024], num_images=2, steps=8, **outputs)
+    stack.wait_until(lambda: stack.get(job["id"], include="none")["status"] == "finishing")
+    before = {child: seconds_of(child) for child in stack.processes("worker.finish.main")[1:]}
+    stack.wait_until(lambda: any(seconds_of(child) > since + 0.3 for child, since in before.items()))
+    for child in before:
+        child.kill()
+    done = stack.end_of(job["id"])
+    assert (done["status"], done["attempt"]) == ("succeeded", 1)
+    again = stack.events(event="job.finish_published_again", job_id=job["id"])
+    assert [event["tries"] for event in again] == [1]
+    assert {"logo.svg", "logo-2.svg", "icons.zip", "512.avif"} <= {file["name"] for file in done["files"]}
+    for file in done["files"]:
+        assert len(stack.http.get(file["url"]).content) == file["bytes"]
 
 
 def test_everything_is_killed_in_turn_while_twenty_wait(stack):

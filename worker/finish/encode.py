@@ -1,40 +1,74 @@
-"""Turns raw pixels into finished images: resamples them and encodes them as shared/results/formats.py says."""
+"""Turns the raw pixels of a job into its images and files; worker/outputs makes those of each drawing."""
 
 from __future__ import annotations
 
 import base64
-import io
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from shared.results.formats import PNG
-from shared.results.places import image_name
+from shared.results import footprint
+from shared.results.formats import split_file_name
+from shared.settings import VERSION
+from worker.outputs.making import About, File, Shortfall, make
 
 if TYPE_CHECKING:
-    from shared.results.formats import Format
+    from shared.jobs import Job
+    from worker.outputs.making import Made, Marking
 
 
-def encode_images(
-    pixels: bytes, width: int, height: int, sizes: tuple[int, ...], formats: tuple[Format, ...] = (PNG,)
-) -> dict[str, str]:
-    """A base64 image for each distinct size and format of each image, by `Format.part_name`, resampled with LANCZOS.
+@dataclass(slots=True)
+class Finished:
+    """All that is made of a job's drawings."""
+
+    images: dict[str, bytes] = field(default_factory=dict)  # plain PNGs, by the names that the store keeps them under
+    files: list[File] = field(default_factory=list)  # everything else
+    warnings: list[Shortfall] = field(default_factory=list)
+    palette: list[str] = field(default_factory=list)
+
+    def add(self, made: Made, quality: int) -> None:
+        for file in made.files:
+            stem, form = split_file_name(file.name)
+            if form.part_name(stem) != file.name:
+                self.images[form.part_name(stem)] = file.data
+            elif len(file.data) > (most := footprint.most_bytes(file.name, quality)):
+                # Redis has no room reserved for it (shared/ledger/room.py).
+                message = f"{file.name}: left out, it has {len(file.data)} bytes and may have {most}"
+                self.warnings.append(Shortfall("file_too_large", message))
+            else:
+                self.files.append(file)
+        self.warnings += made.warnings
+        self.palette += [colour for colour in made.palette if colour not in self.palette]
+
+
+def make_all(pixels: bytes, job: Job, marking: Marking) -> Finished:
+    """The images and files of all variations of the job.
 
     :raises ValueError: `pixels` does not hold whole RGB images.
     """
-    length = width * height * 3
+    length = job.width * job.height * 3
     if not pixels or len(pixels) % length:
-        raise ValueError(f"{len(pixels)} bytes are not whole RGB images of {width} x {height}")
-    encoded: dict[str, str] = {}
+        raise ValueError(f"{len(pixels)} bytes are not whole RGB images of {job.width} x {job.height}")
+    finished = Finished()
     for index in range(len(pixels) // length):
-        drawn = Image.frombytes("RGB", (width, height), pixels[index * length : (index + 1) * length])
-        for size in sorted(set(sizes)):
-            image = drawn if drawn.size == (size, size) else drawn.resize((size, size), Image.Resampling.LANCZOS)
-            encoded |= {form.part_name(image_name(size, index)): _encode(image, form) for form in formats}
-    return encoded
+        drawn = Image.frombytes("RGB", (job.width, job.height), pixels[index * length : (index + 1) * length])
+        finished.add(make(drawn, job.sizes, index, job.outputs, _about(job, index), marking), job.quality)
+    return finished
 
 
-def _encode(image: Image.Image, form: Format) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, form.encoder, **form.options)
-    return base64.b64encode(buffer.getvalue()).decode()
+def encode_images(finished: Finished) -> dict[str, str]:
+    """All images and files as base64, by the names that the store keeps them under."""
+    parts = finished.images | {file.name: file.data for file in finished.files}
+    return {name: base64.b64encode(part).decode() for name, part in parts.items()}
+
+
+def _about(job: Job, index: int) -> About:
+    return About(
+        prompt=job.prompt,
+        seed=(job.seed + index) % 2**32,
+        model=job.model,
+        steps=job.steps // job.num_images,
+        guidance=None if job.requested_guidance < 0 else job.requested_guidance,
+        version=VERSION,
+    )

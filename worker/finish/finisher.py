@@ -7,19 +7,22 @@ import time
 from typing import TYPE_CHECKING
 
 from shared.connection import UNAVAILABLE
-from shared.jobs import Failure, JobStatus
+from shared.jobs import Failure, JobFile, JobStatus, JobWarning
 from shared.ledger import measuring, moves, reads, room
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.results import places
 from shared.results.places import WHOLE
-from worker.finish.encode import encode_images
+from worker.finish.encode import encode_images, make_all
+from worker.finish.marking import marking_of
 from worker.lease import Lease
 
 if TYPE_CHECKING:
     from shared.jobs import Job
     from shared.ledger.run import Ledger
+    from shared.results.places import Place
     from shared.results.store import ResultStore
+    from worker.finish.encode import Finished
     from worker.recovery import Recovery
     from worker.settings import WorkerSettings
 
@@ -42,6 +45,7 @@ class Finisher:
         self._results = results
         self._recovery = recovery
         self._settings = settings
+        self._marking = marking_of(settings)
 
     def finish(self, job_id: str) -> None:
         reading = self._ledger.run(reads.job(job_id))
@@ -67,7 +71,8 @@ class Finisher:
             return
         try:
             start = time.perf_counter()
-            images = encode_images(pixels, job.width, job.height, job.sizes)
+            finished = make_all(pixels, job, self._marking)
+            images = encode_images(finished)
         except Exception:
             log.exception("job.failed", code=Failure.FINISH_FAILED)
             self._ledger.run(
@@ -81,11 +86,13 @@ class Finisher:
             )
             return
         log.info("job.encoded", seconds=round(time.perf_counter() - start, 3), images=list(images))
-        self._succeed(job, images)
+        for shortfall in finished.warnings:
+            log.warning("output.reduced", code=shortfall.code, message=shortfall.message)
+        self._succeed(job, images, finished)
 
-    def _succeed(self, job: Job, images: dict[str, str]) -> None:
+    def _succeed(self, job: Job, images: dict[str, str], finished: Finished) -> None:
         ttl = self._settings.result_ttl_seconds
-        place = places.images(job.id, job.attempt)
+        place = places.finished_images(job.id, job.attempt)
         self._results.put(place, images, ttl)
         moved = self._ledger.run(
             moves.succeed(
@@ -94,6 +101,9 @@ class Finisher:
                 images_ttl_seconds=ttl,
                 ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
                 pixels=room.image_pixels(job),
+                files=self._stored(place, finished),
+                warnings=tuple(JobWarning(shortfall.code, shortfall.message) for shortfall in finished.warnings),
+                palette=tuple(finished.palette),
             )
         )
         if moved.job is None or not moved.outcome.holds:
@@ -113,3 +123,12 @@ class Finisher:
         # Only the estimates need these times.
         with contextlib.suppress(*UNAVAILABLE):
             self._fail_fast.run(measuring.learn_finishing(ended))
+
+    def _stored(self, place: Place, finished: Finished) -> tuple[JobFile, ...]:
+        """The files as they are stored: what another finisher had stored before stays."""
+        sizes = self._results.sizes(place) if finished.files else {}
+        return tuple(
+            JobFile(file.name, file.format, sizes[file.name], file.width, file.height)
+            for file in finished.files
+            if file.name in sizes
+        )

@@ -15,6 +15,7 @@ from shared.observability import exporter, tracing
 from shared.queue import FINISH, FINISH_LIMIT_SECONDS, OUTAGE_BUDGET_SECONDS, make_celery
 from shared.results.opening import open_results
 from worker import boot, child_death
+from worker.finish import marking
 from worker.finish.finisher import Finisher
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     config = boot.configure(WorkerSettings, "finish")
+    marking.check(config)
     app = make_celery(config.redis_url)
     app.conf.task_time_limit = FINISH_LIMIT_SECONDS
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))

@@ -50,7 +50,7 @@ class CredentialsSigner:
         # An optional package, and 50 MB that a process without signing does not load.
         import c2pa  # noqa: PLC0415
 
-        algorithm = _algorithm(chain, key)
+        algorithm = algorithm_of(chain, key)
         self._c2pa = c2pa
         self._context = c2pa.Context(settings=c2pa.Settings.from_json(SETTINGS))
         self._signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain, key, None))
@@ -88,7 +88,7 @@ def open_marking(*, metadata: bool, credentials: bool, certificate: Path | None,
         return Marking(metadata, None)
 
 
-def _algorithm(chain: bytes, key: bytes) -> str:
+def algorithm_of(chain: bytes, key: bytes) -> str:
     found = serialization.load_pem_private_key(key, password=None)
     certificate = x509.load_pem_x509_certificates(chain)[0]
     if certificate.public_key() != found.public_key():

@@ -1,15 +1,16 @@
 """The worst case of Redis's memory against what a real server takes, and the warning at the start."""
 
 import uuid
+from dataclasses import replace
 
 import pytest
 import structlog
 
-from api.capacity import ALLOCATOR, PNG_BYTES_PER_PIXEL, RECORD_BYTES
+from api.capacity import ALLOCATOR, FILES_BYTES, PNG_BYTES_PER_PIXEL, RECORD_BYTES
 from api.memory_check import capacity
 from api.settings import ApiSettings
-from shared.jobs import Job, JobStatus
-from shared.ledger import moves
+from shared.jobs import Job, JobFile, JobStatus
+from shared.ledger import moves, room
 from shared.results import places
 from shared.results.redis_store import RedisResults
 from shared.schemas import JobRequest
@@ -50,6 +51,30 @@ def test_a_record_is_no_larger_than_is_reckoned(ledger, client):
     ended = (used(client) - before) / JOBS
     assert RECORD_BYTES / 2 < queued <= RECORD_BYTES
     assert ended <= RECORD_BYTES
+
+
+def test_the_list_of_files_is_no_larger_than_is_reckoned(ledger, client):
+    names = [f"{size}-4{end}" for size in range(2033, 2049) for end in ("-transparent.png", ".webp", ".jpeg", ".avif")]
+    files = tuple(JobFile(name, name.rpartition(".")[2], 12_582_912, 2048, 2048) for name in names * 4)
+    jobs = [largest_job() for _ in range(20)]
+    for job in jobs:
+        ledger.run(moves.create(job, max_queue=JOBS))
+        ledger.run(moves.claim(job.id, worker="w", delivery=job.id))
+        ledger.run(moves.finish(job.id, 1, width=2048, height=2048, model="m"))
+    before = used(client)
+    for job in jobs:
+        ledger.run(moves.succeed(job.id, 1, images_ttl_seconds=60, ttl_seconds=60, files=files))
+    assert FILES_BYTES / 2 < (used(client) - before) / len(jobs) <= FILES_BYTES
+
+
+def test_a_jobs_files_have_their_room_and_count_as_pixels():
+    plain = Job(id="j", status=JobStatus.QUEUED, prompt="p", sizes=(1024,), seed=1, num_images=2)
+    asked = replace(plain, formats=("webp", "jpeg", "svg"), transparent=True, icons=True)
+    # The opaque PNG, the transparent one, the WebP, which loses nothing, and half for the JPEG.
+    pixels = 2 * (1024**2 * 7 // 2 + 2**16 + 1_000_000)
+    assert (room.image_pixels(plain), room.image_pixels(asked)) == (2 * 1024**2, pixels)
+    assert room.images_bytes(asked) == pixels * 4 * 1.25
+    assert room.pixels_bytes(asked) == room.pixels_bytes(plain)
 
 
 def test_images_are_no_larger_than_is_reckoned(client):

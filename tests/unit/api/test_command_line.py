@@ -13,8 +13,11 @@ from PIL import Image
 from rich.console import Console
 
 from api.client import check, drawing
+from api.client.__main__ import _parser
 from api.client.saving import save
 from api.client.server import TRIES, Refused, Server
+from shared.outputs import Outputs
+from shared.schemas import JobRequest
 
 JOB = {"id": "1", "seed": 1, "status": "queued", "progress": {"step": 0, "steps": None, "fraction": 0}}
 JOB |= {"queue_position": 1, "eta_seconds": None, "error": None}
@@ -225,3 +228,62 @@ def test_a_server_that_goes_away_leaves_the_jobs_name(answered, pauses):
     with pytest.raises(httpx.ConnectError):
         drawing.run(server, argparse.Namespace(resume="1", follow=False), console)
     assert "--resume 1" in console.file.getvalue()
+
+
+def test_every_file_is_saved_beside_the_pngs_and_none_is_overwritten(answered, tmp_path):
+    job, answer = drawn("fox", {"64": b"a"}, [{"64": b"b"}])
+    data = {"64-transparent.png": b"t", "logo.svg": b"<svg/>", "logo-2.svg": b"<svg />", "icons.zip": b"PK"}
+    job["files"] = [{"name": name, "url": f"/files/{name}"} for name in data]
+
+    def answer_all(request):
+        name = request.url.path.removeprefix("/files/")
+        return httpx.Response(200, content=data[name]) if name in data else answer(request)
+
+    saved = save(answered(answer_all)[0], job, tmp_path)
+    expected = {"fox-64.png": b"a", "fox-64-variation-2.png": b"b"} | {f"fox-{name}": data[name] for name in data}
+    assert {path.name: path.read_bytes() for path in saved} == expected
+    data["logo.svg"] = b"another"
+    again = save(answered(answer_all)[0], job, tmp_path)
+    assert {path.name for path in again} == {name.replace("fox-", "fox-2-") for name in expected}
+    assert (tmp_path / "fox-logo.svg").read_bytes() == b"<svg/>"
+
+
+def test_the_flags_of_the_outputs_are_the_requests_fields(answered, tmp_path, monkeypatch):
+    flags = [
+        "--format",
+        "webp,svg",
+        "--quality",
+        "80",
+        "--transparent",
+        "--holes",
+        "cut",
+        "--icons",
+        "--variations",
+        "2",
+    ]
+    saved = tmp_path / "saved.txt"
+    monkeypatch.setattr("sys.argv", ["client", "fox", *flags, "--saved", str(saved), "--out", str(tmp_path)])
+    arguments = _parser().parse_args()
+    job, answer = drawn("fox", {"64": b"a"})
+    job["warnings"] = [{"code": "svg_failed", "message": "no logo.svg [bold]"}]
+    sent = []
+
+    def answer_all(request):
+        if request.method == "POST":
+            sent.append(json.loads(request.content))
+        return httpx.Response(200, json=job) if request.url.path.startswith("/api") else answer(request)
+
+    console = Console(file=io.StringIO())
+    assert drawing.run(answered(answer_all)[0], arguments, console)
+    assert sent == [
+        {"prompt": "fox", "sizes": [256, 512], "num_images": 2, "formats": ["webp", "svg"], "quality": 80}
+        | {"transparent": True, "holes": "cut", "icons": True}
+    ]
+    assert JobRequest(**sent[0]).outputs == Outputs(("webp", "svg"), 80, transparent=True, holes="cut", icons=True)
+    assert "svg_failed: no logo.svg [bold]" in console.file.getvalue()
+    assert saved.read_text() == f"{tmp_path / 'fox-64.png'}\n"
+
+
+def test_without_flags_the_request_is_as_before(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["client", "fox"])
+    assert drawing._body(_parser().parse_args()) == {"prompt": "fox", "sizes": [256, 512]}

@@ -1,6 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
+from shared.outputs import Outputs
 from shared.schemas import JobRequest, LogoRequest
 
 
@@ -84,7 +85,19 @@ def test_the_app_may_send_what_we_do_not_know():
         ("guidance", 20.1),
         ("guidance", float("nan")),
         ("deadline_seconds", 0),
-        ("transparent", True),
+        ("shiny", True),
+        ("formats", []),
+        ("formats", "png"),
+        ("formats", None),
+        ("formats", ["webp", "webp"]),
+        ("quality", True),
+        ("quality", 0),
+        ("quality", 101),
+        ("transparent", "yes"),
+        ("transparent", 1),
+        ("transparent", None),
+        ("holes", "fill"),
+        ("icons", "all"),
     ],
 )
 def test_a_field_out_of_its_bounds_is_named(field, value):
@@ -100,3 +113,56 @@ def test_a_boolean_is_no_number(field):
     with pytest.raises(ValidationError) as error:
         JobRequest.model_validate({"prompt": "a red fox", field: value})
     assert error.value.errors()[0]["msg"] == "must be a number, not a boolean"
+
+
+@pytest.mark.parametrize("name", ["gif", "PNG", "jpg", "", None, 7])
+def test_a_format_that_is_not_there_is_named_with_those_that_are(name):
+    with pytest.raises(ValidationError) as error:
+        JobRequest(prompt="fox", formats=["png", name])
+    assert error.value.errors()[0]["loc"] == ("formats", 1)
+    assert all(known in error.value.errors()[0]["msg"] for known in ("png", "webp", "jpeg", "avif", "svg"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"quality": 80}, "quality"),
+        ({"quality": 80, "formats": ["png", "svg"]}, "quality"),
+        ({"transparent": True, "formats": ["jpeg"]}, "transparent"),
+        ({"holes": "cut"}, "holes"),
+        ({"holes": "keep", "transparent": False}, "holes"),
+    ],
+)
+def test_outputs_that_contradict_each_other_are_named(fields, named):
+    with pytest.raises(ValidationError) as error:
+        JobRequest(prompt="fox", **fields)
+    assert [item["loc"] for item in error.value.errors()] == [(named,)]
+
+
+def test_the_outputs_of_a_request():
+    assert JobRequest(prompt="fox").outputs == Outputs()
+    every = ["png", "webp", "jpeg", "avif", "svg"]
+    asked = JobRequest(prompt="fox", formats=every, quality=80, transparent=True, holes="cut", icons=True)
+    assert asked.outputs == Outputs(tuple(every), 80, transparent=True, holes="cut", icons=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fits"),
+    [
+        ({"sizes": [1024], "num_images": 4, "formats": ["png", "webp", "jpeg", "svg"]}, True),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp"]}, True),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp", "svg"]}, False),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp"], "transparent": True}, False),
+        ({"sizes": [2048], "num_images": 4, "formats": ["webp"], "transparent": True, "quality": 90}, False),
+        ({"sizes": [2048], "num_images": 4, "formats": ["avif", "jpeg"]}, True),
+        ({"sizes": [2048], "num_images": 4, "formats": ["svg"], "icons": True}, True),
+        ({"num_images": 4, "formats": ["webp", "jpeg", "avif", "svg"], "transparent": True, "icons": True}, True),
+    ],
+)
+def test_the_files_count_as_pixels_too(fields, fits):
+    if fits:
+        assert JobRequest(prompt="fox", **fields)
+        return
+    with pytest.raises(ValidationError, match="the bound is 33554432") as error:
+        JobRequest(prompt="fox", **fields)
+    assert "formats" in error.value.errors()[0]["msg"]

@@ -1,4 +1,6 @@
-"""Pixels over a slow link: each piece has a time-out of its own, so that a large drawing arrives, however late."""
+"""Pixels, images and files over a slow link: each piece has a time-out of its own, so that what is large arrives,
+however late.
+"""
 
 import contextlib
 import socket
@@ -6,11 +8,13 @@ import threading
 import time
 
 import pytest
+import redis
 
 from shared.connection import patient_client
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.redis_store import PIECE_BYTES, RedisResults
+from shared.results.redis_uploads import UNFINISHED_TTL_SECONDS
 
 MIB = 2**20
 # A piece takes 0.05 s, far less than the client's time-out; all of the pixels take more than twice as long as that.
@@ -100,3 +104,66 @@ def test_a_renaming_whose_reply_is_lost_is_done(client, monkeypatch):
     monkeypatch.setattr(client, "rename", twice)
     results.put(place, {WHOLE: LARGE[: 2 * MIB]}, 60)
     assert results.get(place) == {WHOLE: LARGE[: 2 * MIB]}
+
+
+IMAGES = {name: LARGE[:length] for name, length in [("64", 1000), ("2048", 30 * MIB), ("logo.svg", 3 * MIB + 1)]}
+
+
+def test_the_images_of_the_largest_job_arrive(slow, client):
+    place = places.images("job", 1)
+    slow.put(place, IMAGES, 60)
+    assert RedisResults(client).get(place) == IMAGES
+    kept = client.keys("logo:images:*")
+    assert len(kept) == 1 + len(IMAGES)
+    assert all(0 < client.ttl(key) <= 60 for key in kept)
+
+
+def test_images_are_there_all_at_once(client, monkeypatch):
+    results, place = RedisResults(client), places.images("job", 1)
+
+    def dies(*_):
+        raise ConnectionError
+
+    monkeypatch.setattr(client, "eval", dies)
+    with pytest.raises(ConnectionError):
+        results.put(place, IMAGES, 60)
+    assert not results.exists(place)
+    # What a worker that died had sent goes by itself.
+    assert all(0 < client.ttl(key) <= UNFINISHED_TTL_SECONDS for key in client.keys("logo:images:*"))
+
+
+def test_images_whose_reply_is_lost_are_stored(client, monkeypatch):
+    results, place = RedisResults(client), places.images("job", 1)
+    stored = client.eval
+
+    def twice(*arguments):
+        stored(*arguments)
+        return stored(*arguments)
+
+    monkeypatch.setattr(client, "eval", twice)
+    results.put(place, IMAGES, 60)
+    assert results.get(place) == IMAGES
+
+
+def test_a_piece_that_has_expired_meanwhile_is_an_error(client, monkeypatch):
+    results, place = RedisResults(client), places.images("job", 1)
+    stored = client.eval
+
+    def late(*arguments):
+        client.flushall()
+        return stored(*arguments)
+
+    monkeypatch.setattr(client, "eval", late)
+    with pytest.raises(redis.ResponseError, match="expired"):
+        results.put(place, IMAGES, 60)
+    assert not results.exists(place)
+
+
+@pytest.mark.parametrize("length", [8, 2 * MIB])
+def test_a_finisher_that_comes_late_replaces_nothing(client, length):
+    first, late, place = b"A" * length, b"B" * length, places.finished_images("job", 1)
+    RedisResults(client).put(place, {"64": first}, 60)
+    RedisResults(client).put(place, {"64": late, "logo.svg": late}, 60)
+    assert RedisResults(client).get(places.images("job", 1)) == {"64": first}
+    assert RedisResults(client).sizes(place) == {"64": length * 3 // 4}
+    assert len(client.keys("logo:images:*")) == 2

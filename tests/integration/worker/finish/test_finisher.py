@@ -1,12 +1,22 @@
-"""The finisher on a real server: pixels that are gone or broken, and jobs that are canceled meanwhile."""
+"""The finisher on a real server: pixels that are gone or broken, jobs that are canceled meanwhile, and all outputs."""
 
-from shared.jobs import JobStatus
-from shared.ledger import moves
+import base64
+import io
+import random
+
+import pytest
+import structlog
+from PIL import Image, ImageDraw
+
+from shared.jobs import Job, JobStatus
+from shared.ledger import counters, keys, moves, reads
 from shared.queue import GENERATE, waiting_job_ids
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.redis_store import RedisResults
 from tests.integration.worker.conftest import FakeModel
+from worker.finish import encode
+from worker.model import Pixels
 
 S = JobStatus
 
@@ -44,3 +54,107 @@ def test_canceled_while_it_was_encoded(job, draw, finisher, ledger, client, monk
     finisher.finish("job")
     assert job().status is S.CANCELED
     assert not client.exists("logo:images:job:1")
+
+
+EVERYTHING = {
+    "formats": ("png", "webp", "jpeg", "avif", "svg"),
+    "quality": 80,
+    "transparent": True,
+    "icons": True,
+}
+
+
+@pytest.fixture
+def logo(ledger, draw):
+    """Creates a job with these outputs and draws it: a disc on a plain ground, 128 pixels wide."""
+
+    def _logo(job_id="logo", pixels=None, **outputs):
+        job = Job(id=job_id, status=S.QUEUED, prompt="fox", sizes=(64, 128), seed=3, **outputs)
+        ledger.run(moves.create(job, max_queue=9))
+        draw(Drawn(pixels or disc().tobytes()), job_id)
+        return lambda: ledger.run(reads.job(job_id)).job
+
+    return _logo
+
+
+class Drawn(FakeModel):
+    def __init__(self, pixels):
+        super().__init__()
+        self.pixels = pixels
+
+    def generate(self, drawing, on_step):
+        super().generate(drawing, on_step)
+        return Pixels(128, 128, self.pixels)
+
+
+def disc():
+    drawn = Image.new("RGB", (512, 512), "#f5f5f0")
+    ImageDraw.Draw(drawn).ellipse((90, 90, 420, 420), fill="#203080")
+    return drawn.resize((128, 128), Image.Resampling.LANCZOS)
+
+
+def test_all_outputs_are_stored_and_in_the_record(logo, finisher, client):
+    job = logo(**EVERYTHING)
+    finisher.finish("logo")
+    ended, stored = job(), RedisResults(client).get(places.images("logo", 1))
+    assert (ended.status, ended.warnings) == (S.SUCCEEDED, ())
+    names = {file.name for file in ended.files}
+    assert names == {
+        f"{size}{end}" for size in (64, 128) for end in ("-transparent.png", ".webp", ".jpeg", ".avif")
+    } | {
+        "logo.svg",
+        "icons.zip",
+    }
+    assert stored.keys() == names | {"64", "128"}
+    for file in ended.files:
+        data = base64.b64decode(stored[file.name])
+        assert len(data) == file.bytes
+        if file.format in ("png", "webp", "jpeg", "avif"):
+            assert Image.open(io.BytesIO(data)).size == (file.width, file.height)
+    assert stored["64"] != stored["64-transparent.png"]
+    assert "#203080" in ended.palette
+
+
+def test_what_cannot_be_made_is_a_warning_in_the_log_the_record_and_the_counters(logo, finisher, client):
+    noise = random.Random(3).randbytes(128 * 128 * 3)
+    job = logo(pixels=noise, transparent=True)
+    with structlog.testing.capture_logs() as logs:
+        finisher.finish("logo")
+    ended = job()
+    assert ended.status is S.SUCCEEDED
+    assert [warning.code for warning in ended.warnings] == ["background_not_uniform"]
+    assert [(entry["event"], entry["code"]) for entry in logs if entry["event"] == "output.reduced"] == [
+        ("output.reduced", "background_not_uniform")
+    ]
+    assert client.hget(keys.COUNTERS, counters.reduced("background_not_uniform")) == b"1"
+    assert RedisResults(client).get(places.images("logo", 1)).keys() == {"64", "128"}
+
+
+def test_a_finisher_that_was_paused_changes_nothing_of_what_its_successor_has_stored(
+    logo, finisher, ledger, client, monkeypatch
+):
+    """Both finish the same attempt. The files of the second differ, as signed ones do."""
+    job = logo(formats=("png", "svg"))
+    second, sizes = [], []
+
+    def successor(finished):
+        if not second:
+            second.append(True)
+            finisher.finish("logo")
+            sizes.append((job().files, RedisResults(client).get(places.images("logo", 1))))
+            return dict.fromkeys(encode.encode_images(finished), "bGF0ZQ==")
+        return encode.encode_images(finished)
+
+    monkeypatch.setattr("worker.finish.finisher.encode_images", successor)
+    finisher.finish("logo")
+    assert sizes == [(job().files, RedisResults(client).get(places.images("logo", 1)))]
+    assert job().status is S.SUCCEEDED
+
+
+def test_outputs_have_estimates_of_their_own(logo, finisher, client):
+    logo("plain")
+    finisher.finish("plain")
+    logo("svg", formats=("svg",), transparent=True)
+    finisher.finish("svg")
+    measured = {name.decode() for name in client.hgetall(keys.pace("fake"))}
+    assert {"128x1:finish", "128x1:finish:svg+transparent"} <= measured

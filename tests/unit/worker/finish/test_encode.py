@@ -1,16 +1,30 @@
 import base64
 import io
 
+import pytest
 from PIL import Image
 
-from shared.results.formats import PNG, Format
-from worker.finish.encode import encode_images
+from shared.jobs import Job, JobStatus
+from shared.results import footprint
+from worker.finish.encode import encode_images, make_all
+from worker.outputs.making import Marking
 
 
-def test_one_png_for_each_distinct_size():
+def job(width, height, sizes, **options):
+    return Job(
+        id="j", status=JobStatus.FINISHING, prompt="p", sizes=sizes, seed=1, width=width, height=height, **options
+    )
+
+
+@pytest.fixture
+def drawn():
     drawn = Image.new("RGB", (256, 256), "white")
     drawn.paste("red", (64, 64, 192, 192))
-    images = encode_images(drawn.tobytes(), 256, 256, (512, 64, 512, 256))
+    return drawn
+
+
+def test_one_png_for_each_distinct_size(drawn):
+    images = encode_images(make_all(drawn.tobytes(), job(256, 256, (512, 64, 512, 256)), Marking()))
     assert list(images) == ["64", "256", "512"]
     for name, encoded in images.items():
         size = int(name)
@@ -21,10 +35,33 @@ def test_one_png_for_each_distinct_size():
     assert Image.open(io.BytesIO(base64.b64decode(images["256"]))).tobytes() == drawn.tobytes()
 
 
-def test_a_further_format_has_names_of_its_own():
-    drawn = Image.new("RGB", (64, 64), "teal")
-    webp = Format("webp", "image/webp", "WEBP", {"lossless": True})
-    images = encode_images(drawn.tobytes(), 64, 64, (64,), (PNG, webp))
-    assert set(images) == {"64", "64.webp"}
-    decoded = Image.open(io.BytesIO(base64.b64decode(images["64.webp"])))
-    assert (decoded.format, decoded.convert("RGB").tobytes()) == ("WEBP", drawn.tobytes())
+def test_a_further_format_has_names_of_its_own(drawn):
+    finished = make_all(drawn.tobytes() * 2, job(256, 256, (64,), num_images=2, formats=("png", "webp")), Marking())
+    images = encode_images(finished)
+    assert set(images) == {"64", "64-2", "64.webp", "64-2.webp"}
+    assert [(file.name, file.width) for file in finished.files] == [("64.webp", 64), ("64-2.webp", 64)]
+    decoded = [Image.open(io.BytesIO(base64.b64decode(images[name]))) for name in ("64-2", "64-2.webp")]
+    assert [image.format for image in decoded] == ["PNG", "WEBP"]
+    assert decoded[0].convert("RGB").tobytes() == decoded[1].convert("RGB").tobytes()
+
+
+def test_the_palette_is_that_of_all_variations(drawn):
+    blue = Image.new("RGB", (256, 256), "white")
+    blue.paste("blue", (64, 64, 192, 192))
+    asked = job(256, 256, (64,), num_images=2, formats=("svg",))
+    palette = make_all(drawn.tobytes() + blue.tobytes(), asked, Marking()).palette
+    assert sorted(palette) == ["#0000ff", "#ff0000", "#ffffff"]
+
+
+def test_a_file_for_which_no_room_is_reserved_is_left_out(drawn, monkeypatch):
+    monkeypatch.setattr(footprint, "ICONS_PIXELS", 100)
+    finished = make_all(drawn.tobytes(), job(256, 256, (64,), formats=("webp",), icons=True), Marking())
+    assert [file.name for file in finished.files] == ["64.webp"]
+    assert [warning.code for warning in finished.warnings] == ["file_too_large"]
+    assert all(part in finished.warnings[0].message for part in ("icons.zip", "300"))
+
+
+@pytest.mark.parametrize("pixels", [b"", b"short", bytes(256 * 256 * 3 + 1)])
+def test_what_is_no_whole_image_is_an_error(pixels):
+    with pytest.raises(ValueError, match="not whole RGB images"):
+        make_all(pixels, job(256, 256, (64,)), Marking())

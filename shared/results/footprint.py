@@ -1,0 +1,45 @@
+"""How much room a job's images and files take, counted in pixels of a plain PNG: for the bound of a request
+(shared/schemas.py), for the room in Redis (shared/ledger/room.py) and for what an hour is planned for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SVG, WEBP, split_file_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from shared.outputs import Outputs
+    from shared.results.formats import Format
+
+# A pixel of a plain PNG takes at most three bytes. One that is transparent takes no more: it is of a plain ground.
+BYTES_PER_PIXEL = 3
+LOSSY = 0.5  # of a picture that may lose something
+# What an SVG and a set of icons may take: 192 KiB and 3 MB. Larger files are left out with a warning.
+SVG_PIXELS, ICONS_PIXELS = 2**16, 1_000_000
+# What a small file has beside its pixels, such as content credentials.
+REST_BYTES = 16 * 1024
+
+
+def pixels(sizes: Iterable[int], num_images: int, outputs: Outputs) -> int:
+    """Of all images and files of a job. Without other outputs these are the pixels of its PNGs."""
+    once = SVG_PIXELS * (SVG.name in outputs.formats) + ICONS_PIXELS * outputs.icons
+    further = [FORMATS[name] for name in outputs.formats if name not in (PNG.name, SVG.name)]
+    pictures = 1 + outputs.transparent + sum(_weight(form, outputs.quality) for form in further)
+    return num_images * (once + round(pictures * sum(size**2 for size in set(sizes))))
+
+
+def most_bytes(file_name: str, quality: int) -> int:
+    """The most bytes that this file of a job may have. `quality`: as in `Outputs`."""
+    stem, form = split_file_name(file_name)
+    name = stem.partition("-")[0]
+    if name in (LOGO, ICONS):
+        return (SVG_PIXELS if name == LOGO else ICONS_PIXELS) * BYTES_PER_PIXEL
+    return round(int(name) ** 2 * BYTES_PER_PIXEL * _weight(form, quality)) + REST_BYTES
+
+
+def _weight(form: Format, quality: int) -> float:
+    lossless = form is PNG or (form is WEBP and not quality)
+    return 1 if lossless else LOSSY
