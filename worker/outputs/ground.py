@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BORDER = 1 / 64  # the border's width, of the shorter side
 HOLE_SHARE, SPECK_SHARE = 1e-4, 2e-5
+CORNER_SHARE = 3e-4  # at most, of a stain that a model leaves in the very corner of its picture
 SAMPLED = 5  # every so many of the border's pixels is looked at
 INLIERS = 0.75  # the least share of the border that has the ground's colour: a logo may touch it here and there
 # Differences of the worst channel, of 255. A border with more noise than NOISY is no plain ground.
@@ -74,6 +75,7 @@ def cut_out(rgb: NDArray[Any], ground: Ground, holes: str) -> NDArray[Any]:
     # Grains of the ground's noise that are above the tolerance.
     drawing = _parts(1 - outside, at_least=max(2, round(SPECK_SHARE * alike.size)))
     outside |= (1 - drawing) & (distance <= 2 * ground.tolerance)
+    outside |= _corner_stains(1 - outside)
     return unmix(rgb, ground.colours, distance, outside, ground.tolerance)
 
 
@@ -117,6 +119,16 @@ def _connected_to_border(alike: NDArray[Any]) -> NDArray[Any]:
     framed = cv2.copyMakeBorder(alike, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
     cv2.floodFill(framed, None, (0, 0), 2)
     return np.asarray(framed[1:-1, 1:-1] == 2, dtype=np.uint8)  # noqa: PLR2004 - the flood's own value
+
+
+def _corner_stains(drawing: NDArray[Any]) -> NDArray[Any]:
+    """The small parts of a mask that have a corner of the picture. A stain would be seen on each new ground, and icons
+    would be as small as if it belonged to the logo.
+    """
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(drawing, connectivity=8)
+    corners = {int(label) for label in labels[[0, 0, -1, -1], [0, -1, 0, -1]]} - {0}
+    small = [label for label in corners if statistics[label, cv2.CC_STAT_AREA] <= CORNER_SHARE * drawing.size]
+    return np.isin(labels, small).astype(np.uint8)
 
 
 def _parts(mask: NDArray[Any], at_least: int) -> NDArray[Any]:

@@ -104,3 +104,14 @@ def test_what_has_no_plain_ground_is_refused(kind):
 def test_a_picture_of_ground_alone_is_all_transparent(colour):
     rgb = np.full((64, 64, 3), colour, np.uint8)
     assert (cut_out(rgb, estimate(rgb), "cut") == 0).all()
+
+
+def test_a_stain_in_the_corner_of_the_picture_is_no_drawing(draw):
+    drawing = draw(WHITE, (BLUE, 160))
+    whole = cut(drawing)
+    for y, x in ((0, 0), (0, SIDE - 6), (SIDE - 6, 0), (SIDE - 6, SIDE - 6)):
+        drawing.rgb[y : y + 6, x : x + 6] = (231, 217, 251)
+    assert np.array_equal(cut(drawing)[..., 3], whole[..., 3])
+    # What is larger is drawn.
+    drawing.rgb[:20, :20] = (231, 217, 251)
+    assert cut(drawing)[5, 5, 3] == 255
