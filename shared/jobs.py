@@ -97,6 +97,7 @@ class Job:
     steps: int = 0
     width: int = 0  # of the raw pixels
     height: int = 0
+    prompt_characters: int = 0  # that were drawn, where the model took only the beginning of the prompt; 0: all
     cancel_requested: bool = False
     error_code: str = ""
     error_message: str = ""
@@ -113,6 +114,11 @@ class Job:
     def seeds(self) -> tuple[int, ...]:
         """The seed of each image, in order; a job of one image with that seed draws the same image."""
         return tuple((self.seed + index) % 2**32 for index in range(self.num_images))
+
+    @property
+    def drawn_prompt(self) -> str:
+        """What the model took of `prompt`."""
+        return self.prompt[: self.prompt_characters] if self.prompt_characters else self.prompt
 
     @property
     def is_terminal(self) -> bool:

@@ -50,6 +50,12 @@ class WorkerSettings(Settings):
     max_concurrent_jobs: int = Field(1, ge=1, le=8, description="How many of a job's variations are denoised together.")
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
+    max_text_tokens: int = Field(
+        256,
+        ge=64,
+        le=512,
+        description="T5's tokens of a prompt with its guidance, 256 at most for FLUX.1-schnell; what is beyond is cut.",
+    )
     warmup_enabled: bool = True
     warmup_prompt: str = "a red circle"
     warmup_size: int = Field(512, ge=64, le=2048)

@@ -21,6 +21,7 @@ from shared.representation import view
 from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
+    from shared.jobs import Job
     from shared.schemas import JobView
 
 _ERRORS = (
@@ -68,21 +69,24 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
         settings = services.settings
         base = settings.base_url if settings.public_url else str(request.base_url).rstrip("/")
         if as_url:
-            return _response_of(asked, created, view(reading, None, services.results.url, base_url=base), as_url=True)
+            seen = view(reading, None, services.results.url, base_url=base)
+            return _response_of(asked, reading.job, created, seen, as_url=True)
         return await with_images(
             services.results,
             reading.job,
             await find_images(services.results, reading.job),
             lambda size: services.sending.hold(caller, size, refuse=replayed),
-            lambda texts: _response_of(asked, created, view(reading, texts, services.results.url), as_url=False),
+            lambda texts: _response_of(
+                asked, reading.job, created, view(reading, texts, services.results.url), as_url=False
+            ),
             response,
             exclude_none=True,
         )
 
 
-def _response_of(asked: ImagesRequest, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:
+def _response_of(asked: ImagesRequest, job: Job, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:
     size = str(asked.pixels)
-    revised = asked.drawn_prompt if asked.drawn_prompt != asked.prompt else None
+    revised = job.drawn_prompt if job.drawn_prompt != asked.prompt else None
     if as_url:
         urls = [variation.urls for variation in seen.variations] or [seen.urls.images]
         data = [GeneratedImage(url=of_size[size], revised_prompt=revised) for of_size in urls]

@@ -1,7 +1,7 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
-The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, pixels, given_up, deaf, stage:NAME:BOUND (jobs whose stage
-took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
+The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, pixels, given_up, prompts_cut, deaf,
+stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STEPS = "steps"
 PIXELS = "pixels"  # of finished images
 IMAGES_GIVEN_UP = "given_up"  # jobs whose images were dropped before their time
+PROMPTS_CUT = "prompts_cut"  # drawings of which the model took only the beginning of the prompt
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {

@@ -78,6 +78,9 @@ IMAGE_PIXELS = Definition("logo_image_pixels_total", "counter", "Pixels of finis
 IMAGES_GIVEN_UP = Definition(
     "logo_images_given_up_total", "counter", "Jobs whose images were dropped before their time to make room."
 )
+PROMPTS_CUT = Definition(
+    "logo_prompts_cut_total", "counter", "Drawings whose prompt had more than MAX_TEXT_TOKENS, so its end was left out."
+)
 DEAF_WORKERS = Definition(
     "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
 )
@@ -173,6 +176,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield DENOISE_STEPS.family([((), counters.get(STEPS, 0))])
     yield IMAGE_PIXELS.family([((), counters.get(counted.PIXELS, 0))])
     yield IMAGES_GIVEN_UP.family([((), counters.get(counted.IMAGES_GIVEN_UP, 0))])
+    yield PROMPTS_CUT.family([((), counters.get(counted.PROMPTS_CUT, 0))])
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)

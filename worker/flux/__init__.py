@@ -3,7 +3,7 @@
 Shapes have the same letters in every file:
 
     B        images of a batch; the images of one request share a prompt
-    T        tokens: T_text of the prompt (512 for FLUX.1-dev), then T_image of the latents, (pixels / 16)^2;
+    T        tokens: T_text of the prompt (MAX_TEXT_TOKENS), then T_image of the latents, (pixels / 16)^2;
              T = T_text + T_image
     H        attention heads (24)
     D        numbers of a head (128)
