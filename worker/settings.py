@@ -38,7 +38,11 @@ class WorkerSettings(Settings):
     )
     speed_plan: Literal["exact", "fast", "draft"] = Field(
         "exact",
-        description="On a GPU: bf16, fp8 products, or fp8 at every other step (worker/flux/install.py).",
+        description="On a GPU: bf16, fp8 products, or fp8 at some of the steps (worker/flux/install.py).",
+    )
+    fp8_attention: bool = Field(
+        False,
+        description="With `fast` and `draft` on Hopper, where fa3-fwd is installed: attention in 8 bits, coarser.",
     )
     lora_paths: str = Field("", description="Adapters, `file[:scale]`, separated by commas.")
     served_sizes: str | None = Field(

@@ -131,7 +131,12 @@ class FluxModel:
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
         edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
         self._installed = install(
-            pipeline, SPEED_PLANS[settings.speed_plan], memory, edges, images=settings.max_concurrent_jobs
+            pipeline,
+            SPEED_PLANS[settings.speed_plan],
+            memory,
+            edges,
+            images=settings.max_concurrent_jobs,
+            fp8_attention=settings.fp8_attention,
         )
         return pipeline
 
