@@ -97,7 +97,7 @@ bench-gpu: $(VENV)/.ready  ## on a GPU machine: speed, memory, fidelity against 
 
 CONSTRAINTS ?= constraints.txt
 lock: $(VENV)/.ready   ## resolve pyproject.toml into constraints.txt (metadata only, nothing is downloaded)
-	@$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --group pyproject.toml:dev -o $(CONSTRAINTS)
+	@$(BIN)/uv pip compile --quiet --universal --no-annotate --no-header --group pyproject.toml:dev --group pyproject.toml:flash3 -o $(CONSTRAINTS)
 
 clean:           ## remove the environment, caches, data and output
 	rm -rf $(VENV) out data .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

@@ -26,6 +26,7 @@ from shared.schemas import (
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
 
+    from shared.jobs import Job
     from shared.schemas import JobView
 
 # What OpenAI's own API takes, and what a job takes: of a longer prompt the job gets the beginning.
@@ -177,7 +178,7 @@ class GeneratedImage(BaseModel):
     revised_prompt: str | None = Field(None, description="What is drawn, where the prompt was cut.")
 
 
-def generated(asked: ImagesRequest, seen: JobView, *, as_url: bool) -> dict[str, Any]:
+def generated(asked: ImagesRequest, job: Job, seen: JobView, *, as_url: bool) -> dict[str, Any]:
     """The answer's images, their format and their background. What could not be made of all of them comes as PNG."""
     form, size = FORMATS[asked.outputs.formats[0]], str(asked.pixels)
     variations = [(variation.images or {}, variation.urls) for variation in seen.variations]
@@ -190,7 +191,7 @@ def generated(asked: ImagesRequest, seen: JobView, *, as_url: bool) -> dict[str,
     else:
         found = [(images.get(size), urls[size]) for images, urls in plain]
     has_ground = any(warning.code == BACKGROUND_NOT_UNIFORM for warning in seen.warnings)
-    revised = asked.drawn_prompt if asked.drawn_prompt != asked.prompt else None
+    revised = job.drawn_prompt if job.drawn_prompt != asked.prompt else None
     return {
         "data": [
             GeneratedImage(url=url, revised_prompt=revised)

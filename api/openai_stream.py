@@ -146,7 +146,7 @@ class ImageStream(StreamingResponse):
         identifier = self._asked.safety_identifier or self._asked.user or None
         # The name of each image stands for its text.
         seen = view(reading, {name: name for name in images}, results.url, with_files=True)
-        found = generated(self._asked, seen, as_url=False)
+        found = generated(self._asked, job, seen, as_url=False)
         for image in found["data"]:
             event = CompletedImage(
                 b64_json="*",

@@ -118,6 +118,7 @@ class Job:
     steps: int = 0
     width: int = 0  # of the raw pixels
     height: int = 0
+    prompt_characters: int = 0  # that were drawn, where the model took only the beginning of the prompt; 0: all
     cancel_requested: bool = False
     error_code: str = ""
     error_message: str = ""
@@ -147,6 +148,11 @@ class Job:
     @property
     def outputs(self) -> Outputs:
         return Outputs(self.formats, self.quality, self.transparent, self.holes, self.icons)
+
+    @property
+    def drawn_prompt(self) -> str:
+        """What the model took of `prompt`."""
+        return self.prompt[: self.prompt_characters] if self.prompt_characters else self.prompt
 
     @property
     def is_terminal(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -41,6 +41,14 @@ def key(name: str) -> str:
 
 def publish(client: redis.Redis, info: WorkerInfo) -> None:
     client.eval(_PUBLISH, 2, key(info.name), WORKERS, info.name, json.dumps(asdict(info)), str(int(ALIVE_SECONDS)))
+
+
+def unready(client: redis.Redis, name: str) -> None:
+    """Says for a worker whose process is gone that it is not ready: its own entry would say so for ALIVE_SECONDS more.
+    Does nothing where it says so already, as that of a process that loads in its place does.
+    """
+    if (info := find(client, name)) and info.ready:
+        publish(client, replace(info, ready=False, job_id="", waits_for_room=False))
 
 
 def retire(client: redis.Redis, name: str) -> None:

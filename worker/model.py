@@ -36,6 +36,8 @@ class Pixels:
     width: int
     height: int
     data: bytes
+    # Of the drawing's prompt, those that the model took, where it was too long for it; None: all.
+    prompt_characters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,11 @@ class WorkerSettings(Settings):
     )
     speed_plan: Literal["exact", "fast", "draft"] = Field(
         "exact",
-        description="On a GPU: bf16, fp8 products, or fp8 at every other step (worker/flux/install.py).",
+        description="On a GPU: bf16, fp8 products, or fp8 at some of the steps (worker/flux/install.py).",
+    )
+    fp8_attention: bool = Field(
+        False,
+        description="With `fast` and `draft` on Hopper, where fa3-fwd is installed: attention in 8 bits, coarser.",
     )
     lora_paths: Annotated[str, AfterValidator(adapters.existing)] = Field(
         "", description="Adapters, `file[:scale]`, separated by commas."
@@ -55,6 +59,12 @@ class WorkerSettings(Settings):
     max_concurrent_jobs: int = Field(1, ge=1, le=8, description="How many of a job's variations are denoised together.")
     default_inference_steps: int | None = Field(None, ge=1, le=50, description="Unset: the model's own.")
     default_guidance_scale: float | None = Field(None, ge=0, le=20, description="Unset: the model's own.")
+    max_text_tokens: int = Field(
+        256,
+        ge=64,
+        le=512,
+        description="T5's tokens of a prompt with its guidance, 256 at most for FLUX.1-schnell; what is beyond is cut.",
+    )
     warmup_enabled: bool = True
     warmup_prompt: str = "a red circle"
     warmup_size: int = Field(512, ge=64, le=2048)

@@ -24,6 +24,7 @@ from shared.representation import view
 if TYPE_CHECKING:
     from api.deps import Services
     from api.held_calls import HeldCall
+    from shared.jobs import Job
     from shared.ledger.replies import Reading
     from shared.schemas import JobView
 
@@ -99,14 +100,14 @@ async def _answer(  # noqa: PLR0913 - an answer has these parts
     base = settings.base_url if settings.public_url else str(request.base_url).rstrip("/")
     if as_url:
         seen = view(reading, None, services.results.url, base_url=base)
-        return await answer_of(_response_of(asked, created, seen, as_url=True), response, held)
+        return await answer_of(_response_of(asked, reading.job, created, seen, as_url=True), response, held)
     return await with_images(
         services.results,
         reading.job,
         await find_images(services.results, reading.job),
         lambda size: services.sending.hold(caller, size, refuse=refuse),
         lambda texts: _response_of(
-            asked, created, view(reading, texts, services.results.url, with_files=True), as_url=False
+            asked, reading.job, created, view(reading, texts, services.results.url, with_files=True), as_url=False
         ),
         response,
         exclude_none=True,
@@ -114,10 +115,10 @@ async def _answer(  # noqa: PLR0913 - an answer has these parts
     )
 
 
-def _response_of(asked: ImagesRequest, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:
+def _response_of(asked: ImagesRequest, job: Job, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:
     return ImagesResponse(
         created=created,
-        **generated(asked, seen, as_url=as_url),
+        **generated(asked, job, seen, as_url=as_url),
         size=f"{asked.pixels}x{asked.pixels}",
         safety_identifier=asked.safety_identifier or asked.user or None,
     )

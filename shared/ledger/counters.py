@@ -1,7 +1,8 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
-The fields are ended:STATUS:CODE, recovered:REASON:TO, reduced:CODE, steps, pixels, given_up, deaf, rejoined, abandoned,
-stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
+The fields are ended:STATUS:CODE, recovered:REASON:TO, reduced:CODE, steps, pixels, given_up, prompts_cut, deaf,
+rejoined, abandoned, stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more than the next lower bound) and
+stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 STEPS = "steps"
 PIXELS = "pixels"  # of finished images and files (room.py)
 IMAGES_GIVEN_UP = "given_up"  # jobs whose images were dropped before their time
+PROMPTS_CUT = "prompts_cut"  # drawings of which the model took only the beginning of the prompt
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
 REJOINED = "rejoined"  # held calls that joined the job of an equal call that was cut
 ABANDONED = "abandoned"  # jobs that were canceled because nobody did

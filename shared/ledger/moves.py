@@ -172,17 +172,28 @@ def shorten_leases() -> Command[int]:
 
 
 def finish(  # noqa: PLR0913 - each describes the drawing
-    job_id: str, attempt: int, *, width: int, height: int, model: str, steps: int = 0
+    job_id: str,
+    attempt: int,
+    *,
+    width: int,
+    height: int,
+    model: str,
+    steps: int = 0,
+    prompt_characters: int | None = None,
 ) -> Command[Moved]:
-    """RUNNING -> FINISHING: the raw pixels of this attempt are stored."""
+    """RUNNING -> FINISHING: the raw pixels of this attempt are stored.
+
+    :param prompt_characters: that the model took of the prompt and what was appended to it; None: all.
+    """
+    drawn = {"width": width, "height": height, "model": model, "step": steps, "steps": steps}
     return Move(
         to=JobStatus.FINISHING,
         attempt=attempt,
-        set={"width": width, "height": height, "model": model, "step": steps, "steps": steps},
+        set=drawn | {"prompt_characters": prompt_characters or 0},
         stamp="drawn_at",
         lease_ms=LEASE_MS,
         stage="denoise",
-        count={counters.STEPS: steps},
+        count={counters.STEPS: steps} | ({} if prompt_characters is None else {counters.PROMPTS_CUT: 1}),
     ).of(job_id)
 
 

@@ -86,6 +86,9 @@ OUTPUTS_REDUCED = Definition(
 IMAGES_GIVEN_UP = Definition(
     "logo_images_given_up_total", "counter", "Jobs whose images were dropped before their time to make room."
 )
+PROMPTS_CUT = Definition(
+    "logo_prompts_cut_total", "counter", "Drawings whose prompt had more than MAX_TEXT_TOKENS, so its end was left out."
+)
 DEAF_WORKERS = Definition(
     "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
 )
@@ -195,6 +198,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield IMAGE_PIXELS.family([((), counters.get(counted.PIXELS, 0))])
     yield OUTPUTS_REDUCED.family((names[1:], value) for names, value in parts if names[0] == "reduced")
     yield IMAGES_GIVEN_UP.family([((), counters.get(counted.IMAGES_GIVEN_UP, 0))])
+    yield PROMPTS_CUT.family([((), counters.get(counted.PROMPTS_CUT, 0))])
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
     yield REJOINED.family([((), counters.get(counted.REJOINED, 0))])
     yield ABANDONED.family([((), counters.get(counted.ABANDONED, 0))])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from shared.gpus import list_gpus
+from worker.flux.attention import Choice, Kernel, kernels
 from worker.flux.model import FluxModel
 from worker.flux.modulation import Modulated
 from worker.model import Drawing, GenerationError
@@ -22,16 +23,25 @@ PLANS = {
     "draft": {"speed_plan": "draft"},
     "8bit": {"memory_plan": "8bit"},
     "4bit": {"memory_plan": "4bit"},
+    "exact, flash3": {},
+    "fast, fp8 attention": {"speed_plan": "fast", "fp8_attention": True},
 }
+# The CPU model's attentions are too small for another kernel than torch's to be the fastest.
+FORCED = {"exact, flash3": Kernel.FLASH3, "fast, fp8 attention": Kernel.FP8}
 
 
 @pytest.fixture(scope="module", params=PLANS)
 def model(request):
     (card, *_) = list_gpus()
     config = {"torch_device": "cuda", "model_name": "logo-mini", "served_sizes": "256", "warmup_steps": 1}
+    kernel = FORCED.get(request.param, Kernel.TORCH)
+    if kernel not in kernels(torch.cuda.get_device_capability(), torch.bfloat16, fp8=True):
+        pytest.skip("needs Hopper and the package fa3-fwd")
     made = FluxModel(WorkerSettings(_env_file=None, **config | PLANS[request.param]), card)
-    made.setup()
-    return made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Choice, "kernel", lambda *_: kernel)
+        made.setup()
+        yield made
 
 
 def parts(model):

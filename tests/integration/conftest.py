@@ -88,9 +88,9 @@ def serve(valkey):
 def succeed(ledger):
     """Does the workers' part of a job, by the ledger's own moves."""
 
-    def _succeed(job_id):
+    def _succeed(job_id, **drawn):
         job = ledger.run(moves.claim(job_id, worker="w", delivery="d")).job
-        ledger.run(moves.finish(job_id, job.attempt, width=8, height=8, model="test-model"))
+        ledger.run(moves.finish(job_id, job.attempt, width=8, height=8, model="test-model", **drawn))
         images = {image_name(size, i): png(size) for size in set(job.sizes) for i in range(job.num_images)}
         RedisResults(ledger.client).put(places.images(job_id, job.attempt), images, 3600)
         moved = ledger.run(moves.succeed(job_id, job.attempt, images_ttl_seconds=3600, ttl_seconds=3600))

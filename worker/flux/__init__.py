@@ -3,7 +3,7 @@
 Shapes have the same letters in every file:
 
     B        images of a batch; the images of one request share a prompt
-    T        tokens: T_text of the prompt (512 for FLUX.1-dev), then T_image of the latents, (pixels / 16)^2;
+    T        tokens: T_text of the prompt (MAX_TEXT_TOKENS), then T_image of the latents, (pixels / 16)^2;
              T = T_text + T_image
     H        attention heads (24)
     D        numbers of a head (128)
@@ -16,8 +16,10 @@ Shapes have the same letters in every file:
     memory_plan.py      how the weights are kept; speed_plan.py how fast and how exactly a step is computed
     install.py          what a speed plan puts on a pipeline, in order
     denoiser.py         one denoising step, of double_stream.py and single_stream.py
-    products.py         matrix products and attention; linears.py the 8-bit and 4-bit layers
-    rows.py             the passes between products, as torch code and as the kernels of kernels.py
+    products.py         matrix products; linears.py the 8-bit and 4-bit layers
+    attention.py        attention, and which kernel computes it; fp8_attention.py its inputs in 8 bits
+    rows.py             the passes between products, as torch code and as the kernels of kernels.py; those of the 8-bit
+                        attention are in attention_kernels.py
     modulation.py, extrapolation.py, graphs.py, decoder.py
                         what stands in for a forward
     side_stream.py, step_sync.py

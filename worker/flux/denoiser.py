@@ -3,9 +3,9 @@
 The numbers are those of diffusers' `FluxTransformer2DModel.forward` without image guidance or ControlNets, up to
 rounding: what is added to the residual stream, normed and rotated stays in float32 until it is stored.
 
-A step is matrix products (cuBLAS), attention (cuDNN or flash), and passes over rows (rows.py). A pass reads and writes
-each activation once. The products of FLUX.1, input times weight, with the letters of worker/flux/__init__.py (the MLPs
-are 4 W wide, T5's embeddings 4096, a latent token 64):
+A step is matrix products (cuBLAS), attention (attention.py chooses its kernel), and passes over rows (rows.py). A pass
+reads and writes each activation once. The products of FLUX.1, input times weight, with the letters of
+worker/flux/__init__.py (the MLPs are 4 W wide, T5's embeddings 4096, a latent token 64):
 
     once       context_embedder   (B * T_text, 4096) x (4096, W)      the prompt's embeddings
                x_embedder         (B * T_image, 64)  x (64, W)        the latents
@@ -28,7 +28,8 @@ What is fused into which pass, in this order between the products:
 
     add_norm       residual += gate * (the previous product's output, with its fp8 scales and bias); layer norm; AdaLN's
                    (1 + scale) and shift; quantization for the next product
-    norm_rotate    RMS norm of each head's query and key; rotary embedding; the copy into the common (B, T, 3, H, D)
+    norm_rotate    RMS norm of each head's query and key; rotary embedding; the copy into the common (B, T, 3, H, D), in
+                   e4m3 where the attention is (fp8_attention.py)
     to_rows        GELU and quantization of an 8-bit product's input. In bf16 there is no such pass: the GELU is in the
                    product's own kernel
 
@@ -48,6 +49,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from worker.flux import double_stream, single_stream
+from worker.flux.attention import Attending, Choice, Kernel
 from worker.flux.rows import Addend, add_norm
 from worker.flux.side_stream import SideStream
 
@@ -62,14 +64,23 @@ SIDE_STREAM_MAX_ROWS = 2048
 class Denoiser:
     """Stands in for the transformer's forward, after `Modulations` has replaced its modulations by rows."""
 
-    def __init__(self, transformer: Any, backends: Sequence[SDPBackend], *, side_stream: bool = False) -> None:
+    def __init__(
+        self,
+        transformer: Any,
+        backends: Sequence[SDPBackend],
+        *,
+        side_stream: bool = False,
+        kernels: Sequence[Kernel] = (Kernel.TORCH,),
+    ) -> None:
         """Replaces `proj_out` of the single-stream blocks by two layers where it is not fp8.
 
-        :param backends: of attention; torch takes the first that supports the inputs.
+        :param backends: of torch's attention, which takes the first that supports the inputs.
         :param side_stream: use two streams for few rows. The memory of both streams' activations is held together.
+        :param kernels: of attention; the fastest is taken.
         """
         self._transformer = transformer
         self._backends = list(backends)
+        self._choice = Choice(kernels)
         self._double = [double_stream.layers_of(block) for block in transformer.transformer_blocks]
         self._single = [single_stream.layers_of(block) for block in transformer.single_transformer_blocks]
         self._one_stream, self._two_streams = SideStream(enabled=False), SideStream(enabled=side_stream)
@@ -87,10 +98,12 @@ class Denoiser:
         image = transformer.x_embedder(inputs["hidden_states"])
         x = torch.cat([text, image], 1)
         text_tokens = text.shape[1]
-        angles = self._rotation(inputs, text_tokens, image.shape[1])
+        with sdpa_kernel(self._backends, set_priority=True):
+            kernel = self._choice.kernel(x, self._single[0].heads)
+        attending = Attending(kernel, *self._rotation(inputs, text_tokens, image.shape[1]))
         side = self._two_streams if x[..., 0].numel() <= SIDE_STREAM_MAX_ROWS else self._one_stream
         try:
-            last = self._blocks(x, text_tokens, angles, side)
+            last = self._blocks(x, text_tokens, attending, side)
         except BaseException:
             # A capture cannot end while the side stream is in it, and freed memory must not be read any more.
             with suppress(RuntimeError):
@@ -101,15 +114,15 @@ class Denoiser:
         rows = add_norm(x[:, text_tokens:], last, shift, scale, norm.norm.eps, None)
         return (transformer.proj_out(rows.values).view(*image.shape[:2], -1),)
 
-    def _blocks(self, x: torch.Tensor, text_tokens: int, angles: Any, side: SideStream) -> Addend:
+    def _blocks(self, x: torch.Tensor, text_tokens: int, attending: Attending, side: SideStream) -> Addend:
         """All blocks; `x` (B, T, W) is changed in place, and what is yet to be added to its image tokens returned."""
         last: Addend | None = None
         *blocks, last_block = self._single
         with sdpa_kernel(self._backends, set_priority=True):
-            double_stream.run(self._double, x, text_tokens, angles, side)
+            double_stream.run(self._double, x, text_tokens, attending, side)
             for block in blocks:
-                last = single_stream.run(block, x, angles, last, side)
-            return single_stream.run(last_block, x, angles, last, side, start=text_tokens)
+                last = single_stream.run(block, x, attending, last, side)
+            return single_stream.run(last_block, x, attending, last, side, start=text_tokens)
 
     def _rotation(self, inputs: Any, text_tokens: int, image_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Cosines and sines (T, D / 2) of the rotary embedding. Kept by the numbers of tokens, which determine the

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from worker.flux.products import attend, gated, gelu_product, product, row_format
-from worker.flux.rows import add, add_norm, norm_rotate, to_rows
+from worker.flux.attention import Projections
+from worker.flux.fp8_attention import Units, units_of
+from worker.flux.products import gated, gelu_product, product, row_format
+from worker.flux.rows import add, add_norm, to_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import torch
 
+    from worker.flux.attention import Attending
     from worker.flux.rows import Addend
     from worker.flux.side_stream import SideStream
 
@@ -40,17 +43,18 @@ class Layers(NamedTuple):
     text: StreamLayers
     image: StreamLayers
     heads: int
-    head_dim: int
+    units: Units
 
 
 def layers_of(block: Any) -> Layers:
     """Of diffusers' `FluxTransformerBlock` with fused projections."""
     attn, text, image = block.attn, block.ff_context.net, block.ff.net
+    norms = ((attn.norm_added_q, attn.norm_added_k), (attn.norm_q, attn.norm_k))
     return Layers(
         StreamLayers(
             block.norm1_context,
             attn.to_added_qkv,
-            (attn.norm_added_q, attn.norm_added_k),
+            norms[0],
             attn.to_add_out,
             block.norm2_context,
             text[0].proj,
@@ -59,14 +63,14 @@ def layers_of(block: Any) -> Layers:
         StreamLayers(
             block.norm1,
             attn.to_qkv,
-            (attn.norm_q, attn.norm_k),
+            norms[1],
             attn.to_out[0],
             block.norm2,
             image[0].proj,
             image[2],
         ),
         attn.heads,
-        attn.head_dim,
+        units_of(norms, attn.heads),
     )
 
 
@@ -76,30 +80,24 @@ class _Stream:
 
     x: torch.Tensor  # (B, T_text or T_image, W), a part of the residual stream
     place: slice  # of its tokens among all
-    angles: tuple[torch.Tensor, torch.Tensor]
     addend: Addend | None = None  # what is yet to be added to x
 
 
-def run(blocks: Iterable[Layers], x: torch.Tensor, text_tokens: int, angles: Any, side: SideStream) -> None:
+def run(blocks: Iterable[Layers], x: torch.Tensor, text_tokens: int, attending: Attending, side: SideStream) -> None:
     """All blocks.
 
     :param x: the residual stream (B, T, W), the text's tokens first; changed in place.
-    :param angles: cosines and sines (T, D / 2).
     """
-    cos, sin = angles
-    text, image = (
-        _Stream(x[:, place], place, (cos[place], sin[place]))
-        for place in (slice(None, text_tokens), slice(text_tokens, None))
-    )
+    text, image = (_Stream(x[:, place], place) for place in (slice(None, text_tokens), slice(text_tokens, None)))
     attended: torch.Tensor | None = None
     for before, block in pairwise([None, *blocks, None]):
-        qkv = x.new_empty(*x.shape[:2], 3, block.heads, block.head_dim) if block else None
+        projections = Projections(attending, block.units, x, block.heads) if block else None
         with side.branch():
-            _to_next_attention(text, before and before.text, attended, block and block.text, qkv)
-        _to_next_attention(image, before and before.image, attended, block and block.image, qkv)
+            _to_next_attention(text, before and before.text, attended, block and block.text, projections)
+        _to_next_attention(image, before and before.image, attended, block and block.image, projections)
         side.join()
-        attended = None if qkv is None else attend(qkv)
-        del qkv
+        attended = projections and projections.attend()
+        del projections
 
 
 def _to_next_attention(
@@ -107,12 +105,12 @@ def _to_next_attention(
     before: StreamLayers | None,
     attended: torch.Tensor | None,
     after: StreamLayers | None,
-    qkv: torch.Tensor | None,
+    projections: Projections | None,
 ) -> None:
     """The rest of the block `before`, then the beginning of the block `after`; None where there is no such block.
 
     :param attended: the output of `before`'s attention (B, T, W).
-    :param qkv: (B, T, 3, H, D), into which the stream's queries, keys and values for `after` are written.
+    :param projections: for `after`, to which the stream's queries, keys and values are added.
     """
     x = stream.x
     if before is not None and attended is not None:
@@ -121,9 +119,9 @@ def _to_next_attention(
         rows = add_norm(x, out, shift, scale, before.mlp_norm.eps, row_format(before.mlp_in))
         inner = gelu_product(before.mlp_in, rows, row_format(before.mlp_out), x.dtype)
         stream.addend = gated(mlp_gate, before.mlp_out, inner, x)
-    if after is not None and qkv is not None:
+    if after is not None and projections is not None:
         shift, scale = after.norm.linear.row.chunk(6, 1)[:2]
         rows = add_norm(x, stream.addend, shift, scale, after.norm.norm.eps, row_format(after.to_qkv))
-        norm_rotate(product(after.to_qkv, rows, x.dtype), qkv[:, stream.place], after.head_norms, *stream.angles)
+        projections.add(product(after.to_qkv, rows, x.dtype), stream.place, after.head_norms)
     elif stream.addend:
         add(x, stream.addend)

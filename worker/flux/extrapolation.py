@@ -8,6 +8,7 @@ stays one CUDA graph.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
     import torch
 
-# All of the first steps are computed: they decide the composition.
+# Of the steps that are computed, so many are for the first ones, which decide the composition.
 FIRST_STEPS = 4
+# How much denser the first ones are: of n + 1 computed steps, the k-th is at the share (k / n) ** DENSITY of all steps.
+DENSITY = 1.6
 # Of fewer, all are computed: they are too long to extrapolate over, and adapters for few steps need each of them.
 LEAST_STEPS = 16
 
@@ -24,8 +27,8 @@ LEAST_STEPS = 16
 class Extrapolation:
     """Stands in for the transformer's forward."""
 
-    def __init__(self, forward: Callable[..., Any], scheduler: Any, interval: int) -> None:
-        """`interval`: after the first steps, one of so many is computed."""
+    def __init__(self, forward: Callable[..., Any], scheduler: Any, interval: float) -> None:
+        """`interval`: beside FIRST_STEPS, one of so many is computed."""
         self._forward = forward
         self._scheduler = scheduler
         self._interval = interval
@@ -47,8 +50,15 @@ class Extrapolation:
         return (velocity_b + ratio * (velocity_b - velocity_a),)
 
 
-def computed(step: int, steps: int, interval: int) -> bool:
+def computed(step: int, steps: int, interval: float) -> bool:
     """Whether `step`, from 0, of `steps` runs the transformer; the first and the last always do."""
-    if steps < LEAST_STEPS:
-        return True
-    return step < FIRST_STEPS or step == steps - 1 or (step - FIRST_STEPS) % interval == interval - 1
+    return steps < LEAST_STEPS or step in _places(steps, interval)
+
+
+@lru_cache
+def _places(steps: int, interval: float) -> frozenset[int]:
+    count = FIRST_STEPS + round((steps - FIRST_STEPS) / interval)
+    places = {round((steps - 1) * (index / (count - 1)) ** DENSITY) for index in range(count)}
+    # Where two are the same step, the first that are left over take the second's place.
+    others = (step for step in range(steps) if step not in places)
+    return frozenset(places | {next(others) for _ in range(count - len(places))})

@@ -31,6 +31,7 @@ import torch
 from torch.nn.attention import SDPBackend
 
 from shared.observability.logging import get_logger
+from worker.flux import attention
 from worker.flux.decoder import CompiledDecoder
 from worker.flux.denoiser import Denoiser
 from worker.flux.extrapolation import Extrapolation
@@ -68,13 +69,20 @@ class Installed:
         return self.graphs[-1]
 
 
-def install(
-    pipeline: Any, plan: SpeedPlan, memory: MemoryPlan, edges: Collection[int], *, images: int = 1
+def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
+    pipeline: Any,
+    plan: SpeedPlan,
+    memory: MemoryPlan,
+    edges: Collection[int],
+    *,
+    images: int = 1,
+    fp8_attention: bool = False,
 ) -> Installed:
     """Puts `plan` on a `FluxPipeline` whose weights are on the card, in the order of the table above.
 
     :param edges: pixels of the sizes that are served; the decoder is compiled for them.
     :param images: of a batch, at most.
+    :param fp8_attention: attend in fp8 where that is faster, if the plan multiplies in fp8.
     """
     installed = Installed()
     if memory.streams_everything:
@@ -93,7 +101,8 @@ def install(
     modulations = Modulations(transformer)
     # 3.
     backends = (SDPBackend.CUDNN_ATTENTION, *BACKENDS) if capability >= CUDNN_CAPABILITY else BACKENDS
-    forward: Callable[..., Any] = Denoiser(transformer, backends, side_stream=not memory.tiles_vae)
+    known = attention.kernels(capability, transformer.x_embedder.bias.dtype, fp8=plan.fp8 and fp8_attention)
+    forward: Callable[..., Any] = Denoiser(transformer, backends, side_stream=not memory.tiles_vae, kernels=known)
     # 4.
     if not memory.tiles_vae:
         forward = installed.graphed(forward, len(edges) * images)

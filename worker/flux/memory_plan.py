@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 GIB = 2**30
-# Rough figures for FLUX.1 and one image of 1024 x 1024; the first two grow with the number of pixels. On an H100 the
-# peaks were 37.7 (full), 21.2 (8bit), 10.5 (4bit) and 6.8 GiB (offload). Those are up to 1.3 above the estimates, but
-# for offload's, whose estimate leaves out the weights that are on the card while they are streamed.
+# Rough figures for FLUX.1 and one image of 1024 x 1024 with so many tokens of text. DENOISE_BYTES grow with the number
+# of all tokens, DECODE_BYTES with that of pixels. On an H100 the peaks were 37.7 (full), 21.2 (8bit), 10.5 (4bit) and
+# 6.8 GiB (offload). Those are up to 1.3 above the estimates, but for offload's, whose estimate leaves out the weights
+# that are on the card while they are streamed.
+TEXT_TOKENS = 512
 DENOISE_BYTES = 1.6 * GIB
 DECODE_BYTES = 2.6 * GIB
 TILED_DECODE_BYTES = 0.9 * GIB
@@ -71,16 +73,28 @@ def plans(capability: tuple[int, int]) -> dict[str, MemoryPlan]:
     }
 
 
-def estimate(plan: MemoryPlan, sizes: Sizes, *, pixels: int = 1024, images: int = 1) -> float:
+def estimate(
+    plan: MemoryPlan, sizes: Sizes, *, pixels: int = 1024, images: int = 1, text_tokens: int = TEXT_TOKENS
+) -> float:
     """Bytes of the card at the peak of a batch of `images` of `pixels` x `pixels`, with those of the CUDA context."""
     scale = (pixels / 1024) ** 2 * images
+    # A latent token is 16 x 16 pixels.
+    denoise = DENOISE_BYTES * images * ((pixels / 16) ** 2 + text_tokens) / (64**2 + TEXT_TOKENS)
     decode = TILED_DECODE_BYTES * images if plan.tiles_vae else DECODE_BYTES * scale
     weights = 0.0 if plan.streams_everything else sizes.transformer.bytes_as(plan.transformer)
     weights += 0.0 if plan.streams_t5 or plan.streams_everything else sizes.t5.bytes_as(plan.t5)
-    return weights + sizes.rest.bytes_as("bf16") + DENOISE_BYTES * scale + decode + CONTEXT_BYTES
+    return weights + sizes.rest.bytes_as("bf16") + denoise + decode + CONTEXT_BYTES
 
 
-def choose(wanted: str, free_bytes: int, capability: tuple[int, int], sizes: Sizes, *, images: int = 1) -> MemoryPlan:
+def choose(  # noqa: PLR0913 - the card, the model and the settings
+    wanted: str,
+    free_bytes: int,
+    capability: tuple[int, int],
+    sizes: Sizes,
+    *,
+    images: int = 1,
+    text_tokens: int = TEXT_TOKENS,
+) -> MemoryPlan:
     """A plan that does not fit is chosen with a warning.
 
     :param wanted: a plan's name; or auto: the first plan that fits, `offload` where none does.
@@ -88,7 +102,7 @@ def choose(wanted: str, free_bytes: int, capability: tuple[int, int], sizes: Siz
     :param images: of a batch.
     """
     known = plans(capability)
-    needs = {name: estimate(plan, sizes, images=images) for name, plan in known.items()}
+    needs = {name: estimate(plan, sizes, images=images, text_tokens=text_tokens) for name, plan in known.items()}
     fitting = (name for name, need in needs.items() if need <= free_bytes)
     name = next(fitting, "offload") if wanted == "auto" else wanted
     log.info(

@@ -38,9 +38,9 @@ log = get_logger(__name__)
 FLUX_BUCKETS = (512, 768, 1024, 1536, 2048)
 CPU_MODEL_BUCKETS = (256,)
 DEFAULT_GUIDANCE = 3.5
-# T_text is the number of tokens. FLUX.1-schnell is distilled to few steps and short prompts, and has no guidance.
-DEV_STEPS, DEV_TOKENS = 28, 512
-SCHNELL_STEPS, SCHNELL_TOKENS = 4, 256
+# FLUX.1-schnell is distilled to few steps and short prompts, and has no guidance.
+DEV_STEPS, SCHNELL_STEPS = 28, 4
+SCHNELL_MAX_TOKENS = 256
 BF16_CAPABILITY = (8, 0)
 # The latest prompts' embeddings are kept on the card, 4 MB each in bf16.
 KEPT_PROMPTS = 32
@@ -79,7 +79,8 @@ class FluxModel:
             pipeline.vae.enable_slicing()
         if self._settings.enable_attention_slicing:
             log.warning("setting.no_effect", setting="ENABLE_ATTENTION_SLICING", reason="FLUX does not slice attention")
-        log.info("model.loaded", model=self.name, device=self._device, seconds=round(time.perf_counter() - start, 2))
+        seconds = round(time.perf_counter() - start, 2)
+        log.info("model.loaded", model=self.name, device=self._device, text_tokens=self._text_tokens(), seconds=seconds)
         if self._settings.previews:
             self._previews = Previews(checkpoint.directory, self._device, pipeline.transformer.config.in_channels // 4)
         if self._settings.warmup_enabled:
@@ -95,7 +96,7 @@ class FluxModel:
                 raise DeviceLost(f"{type(error).__name__}: {error}") from error
             raise
         edge = self.bucket(drawing.size)
-        return Pixels(width=edge, height=edge, data=b"".join(images))
+        return Pixels(edge, edge, b"".join(images), self._cut(drawing.prompt))
 
     def bucket(self, size: int) -> int:
         """Pixels of the edge at which an image of `size` is generated."""
@@ -125,11 +126,17 @@ class FluxModel:
             torch.cuda.get_device_capability(),
             memory_plan.sizes_of(checkpoint),
             images=settings.max_concurrent_jobs,
+            text_tokens=settings.max_text_tokens,
         )
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
         edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
         self._installed = install(
-            pipeline, SPEED_PLANS[settings.speed_plan], memory, edges, images=settings.max_concurrent_jobs
+            pipeline,
+            SPEED_PLANS[settings.speed_plan],
+            memory,
+            edges,
+            images=settings.max_concurrent_jobs,
+            fp8_attention=settings.fp8_attention,
         )
         return pipeline
 
@@ -244,13 +251,29 @@ class FluxModel:
         """True for FLUX.1-dev, which takes the guidance as an input; false for FLUX.1-schnell."""
         return bool(self._pipeline.transformer.config.guidance_embeds)
 
+    def _text_tokens(self) -> int:
+        """T_text: every prompt is padded to so many tokens, or cut."""
+        most = min(self._settings.max_text_tokens, self._pipeline.tokenizer_2.model_max_length)
+        return most if self._guided else min(most, SCHNELL_MAX_TOKENS)
+
+    def _cut(self, prompt: str) -> int | None:
+        """How many characters of `prompt` T5 takes; None where it takes all. Said in the log at each drawing, because
+        the embeddings of a prompt that was drawn before are not made again.
+        """
+        most = self._text_tokens()
+        found = self._pipeline.tokenizer_2(prompt, return_offsets_mapping=True, verbose=False)
+        tokens = len(found["input_ids"])
+        if tokens <= most:
+            return None
+        # The last token that is taken is the end's.
+        _, characters = found["offset_mapping"][most - 2]
+        log.warning("prompt.cut", tokens=tokens, most=most, characters=characters, of=len(prompt))
+        return int(characters)
+
     def _encode_prompt(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         """T5's embeddings (1, T_text, 4096) and CLIP's pooled one (1, 768)."""
-        tokens = DEV_TOKENS if self._guided else SCHNELL_TOKENS
         embeds, pooled, _ = self._pipeline.encode_prompt(
-            prompt=prompt,
-            device=torch.device(self._device),
-            max_sequence_length=min(tokens, self._pipeline.tokenizer_2.model_max_length),
+            prompt=prompt, device=torch.device(self._device), max_sequence_length=self._text_tokens()
         )
         return embeds, pooled
 

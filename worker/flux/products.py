@@ -1,4 +1,4 @@
-"""Matrix products and attention. A layer's input is `Rows` in the format that the layer multiplies (`row_format`)."""
+"""Matrix products. A layer's input is `Rows` in the format that the layer multiplies (`row_format`)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from worker.flux.linears import Fp8Linear, QuantizedLinear
 from worker.flux.rows import Addend, Rows, to_rows
-
-
-def attend(qkv: torch.Tensor, start: int = 0) -> torch.Tensor:
-    """Queries, keys and values (B, T, 3, H, D) to (B, T - start, W): only the queries from `start` on attend."""
-    query, key, value = (part.transpose(1, 2) for part in qkv.unbind(2))
-    return functional.scaled_dot_product_attention(query[:, :, start:], key, value).transpose(1, 2).flatten(2)
 
 
 def row_format(layer: nn.Module) -> torch.dtype | None:

@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
+from worker.flux.attention import Projections
+from worker.flux.fp8_attention import Units, units_of
 from worker.flux.linears import Fp8Linear, QuantizedLinear
-from worker.flux.products import attend, gated, gelu_product, product, row_format
-from worker.flux.rows import Addend, Rows, add_norm, norm_rotate, to_rows
+from worker.flux.products import gated, gelu_product, product, row_format
+from worker.flux.rows import Addend, Rows, add_norm, to_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from worker.flux.attention import Attending
     from worker.flux.side_stream import SideStream
 
 
@@ -45,7 +48,7 @@ class Layers(NamedTuple):
     to_qkv: Any
     head_norms: tuple[Any, Any]  # of queries and of keys
     heads: int
-    head_dim: int
+    units: Units
     proj_mlp: Any
     output: JoinedOutput | SplitOutput
 
@@ -63,24 +66,24 @@ def layers_of(block: Any) -> Layers:
         output = SplitOutput(block.proj_out_attn, block.proj_out_mlp)
     attn = block.attn
     norms = (attn.norm_q, attn.norm_k)
-    return Layers(block.norm, attn.to_qkv, norms, attn.heads, attn.head_dim, block.proj_mlp, output)
+    units = units_of([norms], attn.heads)
+    return Layers(block.norm, attn.to_qkv, norms, attn.heads, units, block.proj_mlp, output)
 
 
 def run(  # noqa: PLR0913 - the block, its inputs, and how
-    layers: Layers, x: torch.Tensor, angles: Any, addend: Addend | None, side: SideStream, start: int = 0
+    layers: Layers, x: torch.Tensor, attending: Attending, addend: Addend | None, side: SideStream, start: int = 0
 ) -> Addend:
     """One block.
 
     :param x: the residual stream (B, T, W), to which `addend` is added in place first.
-    :param angles: cosines and sines (T, D / 2).
     :param start: the output is computed for the tokens from here on; keys and values for all.
     :returns: what is yet to be added to `x[:, start:]`.
     """
     shift, scale, gate = layers.norm.linear.row.chunk(3, 1)
     rows = add_norm(x, addend, shift, scale, layers.norm.norm.eps, row_format(layers.to_qkv))
     if isinstance(layers.output, JoinedOutput):
-        return _joined_output(layers, layers.output, rows, x, start, angles, gate, side)
-    return _split_output(layers, layers.output, rows, x, start, angles, gate, side)
+        return _joined_output(layers, layers.output, rows, x, start, attending, gate, side)
+    return _split_output(layers, layers.output, rows, x, start, attending, gate, side)
 
 
 def _joined_output(  # noqa: PLR0913 - as above
@@ -89,7 +92,7 @@ def _joined_output(  # noqa: PLR0913 - as above
     rows: Rows,
     x: torch.Tensor,
     start: int,
-    angles: Any,
+    attending: Attending,
     gate: torch.Tensor,
     side: SideStream,
 ) -> Addend:
@@ -97,7 +100,7 @@ def _joined_output(  # noqa: PLR0913 - as above
     with side.branch():
         own = rows.from_token(start, x.shape[1])
         mlp = product(layers.proj_mlp, own, x.dtype)
-    attended = _attention(layers, rows, x, start, angles)
+    attended = _attention(layers, rows, x, start, attending)
     side.join()
     both = to_rows(mlp.view(*target.shape[:2], -1), row_format(output.proj_out), gelu=True, before=attended)
     return gated(gate, output.proj_out, both, target)
@@ -109,7 +112,7 @@ def _split_output(  # noqa: PLR0913 - as above
     rows: Rows,
     x: torch.Tensor,
     start: int,
-    angles: Any,
+    attending: Attending,
     gate: torch.Tensor,
     side: SideStream,
 ) -> Addend:
@@ -118,18 +121,19 @@ def _split_output(  # noqa: PLR0913 - as above
         own = rows.from_token(start, x.shape[1])
         inner = gelu_product(layers.proj_mlp, own, row_format(output.mlp), x.dtype)
         mlp = product(output.mlp, inner, x.dtype)
-    attended = _attention(layers, rows, x, start, angles)
+    attended = _attention(layers, rows, x, start, attending)
     out = product(output.attention, to_rows(attended, row_format(output.attention)), x.dtype)
     side.join()
     return Addend(gate, [out.view(target.shape), mlp.view(target.shape)])
 
 
-def _attention(layers: Layers, rows: Rows, x: torch.Tensor, start: int, angles: Any) -> torch.Tensor:
+def _attention(layers: Layers, rows: Rows, x: torch.Tensor, start: int, attending: Attending) -> torch.Tensor:
     """(B, T - start, W)."""
     flat = product(layers.to_qkv, rows, x.dtype)
-    qkv = flat.view(*x.shape[:2], 3, layers.heads, layers.head_dim)
-    norm_rotate(flat, qkv, layers.head_norms, *angles)
-    return attend(qkv, start)
+    room = flat.view(*x.shape[:2], 3, layers.heads, -1)
+    projections = Projections(attending, layers.units, x, layers.heads, room=room)
+    projections.add(flat, slice(None), layers.head_norms)
+    return projections.attend(start)
 
 
 def _split(layer: Any, width: int) -> Sequence[nn.Module]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 class SpeedPlan:
     name: str
     fp8: bool = False  # the blocks' matrix products in fp8 (linears.py), where the card multiplies it
-    interval: int = 1  # one of so many steps is computed, the others are extrapolated (extrapolation.py)
+    interval: float = 1  # about one of so many steps is computed, the others are extrapolated (extrapolation.py)
 
 
 SPEED_PLANS = {
     "exact": SpeedPlan("exact"),
     "fast": SpeedPlan("fast", fp8=True),
-    "draft": SpeedPlan("draft", fp8=True, interval=2),
+    "draft": SpeedPlan("draft", fp8=True, interval=2.67),
 }

@@ -170,6 +170,7 @@ class Generator:
                 height=pixels.height,
                 model=self._model.name,
                 steps=lease.steps,
+                prompt_characters=pixels.prompt_characters,
             )
         )
         if not moved.outcome.holds or moved.job is None:

@@ -14,6 +14,7 @@ from shared import workers
 from shared.connection import UNAVAILABLE, patient_client
 from shared.ledger.run import Ledger
 from shared.observability import exporter, metrics
+from shared.observability.logging import get_logger
 from shared.queue import GENERATE, LOADING, make_celery
 from shared.results.opening import open_results
 from worker import boot, child_death
@@ -25,10 +26,12 @@ from worker.settings import WorkerSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import redis
     from prometheus_client.core import Metric
 
     from shared.gpus import Gpu
 
+log = get_logger(__name__)
 # Celery replaces a child that is not up within this time; to load 34 GB from a slow disk takes minutes.
 LOAD_TIMEOUT_SECONDS = 1800.0
 
@@ -49,6 +52,7 @@ def main() -> None:
     # The parent's event loop must not wait long for Redis.
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
     recovery = Recovery(fail_fast, open_results(fail_fast.client), app, config.job_ttl_seconds)
+    readiness.when_lost(functools.partial(say_unready, fail_fast.client, name))
     child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost, worker=name)
     plan = boot.WorkerPlan(queue=GENERATE, consumes=LOADING, hostname=name, concurrency=1)
     set_up = functools.partial(child.set_up, app, config, gpu, name)
@@ -59,6 +63,14 @@ def worker_name(gpu: Gpu | None) -> str:
     """Names the card and the host, for Flower, /health and the metrics. With a GPU, restarts keep the name."""
     card = re.sub(r"[^a-z0-9]+", "-", gpu.name.lower().removeprefix("nvidia ")).strip("-") if gpu else "cpu"
     return f"generate-{card}-{gpu.uuid[4:12] if gpu else os.getpid()}@{socket.gethostname()}"
+
+
+def say_unready(client: redis.Redis, name: str) -> None:
+    """In place of the child that is gone, so that /health, the metrics and the estimates no longer count it."""
+    try:
+        workers.unready(client, name)
+    except UNAVAILABLE as error:
+        log.warning("heartbeat.failed", error=repr(error))
 
 
 class OwnFigures:

@@ -11,13 +11,16 @@ import os
 import signal
 import time
 from multiprocessing.sharedctypes import RawValue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
 
 from shared.observability.logging import get_logger
 from shared.queue import GENERATE
 from worker.boot import process_exists
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = get_logger(__name__)
 CHECK_SECONDS = 0.25
@@ -29,6 +32,7 @@ _warm_pid = RawValue("i", 0)  # the process id of the child whose model is warm;
 _ending = RawValue("b", 0)  # 1 once the parent has been told to shut down
 _heartbeat_at = RawValue("d", 0.0)  # when the child sent its last heartbeat, by the machine's monotonic clock
 _consumers: list[Any] = []  # the parent's consumer, once it runs
+_when_lost: list[Callable[[], None]] = []  # to be called by the parent when its warm child is gone
 
 
 def announce(pid: int) -> None:
@@ -107,6 +111,11 @@ def check(consumer: Any) -> None:
         close(consumer)
 
 
+def when_lost(call: Callable[[], None]) -> None:
+    """Lets the parent make this call each time that its warm child is gone."""
+    _when_lost[:] = [call]
+
+
 def child_lost() -> None:
     """Closes the queue as soon as the parent notices the death: until the next `check` a message could come."""
     for consumer in _consumers:
@@ -119,3 +128,5 @@ def close(consumer: Any) -> None:
     if consumer.task_consumer.consuming_from(GENERATE):
         consumer.cancel_task_queue(GENERATE)
         log.warning("worker.not_ready")
+        for call in _when_lost:
+            call()

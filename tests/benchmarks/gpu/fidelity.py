@@ -1,39 +1,70 @@
 """With the CPU model's weights on the card, 50 prompts: PSNR against eager fp32, and how often the symbol is right."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from drawing import STEPS, result, worker
 from PIL import Image
 
 from worker.flux import model as flux
+from worker.flux.attention import Choice, Kernel
 from worker.flux.checkpoint import CPU_MODEL_PATH, Checkpoint
 from worker.flux.install import install
-from worker.flux.speed_plan import SPEED_PLANS
+from worker.flux.speed_plan import SPEED_PLANS, SpeedPlan
 from worker.mini import evaluate
 from worker.model import Drawing
 from worker.prompts import enhance
 
 CASES = evaluate.held_out_cases(50)
-# name, memory plan, speed plan (None: eager)
+
+
+class Way(NamedTuple):
+    name: str
+    memory_plan: str
+    speed: SpeedPlan | None  # None: eager
+    # The CPU model's attentions are too small for another kernel to be the fastest.
+    kernel: Kernel = Kernel.TORCH
+    tokens: int = 64  # of text; the CPU model was trained with so many
+
+
+EXACT, FAST, DRAFT = SPEED_PLANS["exact"], SPEED_PLANS["fast"], SPEED_PLANS["draft"]
 WAYS = (
-    ("eager fp32", "full", None),
-    ("eager bf16", "full", None),
-    ("exact", "full", SPEED_PLANS["exact"]),
-    ("fast", "full", SPEED_PLANS["fast"]),
-    ("draft", "full", SPEED_PLANS["draft"]),
-    ("draft, one step of three", "full", replace(SPEED_PLANS["draft"], interval=3)),
-    ("8bit", "8bit", SPEED_PLANS["exact"]),
-    ("4bit", "4bit", SPEED_PLANS["exact"]),
+    Way("eager fp32", "full", None),
+    Way("eager bf16", "full", None),
+    Way("exact", "full", EXACT),
+    Way("exact, flash3", "full", EXACT, Kernel.FLASH3),
+    Way("fast", "full", FAST),
+    Way("fast, fp8 attention", "full", FAST, Kernel.FP8),
+    Way("draft", "full", DRAFT),
+    Way("draft, fp8 attention", "full", DRAFT, Kernel.FP8),
+    Way("draft, 13 of 28 steps", "full", replace(DRAFT, interval=2.67)),
+    Way("draft, 14 of 28 steps", "full", replace(DRAFT, interval=2.4)),
+    Way("draft, 16 of 28 steps", "full", replace(DRAFT, interval=2)),
+    Way("8bit", "8bit", EXACT),
+    Way("4bit", "4bit", EXACT),
+    Way("eager fp32, 48 tokens of text", "full", None, tokens=48),
 )
 
 
-def images_of(way: str, memory_plan: str, speed) -> list[Image.Image]:
+def chosen(choice: Choice, kernel: Kernel) -> Kernel:
+    assert kernel in choice._known, f"no {kernel} here"
+    return kernel
+
+
+def images_of(way: Way) -> list[Image.Image]:
+    Choice.kernel = lambda choice, _x, _heads: chosen(choice, way.kernel)
+    flux.FluxModel._text_tokens = lambda _model: way.tokens
     # The settings name plans; here they are handed over.
-    flux.install = (lambda pipeline, _, *rest: install(pipeline, speed, *rest)) if speed else (lambda *_: None)
-    half = way != "eager fp32"
+    speed = way.speed
+    flux.install = (
+        (lambda pipeline, _, *rest, **more: install(pipeline, speed, *rest, **more | {"fp8_attention": True}))
+        if speed
+        else (lambda *_, **__: None)
+    )
+    half = not way.name.startswith("eager fp32")
     checkpoint = Checkpoint(CPU_MODEL_PATH)
-    model = worker(checkpoint, memory_plan=memory_plan, use_fp16=half, warmup_enabled=False)
+    model = worker(checkpoint, memory_plan=way.memory_plan, use_fp16=half, warmup_enabled=False)
     images = []
     for case in CASES:
         prompt = enhance(case.prompt) if case.enhanced else case.prompt
@@ -44,11 +75,11 @@ def images_of(way: str, memory_plan: str, speed) -> list[Image.Image]:
 
 def main() -> None:
     reference = None
-    for way, memory_plan, speed in WAYS:
+    for way in WAYS:
         try:
-            images = images_of(way, memory_plan, speed)
+            images = images_of(way)
         except Exception as error:  # noqa: BLE001 - the other ways are measured all the same
-            result(part="fidelity", way=way, error=repr(error)[:300])
+            result(part="fidelity", way=way.name, error=repr(error)[:300])
             continue
         arrays = np.stack([np.asarray(image, dtype=float) for image in images])
         reference = arrays if reference is None else reference
@@ -56,7 +87,7 @@ def main() -> None:
         psnr = {"of all": errors.mean(), "median": np.median(errors), "worst": errors.max()}
         right = sum(evaluate.judge(image, case).symbol for image, case in zip(images, CASES, strict=True))
         decibels = {name: round(float(10 * np.log10(255**2 / error)), 2) for name, error in psnr.items()}
-        result(part="fidelity", way=way, **decibels, right=right, prompts=len(CASES))
+        result(part="fidelity", way=way.name, **decibels, right=right, prompts=len(CASES))
 
 
 if __name__ == "__main__":

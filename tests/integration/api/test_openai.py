@@ -1,6 +1,7 @@
 """OpenAI's Images API: refused requests, in its error shape. Complete drawings are in the acceptance tests."""
 
 import asyncio
+import functools
 
 import pytest
 import structlog
@@ -94,6 +95,18 @@ async def test_a_long_prompt_is_cut_and_the_answer_says_so(serve, ledger, succee
         assert job["prompt"][-4:] in ("jump", "umps", " fox", " red", "ps a", "狐" * 4, "\U0001f98a" * 4)
         beyond = await http.post(URL, json=BODY | {"prompt": "x" * 32_001})
         assert (beyond.status_code, beyond.json()["error"]["param"]) == (400, "prompt")
+
+
+@pytest.mark.parametrize("more", [{}, {"response_format": "url"}])
+async def test_of_a_prompt_that_the_model_cut_the_answer_has_what_was_drawn(serve, ledger, succeed, more):
+    prompt = "a red fox, сидит на холме"
+    async with serve() as http:
+        for characters, expected in ((12, prompt[:12]), (100, None), (None, None)):
+            cut = functools.partial(succeed, prompt_characters=characters)
+            answer = await generated(http, ledger, cut, BODY | {"prompt": prompt} | more)
+            assert answer.json()["data"][0].get("revised_prompt") == expected
+        (job, *_) = (await http.get("/api/jobs")).json()["jobs"]
+        assert job["prompt"] == prompt
 
 
 async def test_the_models(serve):

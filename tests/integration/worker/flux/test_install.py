@@ -1,6 +1,7 @@
 """What a card's plans put into the pipeline, as far as a processor can run it: on the CPU model."""
 
 from dataclasses import replace
+from itertools import pairwise
 from types import MethodType, SimpleNamespace
 
 import numpy as np
@@ -94,13 +95,23 @@ def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
 
 @pytest.mark.parametrize(
     ("steps", "interval", "count"),
-    [(28, 1, 28), (28, 2, 16), (28, 3, 12), (16, 2, 10), (15, 2, 15), (8, 2, 8), (4, 3, 4), (1, 2, 1)],
+    [(28, 1, 28), (28, 2, 16), (28, 3, 12), (50, 3, 19), (16, 2, 10), (15, 2, 15), (8, 2, 8), (4, 3, 4), (1, 2, 1)],
 )
 def test_which_steps_are_computed(steps, interval, count):
     found = [step for step in range(steps) if computed(step, steps, interval)]
     assert len(found) == count
     assert found[0] == 0
     assert found[-1] == steps - 1
+
+
+def test_the_first_steps_are_computed_and_the_gaps_grow():
+    """An error at the composition's steps changes all that follow."""
+    for steps in (16, 20, 28, 50):
+        found = [step for step in range(steps) if computed(step, steps, 3)]
+        gaps = [after - before for before, after in pairwise(found)]
+        assert gaps[:2] == [1, 1]
+        assert max(gaps[: len(gaps) // 2]) <= max(gaps[len(gaps) // 2 :])
+        assert max(gaps) <= 4
 
 
 def test_a_velocity_that_is_linear_in_sigma_is_extrapolated_exactly():

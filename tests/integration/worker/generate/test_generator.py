@@ -1,11 +1,12 @@
 """The generator on a real server: claims, hand-overs, cancels, failures, and records of other versions."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from shared.jobs import Failure, JobStatus
-from shared.ledger import keys, moves
+from shared.ledger import counters, keys, moves
 from shared.ledger.keys import LEASES
 from shared.ledger.replies import Outcome
 from shared.queue import FINISH, waiting_job_ids
@@ -33,6 +34,19 @@ def test_drawn_handed_over_finished(job, draw, finisher, client):
     assert client.hget(keys.pace("fake"), "64:asked") == b"128"
     assert set(client.hkeys(keys.pace("fake"))) == {b"steps", b"64:asked", b"64x1:step", b"64x1:fixed", b"64x1:finish"}
     assert not client.exists(places.pixels("job", 1).key)
+
+
+@pytest.mark.parametrize(("taken", "expected", "cut"), [(None, "fox", 0), (2, "fo", 1), (30, "fox", 1)])
+def test_what_the_model_took_of_a_prompt_is_recorded_and_a_cut_counted(job, draw, client, taken, expected, cut):
+    """More than the prompt's own characters: what was appended to it was cut."""
+
+    class Short(FakeModel):
+        def generate(self, *arguments):
+            return replace(super().generate(*arguments), prompt_characters=taken)
+
+    draw(Short())
+    assert (job().status, job().prompt, job().drawn_prompt) == (S.FINISHING, "fox", expected)
+    assert int(client.hget(keys.COUNTERS, counters.PROMPTS_CUT) or 0) == cut
 
 
 def test_a_duplicate_delivery_does_no_work(job, draw, finisher):
