@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-gpu test-slow chaos fuzz audit check format bench bench-gpu lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-gpu test-slow chaos neighbours fuzz audit check format bench bench-gpu lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +60,9 @@ SEED    ?= 1
 FAULTS  ?= 1
 chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED; FAULTS=0: load only), print findings
 	CHAOS_FAULTS=$(FAULTS) CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
+
+neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS; prints what the others notice
+	NEIGHBOURS_SECONDS=$(SECONDS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
 
 CASES ?= 5000
 fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures
