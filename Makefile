@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-gpu test-slow chaos full fuzz audit check format bench bench-gpu lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS 
 
 full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figures
 	FULL_SECONDS=$(SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_full_redis.py -m slow
+
+neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS; prints what the others notice
+	NEIGHBOURS_SECONDS=$(SECONDS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
 
 CASES ?= 5000
 fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures
