@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from rich.progress import track
 from worker.mini import captions, colours, logos
 from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
+from worker.mini.output_evaluation import evaluate
 from worker.mini.sheet import GUIDANCE, MODEL_PATH, contact_sheet, draw_prompts, load
 from worker.mini.symbols import SYMBOLS
 from worker.prompts import enhance
@@ -99,6 +101,19 @@ def draw(pipeline: Any, cases: Sequence[Case], *, batch: int, **options: Any) ->
     return images
 
 
+def evaluate_outputs(model: Path, count: int, folder: Path) -> bool:
+    """Whether all goals are met. Drawings that are in the folder already are not drawn again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = held_out_cases(count)
+    paths = [folder / f"{number:03}.png" for number in range(count)]
+    missing = [(path, case) for path, case in zip(paths, cases, strict=True) if not path.exists()]
+    if missing:
+        pipeline = load(model)
+        for path, case in missing:
+            draw(pipeline, [case], batch=1)[0].save(path)
+    return evaluate(paths, cases)
+
+
 def summary(verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Shares from 0 to 1."""
     count = len(verdicts)
@@ -122,8 +137,12 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("out/evaluation"), help="folder for the contact sheets and verdicts"
     )
+    parser.add_argument("--outputs", action="store_true", help="measure what is made of the drawings instead")
+    parser.add_argument("--count", type=int, default=100, help="with --outputs: number of drawings")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.outputs:
+        sys.exit(not evaluate_outputs(options.model, options.count, options.out / "drawings"))
     pipeline = load(options.model).to(options.device)
     for name, cases in (("held-out", held_out_cases(options.held_out)), ("free-wording", free_cases())):
         start = time.perf_counter()

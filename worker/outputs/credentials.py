@@ -16,16 +16,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from shared.observability.logging import get_logger
 from shared.settings import VERSION
 from worker.outputs.development_certificate import development_chain
-from worker.outputs.files import Marking
 from worker.outputs.metadata import PRODUCT, SOURCE_TYPE
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-log = get_logger(__name__)
 
 # A thumbnail would be larger than all the rest.
 SETTINGS = json.dumps({"builder": {"thumbnail": {"enabled": False}}})
@@ -74,18 +70,6 @@ def open_signer(certificate: Path | None, key: Path | None) -> Signer:
     if certificate or key:
         raise ValueError("SIGNING_CERTIFICATE and SIGNING_KEY belong together")
     return CredentialsSigner(*development_chain())
-
-
-def open_marking(*, metadata: bool, credentials: bool, certificate: Path | None, key: Path | None) -> Marking:
-    """By the settings METADATA, CONTENT_CREDENTIALS, SIGNING_CERTIFICATE and SIGNING_KEY.
-
-    :raises OSError, ValueError: as `open_signer`; the settings have to be mended.
-    """
-    try:
-        return Marking(metadata, open_signer(certificate, key) if credentials else None)
-    except ImportError as error:
-        log.warning("signing.skipped", reason=str(error))
-        return Marking(metadata, None)
 
 
 def algorithm_of(chain: bytes, key: bytes) -> str:
