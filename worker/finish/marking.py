@@ -47,9 +47,13 @@ def marking_of(settings: WorkerSettings) -> Marking:
     return Marking(settings.metadata, _signer(settings) if settings.content_credentials else None)
 
 
-def _signer(settings: WorkerSettings) -> Signer:
+def _signer(settings: WorkerSettings) -> Signer | None:
     try:
         return open_signer(settings.signing_certificate, settings.signing_key)
+    except ImportError as error:
+        # The library has no build for this platform.
+        log.warning("signing.skipped", reason=str(error))
+        return None
     except Exception as error:
         # Drawings are finished without a signature, and the alert tells of it.
         log.exception("signer.unavailable")

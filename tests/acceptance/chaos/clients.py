@@ -16,6 +16,14 @@ TERMINAL = ("succeeded", "failed", "canceled", "expired")
 PROMPTS = ("a red fox head", "a green leaf", "a blue star", "an orange sun", "a black cat")
 # The number of different drawings. Each is drawn once more after the run; jobs that run together always differ.
 DRAWINGS = 200
+# What is asked for beside plain PNGs; most jobs ask for nothing.
+OUTPUTS = (
+    *({},) * 5,
+    {"formats": ["png", "webp"]},
+    {"formats": ["jpeg"], "quality": 80},
+    {"formats": ["svg"], "transparent": True},
+    {"formats": ["webp", "svg"], "transparent": True, "icons": True},
+)
 
 
 @dataclass
@@ -27,6 +35,9 @@ class Note:
     ids: set = field(default_factory=set)  # more than one: the key made two jobs
     seen: list = field(default_factory=list)  # (status, attempt) of each answer
     images: set = field(default_factory=set)  # the 64.png as base64; more than one: it changed
+    listed: set = field(default_factory=set)  # the files of each answer, by name and bytes; more than one: they changed
+    files: dict = field(default_factory=dict)  # by name, the set of the data that came, as base64
+    failures: set = field(default_factory=set)  # warnings of steps that failed
     early: list = field(default_factory=list)  # expiries of images that were gone too soon
     expires_at: str = ""
     cancel_accepted: bool = False  # a DELETE was answered: it will be canceled
@@ -49,7 +60,19 @@ def body(seed, number):
         "sizes": [64],
         "seed": chosen.getrandbits(32),
         "steps": chosen.randint(1, 4),
-    }
+    } | chosen.choice(OUTPUTS)
+
+
+def keep(note, job):
+    """Notes what an answer has of the job's images and files."""
+    if job.get("images"):
+        note.images.add(job["images"]["64"])
+    if job["status"] == "succeeded":
+        note.listed.add(tuple((file["name"], file["bytes"]) for file in job["files"]))
+        note.failures |= {warning["message"] for warning in job["warnings"] if warning["code"].endswith("_failed")}
+    for file in job["files"]:
+        if file["data"]:
+            note.files.setdefault(file["name"], set()).add(file["data"])
 
 
 class Client(threading.Thread):
@@ -97,7 +120,7 @@ class Client(threading.Thread):
             if cancels and self.random.random() < 0.5:
                 self._look(note, "DELETE")
             elif self.random.random() < 0.7:
-                self._look(note, params={"wait": 5})
+                self._look(note, params={"wait": 5, "include": self.random.choice(["images", "files"])})
             else:
                 self._look(note)
                 self.over.wait(0.2)
@@ -117,8 +140,7 @@ class Client(threading.Thread):
         note.seen.append((job["status"], job["attempt"]))
         note.cancel_accepted |= method == "DELETE" and job["cancel_requested"] and job["status"] not in TERMINAL
         note.expires_at = job["expires_at"] or ""
-        if job.get("images"):
-            note.images.add(job["images"]["64"])
+        keep(note, job)
 
     def _ask(self, method, path, **options):
         """The answer, or None if there was none or a 503; then the caller asks again."""

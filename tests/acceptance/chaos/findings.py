@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
+import re
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import psutil
-from clients import TERMINAL
+from clients import TERMINAL, keep
+from PIL import Image
 
 from shared.jobs import TRANSITIONS, JobStatus
 from shared.ledger.keys import DEADLINES, LEASES, OWN_QUEUED, QUEUED
@@ -28,12 +33,12 @@ def settle(stack, notes, seconds):
 
 
 def fetch(stack, notes):
-    """Fetches the images that no client has fetched and that have not expired."""
+    """Fetches the images and files that no client has fetched and that have not expired."""
     for note in notes:
-        if note.end.get("status") == "succeeded" and not note.images:
-            answer = stack.http.get(f"/api/jobs/{note.id}")
+        if note.end.get("status") == "succeeded" and not (note.images and len(note.files) == len(note.end["files"])):
+            answer = stack.http.get(f"/api/jobs/{note.id}", params={"include": "files"})
             if answer.is_success:
-                note.images.add(answer.json()["images"]["64"])
+                keep(note, answer.json())
 
 
 def of_note(note):
@@ -62,6 +67,15 @@ def of_note(note):
 def _of_images(note):
     if len(note.images) > 1:
         yield "its image changed"
+    if len(note.listed) > 1:
+        yield f"the list of its files changed: {note.listed}"
+    for name, data in note.files.items():
+        if len(data) > 1:
+            yield f"its {name} changed"
+        if len(base64.b64decode(next(iter(data)))) != dict(next(iter(note.listed)))[name]:
+            yield f"its {name} has other bytes than the job says"
+    if note.failures:
+        yield f"a step failed: {note.failures}"
     if note.images and note.end["status"] != "succeeded":
         yield f"an image, and {note.end['status']}"
     if note.early:
@@ -94,17 +108,42 @@ def of_both(note, moves):
 
 
 def redraw(stack, notes):
-    """Draws each image once more, alone. One that differs belongs to another job, or to none."""
+    """Draws each image once more, alone. One that differs, it or a file of it, belongs to another job, or to none."""
     drawn = {note.drawing: note for note in notes if note.images}
 
     def again(note):
         submitted = stack.submit(**{name: value for name, value in note.body.items() if name != "deadline_seconds"})
-        return stack.end_of(submitted["id"], seconds=600)["images"]["64"]
+        stack.end_of(submitted["id"], seconds=600)
+        job = stack.get(submitted["id"], include="files")
+        return {"64.png": job["images"]["64"]} | {file["name"]: file["data"] for file in job["files"]}
 
     with ThreadPoolExecutor(8) as pool:
         expected = dict(zip(drawn, pool.map(again, drawn.values()), strict=True))
     compared = [note for note in notes if note.images]
-    return [note for note in compared if note.images != {expected[note.drawing]}], len(compared), len(expected)
+    wrong = [note for note in compared if not _shows(note, expected[note.drawing])]
+    return wrong, len(compared), len(expected)
+
+
+def _shows(note, expected):
+    """Whether all data that came to a client shows what was drawn once more. Files that nobody fetched do not count."""
+    found = {"64.png": note.images} | note.files
+    if note.files and found.keys() != expected.keys():
+        return False
+    return all(
+        {_content(name, one) for one in data} == {_content(name, expected[name])} for name, data in found.items()
+    )
+
+
+def _content(name, encoded):
+    """What a file shows: signatures, and the times in them, differ each time."""
+    data = base64.b64decode(encoded)
+    if name.endswith(".svg"):
+        return re.sub(rb"(?s)<metadata.*?</metadata>", b"", data)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(data)) as bundle:
+            return tuple((entry, bundle.read(entry)) for entry in bundle.namelist())
+    with Image.open(io.BytesIO(data)) as image:
+        return image.mode, image.tobytes()
 
 
 def left_over(client):

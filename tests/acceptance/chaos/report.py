@@ -39,7 +39,8 @@ def jobs(notes, compared, drawings):
     attempts = collections.Counter(note.end["attempt"] for note in notes if note.end)
     yield f"{len(notes)} jobs answered with 202: " + ", ".join(f"{n} {end}" for end, n in ends.most_common())
     yield "attempts: " + ", ".join(f"{n} jobs with {attempt}" for attempt, n in sorted(attempts.items()))
-    yield f"{compared} images compared with {drawings} redrawn ones"
+    files = sum(len(note.files) for note in notes)
+    yield f"{compared} images and {files} files compared with {drawings} redrawn drawings"
 
 
 def recovery(measured, goals):

@@ -36,7 +36,44 @@ def map_body(context, body):
     if isinstance(body, dict) and isinstance(sizes := body.get("sizes"), list) and all(map(_is_size, sizes)):
         # A job's pixels are bounded over two fields together, which JSON Schema cannot express.
         body["sizes"] = [size for size in sizes if size <= 512] or sizes[:1]
+    if isinstance(body, dict):
+        _agree(body)
     return body
+
+
+def _agree(body):
+    """Outputs that are valid, each for itself, do not contradict each other: JSON Schema cannot express that either."""
+    if body.get("background") == "transparent" and body.get("output_format") == "jpeg":
+        del body["background"]
+    if body.get("output_format") in ("webp", "jpeg", "svg") or body.get("background") == "transparent":
+        body["n"] = 1 if body.get("n") in (2, 3, 4) else body.get("n")
+    formats = body.get("formats", ["png"])
+    if not isinstance(formats, list) or not {*map(str, formats)} <= {"png", "webp", "jpeg", "avif", "svg"}:
+        return
+    quality = body.get("quality")
+    if (
+        isinstance(quality, int | float)
+        and not isinstance(quality, bool)
+        and 1 <= quality <= 100
+        and not {"webp", "jpeg", "avif"} & set(formats)
+    ):
+        del body["quality"]
+    if body.get("transparent") is True and formats == ["jpeg"]:
+        body["transparent"] = False
+    if body.get("holes") in ("keep", "cut") and body.get("transparent", False) is False:
+        del body["holes"]
+    if body.get("icons") is True:
+        body["icons"] = False  # they take a second of a core each
+    if {"formats", "transparent"} & body.keys():
+        _make_small(body)
+
+
+def _make_small(body):
+    sizes = body.get("sizes")
+    if isinstance(sizes, list) and 1 <= len(sizes) <= 16 and all(map(_is_size, sizes)):
+        body["sizes"] = [64]
+    elif "sizes" not in body and body.get("num_images") in (2, 3, 4):
+        del body["num_images"]
 
 
 def _is_size(value):
