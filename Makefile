@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,6 +97,9 @@ bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run
 OUT ?= out/bench-gpu
 bench-gpu: $(VENV)/.ready  ## on a GPU machine: speed, memory, fidelity against the first version (PARTS=a,b, OUT=folder)
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/gpu/run.py --out $(OUT) $(if $(PARTS),--parts $(PARTS))
+
+card-report: $(VENV)/.ready  ## on a GPU machine: measure its card at full size, print a page of tables and JSON to paste
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/gpu/card_report.py
 
 CONSTRAINTS ?= constraints.txt
 lock: $(VENV)/.ready   ## resolve pyproject.toml into constraints.txt (metadata only, nothing is downloaded)

@@ -97,8 +97,8 @@ class Projections:
             return fp8_attention.attend(codes, start).to(self._room.dtype)
         query, key, value = self._room.unbind(2)
         if self._attending.kernel is Kernel.TORCH:
-            places = (part.transpose(1, 2) for part in (query[:, start:], key, value))
-            return functional.scaled_dot_product_attention(*places).transpose(1, 2).flatten(2)
+            query, key, value = (part.transpose(1, 2) for part in (query[:, start:], key, value))
+            return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         import fa3_fwd_interface  # noqa: PLC0415 - as above
 
         out: torch.Tensor = fa3_fwd_interface.flash_attn_func(query[:, start:], key, value)
@@ -156,7 +156,7 @@ def _milliseconds(kernel: Kernel, x: torch.Tensor, heads: int) -> float:
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         for _ in range(AT_ONCE):
             attend()
-    times = []
+    times: list[float] = []
     for _ in range(RUNS):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         start.record()

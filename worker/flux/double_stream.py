@@ -96,7 +96,7 @@ def run(blocks: Iterable[Layers], x: torch.Tensor, text_tokens: int, attending: 
             _to_next_attention(text, before and before.text, attended, block and block.text, projections)
         _to_next_attention(image, before and before.image, attended, block and block.image, projections)
         side.join()
-        attended = projections and projections.attend()
+        attended = projections.attend() if projections else None
         del projections
 
 

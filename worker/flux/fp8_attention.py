@@ -85,11 +85,11 @@ def attend(codes: Codes, start: int) -> torch.Tensor:
     """(B, T - start, W) in bf16, on a CPU in float32: only the queries from `start` on attend."""
     query, key, value = codes.qkv.unbind(2)
     if not query.is_cuda:
-        numbers = (
+        query, key, value = (
             (part.float() * unit[:, None, :, None]).transpose(1, 2)
             for part, unit in zip((query[:, start:], key, value), codes[1:], strict=True)
         )
-        return functional.scaled_dot_product_attention(*numbers).transpose(1, 2).flatten(2)
+        return functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
     import fa3_fwd_interface  # noqa: PLC0415 - an optional package, for CUDA 13 only
 
     out: torch.Tensor = fa3_fwd_interface.flash_attn_func(

@@ -253,7 +253,7 @@ class FluxModel:
 
     def _text_tokens(self) -> int:
         """T_text: every prompt is padded to so many tokens, or cut."""
-        most = min(self._settings.max_text_tokens, self._pipeline.tokenizer_2.model_max_length)
+        most = min(self._settings.max_text_tokens, int(self._pipeline.tokenizer_2.model_max_length))
         return most if self._guided else min(most, SCHNELL_MAX_TOKENS)
 
     def _cut(self, prompt: str) -> int | None:
