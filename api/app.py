@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 
-from api import errors, openai_errors, openapi, reference_pages
+from api import errors, openai_errors, openapi, reference_pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
@@ -20,13 +20,14 @@ from api.cors import Cors
 from api.deps import Services
 from api.following import Following
 from api.forecasting import Forecasts
+from api.held_calls import HeldCalls
 from api.memory_check import warn_of_small_memory
 from api.methods import Methods
 from api.metrics import HttpMetrics
 from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.addresses import is_loopback
@@ -55,6 +56,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     ledger = AsyncLedger(client)
     waiting = Waiting(settings.redis_url, ledger)
     forecasts = Forecasts(ledger)
+    calls = HeldCalls(ledger, settings.rejoin_seconds)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
@@ -67,7 +69,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             log.critical("api.open", hint="anyone who reaches this port can submit jobs; set API_KEYS to require a key")
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
-        async with waiting.running():
+        async with waiting.running(), calls.running():
             yield
         await forecasts.close()
         tracing.shutdown()
@@ -110,6 +112,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         http=http,
         forecasts=forecasts,
         results=open_reader(client, bulk, settings),
+        calls=calls,
         holding=holding,
         sending=Bound(
             "bytes of images",
@@ -120,10 +123,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     errors.install(app)
     openai_errors.install(app)
+    replicate_errors.install(app)
     openapi.complete(app)
     reference_pages.install(app)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
-    for module in (health, metrics, images):
+    # That of predictions limits its submits itself, and is before OpenAI's, one of whose paths has its paths too.
+    for module in (health, metrics, images, predictions):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from api.bounds import Bound
     from api.following import Following
     from api.forecasting import Forecasts
+    from api.held_calls import HeldCalls
     from api.metrics import HttpMetrics
     from api.settings import ApiSettings
     from api.submission import Submission
@@ -42,6 +43,7 @@ class Services:
     http: HttpMetrics
     forecasts: Forecasts
     results: ResultReader
+    calls: HeldCalls
     holding: Bound  # calls that wait for a job, and event streams
     sending: Bound  # bytes of images that are being sent
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from asgi_correlation_id import correlation_id
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from api.held_calls import CallerGone
 from api.media_type import faults
 from api.methods import allowed
 from shared import errors
@@ -111,7 +112,13 @@ async def _redis_error(_: Request, error: Exception) -> JSONResponse:
     )
 
 
+async def _caller_gone(*_: object) -> Response:
+    """Nobody reads it; the access log and the metrics show its status, nginx's for this."""
+    return Response(status_code=499)
+
+
 def install(app: FastAPI) -> None:
+    app.add_exception_handler(CallerGone, _caller_gone)
     app.add_exception_handler(errors.LogoError, _logo_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

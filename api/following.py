@@ -17,7 +17,7 @@ from shared.ledger import reads
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from api.waiting import Waiting
     from shared.ledger.replies import Reading
@@ -54,7 +54,7 @@ class Following:
             if not self._streams[caller]:
                 del self._streams[caller]
 
-    async def readings(self, job_id: str) -> AsyncIterator[Reading]:
+    async def readings(self, job_id: str) -> AsyncGenerator[Reading]:
         """The job now, then each newer reading, until its record is gone. A slow consumer gets only the newest."""
         newest: asyncio.Queue[Reading | None] = asyncio.Queue(1)
 

@@ -18,6 +18,7 @@ from fastapi.responses import StreamingResponse
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.jobs import JobStatus
+from shared.ledger.calls import End
 from shared.observability.logging import get_logger
 from shared.results import places
 from shared.results.store import PartGone
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from starlette.types import Receive, Scope, Send
 
+    from api.held_calls import HeldCall
     from shared.jobs import Job
     from shared.results.places import Place
     from shared.results.store import Image, ResultReader
@@ -46,12 +48,14 @@ class _Streamed(StreamingResponse):
         body: AsyncIterator[bytes],
         length: int,
         held: contextlib.ExitStack,
+        call: HeldCall | None,
         status: int,
         headers: Mapping[str, str],
         media_type: str,
     ) -> None:
         super().__init__(body, status, {**headers, "content-length": str(length)}, media_type)
         self._held = held
+        self._call = call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._held:
@@ -60,6 +64,9 @@ class _Streamed(StreamingResponse):
             except _CutError as error:
                 # Without its last message the server closes the connection.
                 log.warning("answer.cut", error=repr(error.__cause__))
+            finally:
+                if self._call:
+                    self._call.end(End.CUT)  # without effect once all is sent
 
 
 async def stream(  # noqa: PLR0913 - an answer has these parts
@@ -70,18 +77,21 @@ async def stream(  # noqa: PLR0913 - an answer has these parts
     status: int = 200,
     headers: Mapping[str, str],
     media_type: str = "application/json",
+    call: HeldCall | None = None,
 ) -> Response:
     """:param length: of the whole body, in bytes.
     :param held: entered before anything is read, until the answer has ended (api/bounds.py).
+    :param call: the held call that this answers.
     :raises errors.ImagesExpired: the images have just expired.
     """
+    body = call.sending(body, length) if call else body
     with contextlib.ExitStack() as stack:
         stack.enter_context(held)
         try:
             first = await anext(body, b"")
         except PartGone:
             raise expired() from None
-        return _Streamed(_from_first(first, body), length, stack.pop_all(), status, headers, media_type)
+        return _Streamed(_from_first(first, body), length, stack.pop_all(), call, status, headers, media_type)
 
 
 async def _from_first(first: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -125,6 +135,23 @@ def expired() -> errors.ImagesExpired:
     return errors.ImagesExpired("the images of this job have expired; submit it again with the same seed")
 
 
+async def answer_of(body: BaseModel, response: Response, call: HeldCall) -> Response:
+    """A JSON answer without images to a held call. `response` as in `with_images`."""
+    encoded = body.model_dump_json(exclude_none=True).encode()
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield encoded
+
+    return await stream(
+        whole(),
+        len(encoded),
+        contextlib.nullcontext(),
+        headers=dict(response.headers),
+        media_type="application/json",
+        call=call,
+    )
+
+
 async def with_images(  # noqa: PLR0913 - an answer has these parts
     results: ResultReader,
     job: Job,
@@ -134,6 +161,7 @@ async def with_images(  # noqa: PLR0913 - an answer has these parts
     response: Response,
     *,
     exclude_none: bool = False,
+    call: HeldCall | None = None,
 ) -> Response:
     """A JSON answer with base64 images in it.
 
@@ -164,4 +192,5 @@ async def with_images(  # noqa: PLR0913 - an answer has these parts
         held(sum(image.length for image in sent)),
         status=response.status_code or 200,
         headers=dict(response.headers),
+        call=call,
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.errors import STATUS, UNFORESEEN
+from api.held_calls import CallerGone
 from api.media_type import faults
 from shared import errors
 from shared.connection import UNAVAILABLE
@@ -54,9 +55,11 @@ class OpenAIRoute(APIRoute):
                 return _validation_error(request, error)
             except HTTPException as error:
                 return _body_error(error)
+            except CallerGone:
+                raise
             except Exception as error:  # noqa: BLE001 - any error is logged and answered in OpenAI's format
                 keyed = "idempotency-key" in request.headers
-                return _logo_error(_as_logo_error(error), retry_is_safe=keyed or not submitted(request.scope))
+                return _logo_error(as_logo_error(error), retry_is_safe=keyed or not submitted(request.scope))
 
         return handle_as_openai
 
@@ -86,7 +89,7 @@ def _invalid_json() -> JSONResponse:
     return _respond(400, "invalid_request_error", "body: JSON decode error", errors.InvalidRequest.code, None)
 
 
-def _as_logo_error(error: Exception) -> errors.LogoError:
+def as_logo_error(error: Exception) -> errors.LogoError:
     if isinstance(error, errors.LogoError):
         return error
     if isinstance(error, UNAVAILABLE):
@@ -97,8 +100,7 @@ def _as_logo_error(error: Exception) -> errors.LogoError:
 
 
 def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
-    status = 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), UNFORESEEN)
-    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
+    status = _status_of(error)
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
@@ -107,7 +109,21 @@ def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse
     code = error.code
     if isinstance(error, errors.Unauthorized):
         code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
-    return _respond(status, kind, error.message, code, None, headers)
+    return _respond(status, _type_of(status), error.message, code, None, headers)
+
+
+def error_of(error: Exception) -> OpenAIError:
+    """What a stream that has begun tells of an error."""
+    found = as_logo_error(error)
+    return OpenAIError(message=found.message, type=_type_of(_status_of(found)), param=None, code=found.code)
+
+
+def _status_of(error: errors.LogoError) -> int:
+    return 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), UNFORESEEN)
+
+
+def _type_of(status: int) -> str:
+    return "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"  # noqa: PLR2004
 
 
 def _respond(  # noqa: PLR0913 - an error answer has these parts

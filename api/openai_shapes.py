@@ -43,6 +43,15 @@ def _square(size: str) -> str:
     return size
 
 
+def beginning_of(prompt: str) -> str:
+    """The prompt, or its beginning up to the last space within MAX_DRAWN characters."""
+    if len(prompt) <= MAX_DRAWN:
+        return prompt
+    words = re.match(rf"(?s).{{{MAX_DRAWN // 2},{MAX_DRAWN}}}(?=\s)", prompt)
+    # A text without spaces, such as Chinese, is cut anywhere.
+    return words[0].rstrip() if words else prompt[:MAX_DRAWN]
+
+
 class ImagesRequest(BaseModel):
     """The fields and values that this service supports; a request with any other is refused by the field's name."""
 
@@ -79,9 +88,13 @@ class ImagesRequest(BaseModel):
     style: Literal["vivid", "natural"] | None = Field(None, description="No effect.")
     complexity: Literal["low", "medium", "high"] | None = Field(None, description="No effect.")
     moderation: Literal["auto", "low"] | None = Field("auto", description="No effect: nothing is moderated.")
-    stream: Literal[False] | None = Field(False, description="Streaming is not supported.")
-    partial_images: Annotated[Literal[0] | None, NotBoolean] = Field(
-        None, description="No effect, because only 0 is taken."
+    stream: bool | None = Field(False, description="Whether the answer is a stream of events.")
+    partial_images: Annotated[int | None, NotBoolean] = Field(
+        None,
+        ge=0,
+        le=3,
+        description="At most so many small pictures of the unfinished drawing come in the stream, if the server makes "
+        "previews; no effect without `stream`.",
     )
     model: str | None = Field(None, description="No effect but on `response_format`: the server has one model.")
     user: str | None = Field(None, description="No effect.")
@@ -93,12 +106,7 @@ class ImagesRequest(BaseModel):
 
     @property
     def drawn_prompt(self) -> str:
-        """The prompt, or its beginning up to the last space within MAX_DRAWN characters."""
-        if len(self.prompt) <= MAX_DRAWN:
-            return self.prompt
-        words = re.match(rf"(?s).{{{MAX_DRAWN // 2},{MAX_DRAWN}}}(?=\s)", self.prompt)
-        # A text without spaces, such as Chinese, is cut anywhere.
-        return words[0].rstrip() if words else self.prompt[:MAX_DRAWN]
+        return beginning_of(self.prompt)
 
     def wants_url(self, *, can_sign: bool) -> bool:
         """`can_sign`: a URL can be had that needs no key."""

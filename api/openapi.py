@@ -108,6 +108,16 @@ GENERATED: dict[int | str, dict[str, Any]] = {
         ),
     }
 }
+_GENERATED_EVENTS = (
+    'event: image_generation.partial_image\ndata: {"b64_json":"/9j/4AAQSkZJRg...","background":"opaque",'
+    '"created_at":1795467669,"quality":"high","size":"512x512","type":"image_generation.partial_image",'
+    '"output_format":"jpeg","partial_image_index":0}\n\n'
+    'event: image_generation.completed\ndata: {"b64_json":"iVBORw0KGgo...","background":"opaque",'
+    '"created_at":1795467671,"quality":"high","size":"512x512","type":"image_generation.completed",'
+    '"output_format":"png","usage":{"input_tokens":0,"output_tokens":0,"total_tokens":0}}\n\n'
+)
+GENERATED[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _GENERATED_EVENTS}
+GENERATED[200]["headers"] |= headers_of("Cache-Control", "X-Accel-Buffering")
 _MODEL = {"id": "gpt-image-1", "object": "model", "created": 0, "owned_by": "this server"}
 MODEL: dict[int | str, dict[str, Any]] = {200: {"description": "The model.", **example_of(_MODEL)}}
 # Documented by hand: FastAPI's own way would document a 422, and no name of a model is one.
@@ -120,6 +130,38 @@ MODEL_NAME = {
 }
 MODELS: dict[int | str, dict[str, Any]] = {
     200: {"description": "All names.", **example_of({"object": "list", "data": [_MODEL]})}
+}
+_PREDICTION = {
+    "id": _ID,
+    "model": "logo",
+    "version": "hidden",
+    "status": "starting",
+    "input": {"prompt": "a red fox head, geometric", "seed": 7, "num_outputs": 1, "width": 512},
+    "output": None,
+    "logs": "",
+    "error": None,
+    "metrics": {},
+    "data_removed": False,
+    "created_at": "2026-11-23T21:00:00.120Z",
+    "started_at": None,
+    "completed_at": None,
+    "urls": {name: f"https://HOST/v1/predictions/{_ID}{end}" for name, end in (("get", ""), ("cancel", "/cancel"))},
+}
+PREDICTION: dict[int, dict[int | str, dict[str, Any]]] = {
+    status: {status: {"description": "The prediction.", **example_of(_PREDICTION)}} for status in (200, 201)
+}
+VERSION: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The version.",
+        **example_of(
+            {
+                "id": "any",
+                "created_at": "2026-01-01T00:00:00Z",
+                "cog_version": "0.13.0",
+                "openapi_schema": {"components": {"schemas": {"Output": {"type": "array"}}}},
+            }
+        ),
+    }
 }
 LOGO: dict[int | str, dict[str, Any]] = {
     200: example_of(
@@ -170,6 +212,7 @@ TAGS = [
     {"name": "app", "description": "The call of the mobile app."},
     {"name": "jobs", "description": "Submit, poll or long-wait, follow, cancel; images as bytes."},
     {"name": "OpenAI", "description": "OpenAI's Images API, as far as it is supported."},
+    {"name": "Replicate", "description": "Replicate's predictions, as far as they are supported."},
     {"name": "service", "description": "Health and metrics of the service."},
 ]
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.errors import statuses_by_code
 from api.openai_errors import OpenAIErrorResponse
+from api.replicate_errors import Problem
 from shared.schemas import ErrorResponse
 
 if TYPE_CHECKING:
@@ -85,6 +86,15 @@ def openai_errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
         for status, found in answers.items()
         if found
     }
+
+
+def replicate_errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
+    """As `errors_of`, in Replicate's format."""
+    return {status: _answer(status, Problem, found) for status, found in _by_status(which, _problem).items()}
+
+
+def _problem(code: str) -> dict[str, Any]:
+    return {"title": code, "detail": EXAMPLES[code], "status": _STATUS[code]}
 
 
 def _by_status(which: Iterable[int | str], body: Callable[[str], dict[str, Any]]) -> dict[int, dict[str, Any]]:

@@ -35,6 +35,9 @@ class ApiSettings(Settings):
         500, ge=1, description="Idle connections of one API process; beyond it the oldest is closed."
     )
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that /api/generate_logo is held.")
+    rejoin_seconds: int = Field(
+        120, ge=0, le=3600, description="The repeat of a held call that was cut joins its job; after it, the job ends."
+    )
     max_queue_length: int = Field(1000, ge=1, description="Queued jobs beyond which a submit is answered 429.")
     max_queued_per_key: int = Field(250, ge=1, description="Queued jobs of one key, likewise; only with keys.")
     max_queued_high_per_key: int = Field(20, ge=1, description="Queued jobs of one key of high priority, likewise.")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from api.forecasting import Forecasts
+    from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
 
@@ -61,8 +62,18 @@ class Submission:
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
 
-    async def submit(self, request: JobRequest, owner: str, idempotency_key: str = "") -> tuple[Reading, bool]:
+    async def submit(
+        self,
+        request: JobRequest,
+        owner: str,
+        idempotency_key: str = "",
+        call: Call | None = None,
+        webhook_shape: str = "",
+    ) -> tuple[Reading, bool]:
         """The job as the ledger returned it, and whether an earlier submit with the same idempotency key created it.
+        A held `call` may join the job of an equal one that was cut.
+
+        :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
@@ -72,7 +83,7 @@ class Submission:
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
-        job = _new_job(request, owner)
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
         structlog.contextvars.bind_contextvars(job_id=job.id)
         command = moves.create(
             job,
@@ -84,6 +95,7 @@ class Submission:
             max_own_high=self._max_queued_high_per_key if owner else 0,
             max_created_per_minute=self._max_created_per_key_per_minute if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
+            call=call,
         )
         try:
             created = await self._ledger.run(command)
@@ -129,6 +141,10 @@ class Submission:
             structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
             log.info("job.replayed")
             return created.reading, True
+        if created.outcome is Creation.REJOINED:
+            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
+            log.info("job.rejoined", status=created.reading.job.status)
+            return created.reading, False
         log.info("job.created", sizes=list(job.sizes), seed=job.seed)
         await self._publish(job)
         return created.reading, False
@@ -148,9 +164,9 @@ def _fingerprint(request: JobRequest) -> str:
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
-def _new_job(request: JobRequest, owner: str) -> Job:
+def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:
     return Job(
-        id=str(uuid.uuid4()),
+        id=job_id,
         status=JobStatus.QUEUED,
         prompt=request.prompt,
         priority=request.priority,
@@ -162,6 +178,7 @@ def _new_job(request: JobRequest, owner: str) -> Job:
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
         webhook_url=request.webhook_url or "",
+        webhook_shape=webhook_shape,
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )

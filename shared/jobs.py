@@ -108,6 +108,7 @@ class Job:
     images_expire_at: int = 0
     webhook_url: str = ""
     webhook_tries: int = 0
+    webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
 
     @property
     def seeds(self) -> tuple[int, ...]:

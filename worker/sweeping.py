@@ -1,5 +1,6 @@
 """What the sweeper does in a turn: recovers jobs with lost leases, publishes jobs without a message, expires jobs whose
-deadline has passed, sends webhooks that are due, and gives images up where there is no room for drawings.
+deadline has passed, cancels those that their callers have left, sends webhooks that are due, and gives images up where
+there is no room for drawings.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from shared.jobs import JobStatus
-from shared.ledger import moves, reads, wakeups, webhooks
+from shared.ledger import calls, counters, moves, reads, wakeups, webhooks
+from shared.ledger.replies import Outcome
 from shared.ledger.room import room
 from shared.observability.logging import get_logger
 from shared.queue import FINISH, GENERATE, WEBHOOK, lists_of, send_webhook, waiting_job_ids, waiting_messages_of
@@ -57,6 +59,7 @@ class Sweeper:
             moved = self._ledger.run(moves.expire(job.id, ttl_seconds=self._ttl, attempt=job.attempt))
             if moved.outcome.holds:
                 log.info("job.expired", job_id=job.id, request_id=job.request_id)
+        self.cancel_abandoned()
         if self._evict_images:
             self.make_room()
         if leases:
@@ -65,6 +68,18 @@ class Sweeper:
         if time.monotonic() - self._checked_messages >= MESSAGE_CHECK_SECONDS:
             self._checked_messages = time.monotonic()
             self.publish_missing()
+
+    def cancel_abandoned(self) -> None:
+        """Cancels the jobs of held calls that were cut and not repeated in time."""
+        for job_id in self._ledger.run(calls.abandoned()):
+            try:
+                moved = self._ledger.run(moves.request_cancel(job_id, ttl_seconds=self._ttl, abandoned=True))
+            except (ValueError, TypeError) as error:
+                log.error("job.unreadable", job_id=job_id, error=repr(error))  # noqa: TRY400 - as in `_job`
+                continue
+            if moved.job and moved.outcome in (Outcome.MOVED, Outcome.FLAGGED):
+                counters.count(self._ledger.client, counters.ABANDONED)
+                log.info("job.abandoned", job_id=job_id, request_id=moved.job.request_id, outcome=moved.outcome)
 
     def make_room(self) -> None:
         """Drops images, those that expire first, until the next drawing has room. Never pixels or records."""

@@ -106,14 +106,15 @@ async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEv
             yield _event("status", reading, seen)
         elif last and _progress(last) != _progress(reading):
             yield _event("progress", reading, seen)
-        if services.settings.previews and (picture := await _preview(services, reading)) not in (None, shown):
+        if services.settings.previews and (picture := await preview_of(services, reading)) not in (None, shown):
             shown = picture
             image = PreviewEvent(image=base64.b64encode(picture).decode())
             yield ServerSentEvent(image.model_dump_json(), event="preview", sep="\n")
         last = reading
 
 
-async def _preview(services: Services, reading: Reading) -> bytes | None:
+async def preview_of(services: Services, reading: Reading) -> bytes | None:
+    """The newest preview of a job that is drawn, a JPEG; None without one."""
     if reading.job.status is not JobStatus.RUNNING:
         return None
     with contextlib.suppress(*UNAVAILABLE):

@@ -80,7 +80,7 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
     )
 
 
-def _check_webhook(url: str, settings: ApiSettings) -> None:
+def check_webhook(url: str, settings: ApiSettings) -> None:
     """:raises errors.InvalidRequest: this server sends no webhooks, or none to this URL."""
     if not settings.webhook_secrets:
         raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
@@ -114,7 +114,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     time, else 202. A caller that disconnects does not cancel its job.
     """
     if request.webhook_url is not None:
-        _check_webhook(request.webhook_url, services.settings)
+        check_webhook(request.webhook_url, services.settings)
     # The forecast is read while the job is created and published, so that the estimate costs no extra time.
     services.forecasts.prefetch()
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.

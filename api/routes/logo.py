@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import find_images, with_images
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
+from api.ownership import not_found
 from shared import errors
 from shared.connection import UNAVAILABLE
 from shared.jobs import JobStatus
@@ -35,42 +36,58 @@ _ERRORS = (
 
 
 @router.post("/api/generate_logo", response_model=LogoResponse, responses=LOGO | errors_of(*_ERRORS))
-async def generate_logo(
-    request: LogoRequest, response: Response, services: Deps, owner: Owner, caller: Caller
+async def generate_logo(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
+    request: LogoRequest, sent: Request, response: Response, services: Deps, owner: Owner, caller: Caller
 ) -> Response:
-    """Draw a logo and wait for it. New clients use `/api/jobs`, where a lost connection does not lose the job."""
+    """Draw a logo and wait for it. New clients use `/api/jobs`, where a lost connection does not lose the job.
+
+    If this call's connection is cut, the same call within REJOIN_SECONDS joins the job under way, or gets its result;
+    without one the job is canceled then.
+    """
     # Not validated again: LogoRequest checks the prompt's length before trimming, which may leave under 3 characters.
     asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
-    with services.holding.hold(caller):
-        submitted, _ = await services.submission.submit(asked, owner)
-        with named_in_errors(services, submitted.job.id):
-            job = (await succeeded(services, owner, submitted.job.id)).job
-    with named_in_errors(services, job.id):
-        return await with_images(
-            services.results,
-            job,
-            await find_images(services.results, job),
-            lambda size: services.sending.hold(caller, size, refuse=False),
-            lambda texts: LogoResponse(
-                message="Logo generated successfully!",
-                prompt=request.prompt,
-                images=texts,
-                sizes=request.sizes,
-                model=job.model,
-            ),
-            response,
-        )
+    async with services.calls.hold(sent.receive, caller, f"logo {asked.model_dump_json()}") as held:
+        with services.holding.hold(caller):
+            submitted, _ = await services.submission.submit(asked, owner, call=held.call)
+            held.job_id = submitted.job.id
+            with named_in_errors(services, submitted.job.id):
+                job = (await held.unless_gone(succeeded(services, owner, submitted.job.id))).job
+        with named_in_errors(services, job.id):
+            return await with_images(
+                services.results,
+                job,
+                await find_images(services.results, job),
+                lambda size: services.sending.hold(caller, size, refuse=False),
+                lambda texts: LogoResponse(
+                    message="Logo generated successfully!",
+                    prompt=request.prompt,
+                    images=texts,
+                    sizes=request.sizes,
+                    model=job.model,
+                ),
+                response,
+                call=held,
+            )
 
 
 async def succeeded(services: Services, owner: str, job_id: str) -> Reading:
-    """The job once it has succeeded; waits at most REQUEST_TIMEOUT.
+    """The job once it has succeeded; waits at most REQUEST_TIMEOUT. Raises what `ended_well` does."""
+    return ended_well(
+        services, await services.waiting.until_terminal(job_id, services.settings.request_timeout, owner), job_id
+    )
 
+
+def ended_well(services: Services, reading: Reading | None, job_id: str) -> Reading:
+    """The reading of a job that was waited for.
+
+    :raises errors.JobNotFound: its record is gone.
     :raises errors.GenerationFailed: the job failed.
     :raises errors.JobNotSuccessful: the job was canceled, or it expired.
     :raises errors.StillRunning: the job has not ended within REQUEST_TIMEOUT.
     :raises errors.ServiceUnavailable: the server restarts before the job has ended.
     """
-    reading = await services.waiting.until_terminal(job_id, services.settings.request_timeout, owner)
+    if reading is None:
+        raise not_found(job_id)
     job = reading.job
     where = _reference(services, job_id)
     if job.status is JobStatus.FAILED:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
 from api.auth import Caller, Keys, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
-from api.image_answers import find_images, with_images
+from api.image_answers import answer_of, find_images, with_images
 from api.openai_errors import OpenAIRoute
 from api.openai_shapes import GeneratedImage, ImagesRequest, ImagesResponse, Model, ModelList
+from api.openai_stream import ImageStream
 from api.openapi import GENERATED, MODEL, MODEL_NAME, MODELS
 from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
@@ -21,6 +23,9 @@ from shared.representation import view
 from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
+    from api.deps import Services
+    from api.held_calls import HeldCall
+    from shared.ledger.replies import Reading
     from shared.schemas import JobView
 
 _ERRORS = (
@@ -47,8 +52,12 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     owner: Owner,
     caller: Caller,
     idempotency_key: IdempotencyKey = None,
-) -> ImagesResponse | Response:
-    """Draw images and wait for them, in the format of OpenAI's clients; their bearer token is the API key."""
+) -> Response:
+    """Draw images and wait for them, in the format of OpenAI's clients; their bearer token is the API key.
+
+    With `stream` the answer is a stream of the events `image_generation.partial_image`, if the server makes previews,
+    and `image_generation.completed`, one for each image, or `error`.
+    """
     keys: Keys = request.app.state.keys
     can_sign = not keys.needed or bool(services.settings.url_signing_keys)
     as_url = asked.wants_url(can_sign=can_sign)
@@ -56,28 +65,53 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
     prompt = asked.drawn_prompt
     job_request = JobRequest.model_construct(prompt=prompt, sizes=[asked.pixels], num_images=asked.n or 1)
-    with services.holding.hold(caller):
-        request.state.submitted = True
-        submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "")
+    about = f"images {job_request.model_dump_json()}"
+    async with services.calls.hold(request.receive, caller, about, keyed=bool(idempotency_key)) as held:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(services.holding.hold(caller))
+            request.state.submitted = True
+            submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "", held.call)
+            held.job_id = submitted.job.id
+            if asked.stream:
+                return ImageStream(services, asked, submitted.job.id, held, stack.pop_all())
+            with named_in_errors(services, submitted.job.id):
+                reading = await held.unless_gone(succeeded(services, owner, submitted.job.id))
+        if replayed:
+            response.headers["Idempotent-Replayed"] = "true"
         with named_in_errors(services, submitted.job.id):
-            reading = await succeeded(services, owner, submitted.job.id)
-    if replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    with named_in_errors(services, submitted.job.id):
-        created = reading.job.finished_at // 1000
-        settings = services.settings
-        base = settings.base_url if settings.public_url else str(request.base_url).rstrip("/")
-        if as_url:
-            return _response_of(asked, created, view(reading, None, services.results.url, base_url=base), as_url=True)
-        return await with_images(
-            services.results,
-            reading.job,
-            await find_images(services.results, reading.job),
-            lambda size: services.sending.hold(caller, size, refuse=replayed),
-            lambda texts: _response_of(asked, created, view(reading, texts, services.results.url), as_url=False),
-            response,
-            exclude_none=True,
-        )
+            return await _answer(
+                asked, reading, held, request, response, services, caller, as_url=as_url, refuse=replayed
+            )
+
+
+async def _answer(  # noqa: PLR0913 - an answer has these parts
+    asked: ImagesRequest,
+    reading: Reading,
+    held: HeldCall,
+    request: Request,
+    response: Response,
+    services: Services,
+    caller: str,
+    *,
+    as_url: bool,
+    refuse: bool,
+) -> Response:
+    created = reading.job.finished_at // 1000
+    settings = services.settings
+    base = settings.base_url if settings.public_url else str(request.base_url).rstrip("/")
+    if as_url:
+        seen = view(reading, None, services.results.url, base_url=base)
+        return await answer_of(_response_of(asked, created, seen, as_url=True), response, held)
+    return await with_images(
+        services.results,
+        reading.job,
+        await find_images(services.results, reading.job),
+        lambda size: services.sending.hold(caller, size, refuse=refuse),
+        lambda texts: _response_of(asked, created, view(reading, texts, services.results.url), as_url=False),
+        response,
+        exclude_none=True,
+        call=held,
+    )
 
 
 def _response_of(asked: ImagesRequest, created: int, seen: JobView, *, as_url: bool) -> ImagesResponse:

@@ -1,7 +1,7 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
-The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, pixels, given_up, deaf, stage:NAME:BOUND (jobs whose stage
-took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
+The fields are ended:STATUS:CODE, recovered:REASON:TO, steps, pixels, given_up, deaf, rejoined, abandoned,
+stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ STEPS = "steps"
 PIXELS = "pixels"  # of finished images
 IMAGES_GIVEN_UP = "given_up"  # jobs whose images were dropped before their time
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
+REJOINED = "rejoined"  # held calls that joined the job of an equal call that was cut
+ABANDONED = "abandoned"  # jobs that were canceled because nobody did
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
 STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
     "queued": ("created_at", (100, 300, 1000, 3000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000)),

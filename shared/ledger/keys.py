@@ -14,6 +14,7 @@ RESERVED = "logo:reserved"  # hash: bytes that a held job may still store, by jo
 IMAGES = "logo:kept-images"  # zset of ids of jobs that have images; score: when these expire, in ms
 HELD = "logo:held"  # hash: a worker's name to the id of the job that it draws
 COUNTERS = "logo:counters"  # hash of integers (counters.py)
+CALLS = "logo:calls"  # zset of ids of jobs that a call holds or held; score: when the job is canceled, in ms (calls.py)
 SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
 
 # Prefixes, followed by a colon and the owner.
@@ -34,6 +35,11 @@ def job(job_id: str) -> str:
 def idempotency(owner: str, key: str) -> str:
     """The key of an idempotency key (string: the id of the job that it created, the fingerprint of the request)."""
     return f"logo:idempotency:{owner}:{key}"
+
+
+def twins(caller: str, request: str) -> str:
+    """Zset of ids of the jobs of a caller's equal held calls (lua/let_go.lua has the score)."""
+    return f"logo:twins:{caller}:{request}"
 
 
 def pace(model: str) -> str:

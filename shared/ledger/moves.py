@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from shared.jobs import Failure, JobStatus, encode_field, is_terminal, sources
-from shared.ledger import counters, keys, room, webhooks
+from shared.ledger import calls, counters, keys, room, webhooks
 from shared.ledger.replies import Created, Hold, Moved, created_of, moved_of
 from shared.ledger.run import Command
 from shared.results.places import pixels_prefix
@@ -51,6 +51,7 @@ class Move:
     ttl_s: int | None = None  # the record expires after this time
     unclaimed_ttl_s: int | None = None  # the record of a job that no worker has claimed expires after this time
     unless_leased: bool = False  # refused while a lease is valid
+    abandoned: bool = False  # refused unless the job's call was cut and none has joined it in time (calls.py)
     again: bool = False  # allowed from a state to itself, for a new lease
     stage: str | None = None  # the stage that ends with the move (counters.py)
     count: dict[str, int] = field(default_factory=dict)  # what to add to the counters, by field
@@ -75,6 +76,7 @@ class Move:
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
+                keys.CALLS,
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -91,16 +93,18 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     max_own_high: int = 0,
     max_created_per_minute: int = 0,
     deadline_seconds: float = 0,
+    call: calls.Call | None = None,
 ) -> Command[Created]:
     """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
     `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
+    A held `call` joins the job of an equal one that was cut, if there is one.
     """
     return Command(
         "create",
         (
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
-            *(keys.RESERVED, keys.OWN_CREATED),
+            *(keys.RESERVED, keys.OWN_CREATED, keys.CALLS, call.twins if call else keys.twins("", ""), keys.COUNTERS),
         ),
         (
             job.id,
@@ -117,6 +121,10 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             room.pixels_bytes(job),
             room.images_bytes(job),
             max_created_per_minute,
+            *((call.id, call.rejoin_ms) if call else ("", 0)),
+            calls.LEASE_MS,
+            (call.rejoin_ms if call else 0) + calls.LONGEST_MS,
+            counters.REJOINED,
         ),
         created_of,
     )
@@ -238,14 +246,17 @@ def cancel(job_id: str, *, ttl_seconds: int, attempt: int | None = None, unless_
     ).of(job_id)
 
 
-def request_cancel(job_id: str, *, ttl_seconds: int, owner: str | None = None) -> Command[Moved]:
+def request_cancel(
+    job_id: str, *, ttl_seconds: int, owner: str | None = None, abandoned: bool = False
+) -> Command[Moved]:
     """QUEUED, FINISHING -> CANCELED; a running job is flagged, and its worker cancels it within two steps.
 
-    With `owner`, the job of another owner is `MISSING`.
+    With `owner`, the job of another owner is `MISSING`; with `abandoned`, one that a call holds or may join is refused.
     """
     return Move(
         to=JobStatus.CANCELED,
         owner=owner,
+        abandoned=abandoned,
         flag_from={JobStatus.RUNNING},
         stamp="finished_at",
         ttl_s=ttl_seconds,

@@ -40,6 +40,7 @@ class Creation(StrEnum):
 
     CREATED = "created"
     REPLAYED = "replayed"  # the same idempotency key and request: the earlier job
+    REJOINED = "rejoined"  # the job of an equal held call that was cut
     CONFLICT = "conflict"  # the same idempotency key, another request
     FULL = "full"  # the queue is at its bound
     OWNER_FULL = "owner_full"  # the owner's queued jobs are at their bound
@@ -63,7 +64,7 @@ class Moved:
 @dataclass(frozen=True, slots=True)
 class Created:
     outcome: Creation
-    reading: Reading | None = None  # the job that was created, or that the idempotency key had created before
+    reading: Reading | None = None  # the job that was created, or the earlier one
     depth: int = 0  # jobs counted against the bound that was reached, or bytes that found no room; 0 if none was
     again_seconds: float = 0  # when the minute of OWNER_TOO_OFTEN is over
 

@@ -81,6 +81,12 @@ IMAGES_GIVEN_UP = Definition(
 DEAF_WORKERS = Definition(
     "logo_deaf_workers_total", "counter", "Workers that were ended because they took no messages while some waited."
 )
+REJOINED = Definition(
+    "logo_calls_rejoined_total", "counter", "Held calls that joined the job of an equal call that was cut."
+)
+ABANDONED = Definition(
+    "logo_jobs_abandoned_total", "counter", "Jobs that were canceled because their held call was cut and not repeated."
+)
 OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis uses.")
@@ -174,6 +180,8 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield IMAGE_PIXELS.family([((), counters.get(counted.PIXELS, 0))])
     yield IMAGES_GIVEN_UP.family([((), counters.get(counted.IMAGES_GIVEN_UP, 0))])
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
+    yield REJOINED.family([((), counters.get(counted.REJOINED, 0))])
+    yield ABANDONED.family([((), counters.get(counted.ABANDONED, 0))])
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():

@@ -1,5 +1,7 @@
-"""Two hundred jobs over a network that cuts connections: each submit makes one job, each result and cancel arrives."""
+"""Jobs and held calls over a network that cuts connections: each makes one job, each result and cancel arrives."""
 
+import base64
+import threading
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from flaky_proxy import FlakyProxy
+
+from shared.ledger import moves
+from shared.results import places
+from shared.results.redis_store import RedisResults
 
 JOBS, CLIENTS, SEED = 200, 16, 7
 TERMINAL = ("succeeded", "failed", "canceled", "expired")
@@ -70,6 +76,63 @@ def test_each_submit_is_one_job_and_each_result_arrives(stack, proxy, drawn):
     assert {job["id"] for job in listed(stack)} - before == {job_id for job_id, *_ in done}
     assert len({job_id for job_id, *_ in done}) == JOBS
     assert proxy.cuts > JOBS / 4
+
+
+def repeat_blindly(proxy, calls):
+    """Makes held calls over the network, each until it is answered; prints and returns the figures."""
+
+    def one(number):
+        body = {"prompt": f"a red fox, number {number}", "sizes": [64]}
+        for _ in range(60):
+            try:
+                answer = httpx.post(f"{proxy.url}/api/generate_logo", json=body, timeout=120)
+            except httpx.TransportError:
+                continue
+            assert answer.status_code == 200, answer.text
+            return answer.json()["prompt"], base64.b64decode(answer.json()["images"]["64"])[:4]
+        raise AssertionError("no answer to 60 calls")
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        answers = list(pool.map(one, range(calls)))
+    assert answers == [(f"a red fox, number {number}", b"\x89PNG") for number in range(calls)]
+    print(f"{calls} calls, {proxy.connections} connections, {proxy.cuts} cuts")
+    assert proxy.cuts > calls / 4
+
+
+def test_the_apps_held_call_repeated_blindly_draws_once(new_api, client, ledger):
+    """An API process, whose jobs this test draws at once. One in twenty may be drawn again, its cut seen late."""
+    over, drawn = threading.Event(), []
+
+    def draw():
+        while not over.wait(0.02):
+            while (job := ledger.run(moves.claim_next(worker="w", delivery=str(len(drawn)))).job) is not None:
+                drawn.append(job.id)
+                ledger.run(moves.finish(job.id, 1, width=64, height=64, model="m"))
+                png = base64.b64encode(b"\x89PNG" + bytes(4000)).decode()
+                RedisResults(ledger.client).put(places.images(job.id, 1), {"64": png}, 600)
+                ledger.run(moves.succeed(job.id, 1, images_ttl_seconds=600, ttl_seconds=600))
+
+    worker = threading.Thread(target=draw)
+    worker.start()
+    try:
+        with FlakyProxy(new_api().port, SEED) as proxy:
+            repeat_blindly(proxy, 200)
+    finally:
+        over.set()
+        worker.join()
+    print(f"{len(drawn)} drawings")
+    assert 200 <= len(drawn) <= 210
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_same_with_the_whole_stack(new_stack):
+    stack = new_stack(DEFAULT_INFERENCE_STEPS="1")
+    with FlakyProxy(httpx.URL(stack.url).port, SEED) as proxy:
+        repeat_blindly(proxy, 200)
+    drawings = len(listed(stack))
+    print(f"{drawings} drawings")
+    assert 200 <= drawings <= 210
 
 
 def listed(stack):

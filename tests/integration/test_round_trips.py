@@ -97,3 +97,17 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         assert count() == 1  # read
         await http.delete(f"/api/jobs/{job_id}")
         assert count() == 1  # the move reads the job, checks its owner and answers with it
+
+        waiting, calls = (getattr(http._transport.app.state.services, name) for name in ("waiting", "calls"))
+        held = asyncio.create_task(http.post("/api/generate_logo", json=BODY))
+        while not waiting.count:
+            await asyncio.sleep(0.01)
+        assert count() == 2  # create, and the first read
+        (job_id,) = client.zrange(keys.QUEUED, 0, -1)
+        generator.generate(job_id.decode())
+        finisher.finish(job_id.decode())
+        count()
+        await held
+        while calls._ended:
+            await asyncio.sleep(0.01)
+        assert count() == 4  # read after the event; the index of the images, the image; the call's end

@@ -17,6 +17,7 @@ from shared.ledger.webhook_places import Places
 from shared.ledger.webhooks import RETRY_SECONDS, TRY_SECONDS
 from shared.observability import tracing
 from shared.observability.logging import get_logger
+from shared.predictions import SHAPE, prediction_of
 from shared.representation import view
 from shared.results.signing import UrlSigner
 from shared.schemas import WebhookEvent
@@ -132,6 +133,8 @@ class Sender:
 
     def _event(self, reading: Reading) -> bytes:
         job = reading.job
+        if job.webhook_shape == SHAPE:
+            return prediction_of(reading, self._signer.sign, self._settings.base_url).model_dump_json().encode()
         data = view(reading, None, self._signer.sign, base_url=self._settings.base_url)
         finished = datetime.fromtimestamp(job.finished_at / 1000, UTC)
         return WebhookEvent(type=f"job.{job.status}", timestamp=finished, data=data).model_dump_json().encode()

@@ -6,23 +6,29 @@
 --       7 forget zset (member: "job_id owner", score: when the record expires)
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 reserved hash (room.py: bytes by job id)
 --       10 prefix of the numbers of jobs created in a minute; a colon and the owner follow
+--       11 calls zset (score: when the job is canceled)  12 twins zset (jobs of equal calls; let_go.lua)
+--       13 counters hash (counters.py)
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
 --       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
 --       11 bound of the owner's queued jobs of high priority (0: none)
 --       12 room for the job's pixels (bytes)  13 room for its images
 --       14 bound of the jobs that the owner creates in a minute (0: none)
--- Reply {created | replayed | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
+--       15 id of the held call that asks; empty: none  16 how long its job may be joined once it is cut (ms)
+--       17 how long it counts as alive (ms)  18 the twins are kept for this long (ms)  19 counter of joined jobs
+-- Reply {created | replayed | rejoined | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
 --       {no_room, bytes that the job needs}
 --       {owner_too_often, number of jobs counted against the bound, ms until the minute is over}
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local owned_prefix, forget_key, own_queued_prefix, reserved_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local created_prefix = KEYS[10]
+local created_prefix, calls_key, twins_key, counters_key = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
 local job_id, record, fingerprint, idempotency_ttl_s = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
 local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local pixels_room, images_room, max_created = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
+local call_id, rejoin_ms, lease_ms, twins_kept_ms = ARGV[15], tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18]
+local rejoined_field = ARGV[19]
 
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 local function reply(outcome, id)
@@ -37,6 +43,44 @@ if fingerprint ~= '' then
   if known_id and redis.call('EXISTS', jobs_prefix .. known_id) == 1 then
     if known_fingerprint ~= fingerprint then return reply('conflict', known_id) end
     return reply('replayed', known_id)
+  end
+end
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = string.format('%.0f', now_ms)
+local function hold(id)
+  redis.call('HSET', jobs_prefix .. id, 'call', call_id)
+  redis.call('ZADD', calls_key, string.format('%.0f', now_ms + lease_ms + rejoin_ms), id)
+  redis.call('ZADD', twins_key, 0, id)
+  redis.call('PEXPIRE', twins_key, twins_kept_ms)
+end
+-- The job of an equal call that has ended without its answer, if it can still be had.
+local function abandoned_job()
+  local found
+  for _, id in ipairs(redis.call('ZRANGE', twins_key, 0, -1)) do
+    local twin = redis.call('HMGET', jobs_prefix .. id, 'status', 'call', 'cancel_requested', 'images_expire_at')
+    local status, canceled_at = twin[1], tonumber(redis.call('ZSCORE', calls_key, id) or nil)
+    local told_until = tonumber(redis.call('ZSCORE', twins_key, id))
+    if twin[2] == call_id then return id end -- joined already, the reply was lost
+    local lives = status == 'queued' or status == 'running' or status == 'finishing'
+    local kept = status == 'succeeded' and (tonumber(twin[4]) or 0) > now_ms
+    if not (lives or kept) then
+      redis.call('ZREM', twins_key, id)
+    elseif twin[3] ~= '1' and (canceled_at or told_until) > now_ms
+      and (not canceled_at or canceled_at <= now_ms + rejoin_ms) then
+      found = id
+    end
+  end
+  return found
+end
+if call_id ~= '' then
+  local id = abandoned_job()
+  if id then
+    if redis.call('HGET', jobs_prefix .. id, 'call') ~= call_id then
+      redis.call('HINCRBY', counters_key, rejoined_field, 1)
+    end
+    hold(id)
+    return reply('rejoined', id)
   end
 end
 local depth = redis.call('ZCARD', queued_key)
@@ -72,9 +116,6 @@ if max_created > 0 then
   if redis.call('INCR', created_key) == 1 then redis.call('EXPIRE', created_key, 60) end
 end
 
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now = string.format('%.0f', now_ms)
 for field, value in pairs(record) do
   redis.call('HSET', job_key, field, value)
 end
@@ -99,6 +140,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', forget_key, '-inf', now, 'LIMI
   redis.call('ZREM', owned_prefix .. ':' .. gone_owner, gone_id)
   redis.call('ZREM', forget_key, gone)
 end
+if call_id ~= '' then hold(job_id) end
 if fingerprint ~= '' then
   redis.call('SET', idempotency_key, job_id .. ' ' .. fingerprint, 'EX', idempotency_ttl_s)
 end

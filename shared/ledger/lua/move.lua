@@ -8,12 +8,14 @@
 --       10 webhooks zset (score: when the webhook is due)  11 reserved hash (room.py: bytes by job id)
 --       12 images zset (score: when the job's images expire)
 --       13 held hash (field: a worker's name; value: the job that it draws)
+--       14 calls zset (score: when the job of a call that was cut is canceled)
 -- ARGV  1 job id; empty for a claim of the next job in the queue's order  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
 --         flag_from      states in which cancel_requested is set instead (a running job is canceled by its worker)
 --         attempt        expected fencing token; absent: any
 --         owner          expected owner; absent: any
+--         abandoned      refused unless that time has passed; it is forgotten
 --         unless_leased  refused while the lease is valid: its holder renewed it after the caller had read the job
 --         again          allows a move from a state to itself (a new lease)
 --         claim          the delivery that claims the job: attempt + 1, up to max_attempts; only with room for its result.
@@ -31,7 +33,7 @@
 -- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | no_room | missing | empty
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local reserved_key, images_key, held_key = KEYS[11], KEYS[12], KEYS[13]
+local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 
 local function has(list, value)
@@ -63,13 +65,18 @@ if job_id == '' then
   job_key, pixels_prefix = job_key .. job_id, pixels_prefix .. job_id
 end
 
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = string.format('%.0f', now_ms)
+if move.abandoned then
+  local canceled_at = redis.call('ZSCORE', calls_key, job_id)
+  if not canceled_at or tonumber(canceled_at) > now_ms then return reply('refused') end
+  redis.call('ZREM', calls_key, job_id)
+end
 local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim', 'worker')
 local status, attempt, owner, claim = record[1], tonumber(record[2]), record[3] or '', record[4]
 local worker = record[5]
 if not status or (move.owner and move.owner ~= owner) then return {'missing'} end
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now = string.format('%.0f', now_ms)
 
 -- A caller that retries after a lost reply finds its own move done.
 if move.claim and status == move.to and claim == move.claim then return reply('already') end

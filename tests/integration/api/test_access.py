@@ -9,6 +9,7 @@ from shared import workers
 from shared.workers import WorkerInfo
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
+OPENAI = {"/v1/images/generations", "/v1/models", "/v1/models/{model}"}
 PUBLIC = {"/", "/health", "/health/live", "/health/ready", "/metrics"}
 
 
@@ -33,18 +34,18 @@ async def test_the_matrix(serve, succeed, keys):
         async def statuses(**headers):
             found = {}
             for method, path in calls(http._transport.app):
-                filled = path.format(job_id=job["id"], name="64.png", model="dall-e-3")
+                names = {"owner_name": "o", "model_name": "m", "version": "v"}
+                filled = path.format(job_id=job["id"], name="64.png", model="dall-e-3", **names)
                 body = BODY if method == "POST" else None
                 answer = await http.request(method, filled, json=body, headers=headers)
-                found[method, path] = (answer.status_code, (answer.json().get("error") or {}).get("code"))
+                said = answer.json()
+                found[method, path] = (answer.status_code, said.get("title") or (said.get("error") or {}).get("code"))
             return found
 
         everything = await statuses()
         assert len(everything) >= 7
         assert ("GET", "/api/jobs/{job_id}/images/{name}") in everything
-        unauthorized = {
-            call: (401, "invalid_api_key" if call[1].startswith("/v1/") else "unauthorized") for call in everything
-        }
+        unauthorized = {call: (401, "invalid_api_key" if call[1] in OPENAI else "unauthorized") for call in everything}
         assert everything == unauthorized
         assert await statuses(**{"X-API-Key": "wrong"}) == unauthorized
         assert await statuses(Authorization="Bearer wrong") == unauthorized

@@ -45,6 +45,7 @@ async def test_base64_and_its_surroundings(serve, ledger, succeed):
         *({"quality": value} for value in ("auto", "low", "medium", "high", "xhigh", "max", "standard", "hd")),
         {"style": "vivid", "moderation": "low", "complexity": "high", "background": "auto"},
         {"output_compression": 0, "partial_images": 0, "stream": False, "user": "u"},
+        {"partial_images": 3},
         dict.fromkeys(
             (
                 *("n", "size", "response_format", "output_format", "output_compression", "background", "quality"),
@@ -181,8 +182,8 @@ async def test_a_url_that_needs_no_key(serve, ledger, succeed):
         ({"background": "transparent"}, "background"),
         ({"quality": "best"}, "quality"),
         ({"output_compression": 101}, "output_compression"),
-        ({"stream": True}, "stream"),
-        ({"partial_images": 2}, "partial_images"),
+        ({"stream": "often"}, "stream"),
+        ({"partial_images": 4}, "partial_images"),
         ({"style": "manga"}, "style"),
     ],
 )

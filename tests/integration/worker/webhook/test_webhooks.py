@@ -186,6 +186,18 @@ def test_each_end_has_its_event(ledger, receiver, ended, settings, status, succe
     assert verified(receiver.got[0])["type"] == f"job.{status}"
 
 
+def test_a_prediction_is_told_as_replicate_does(ledger, receiver, ended, settings, client):
+    ended()
+    client.hset(keys.job("job"), "webhook_shape", "prediction")
+    Sender(ledger, settings(public_url=PUBLIC)).deliver("job")
+    _, headers, body = receiver.got[0]
+    told = standardwebhooks.Webhook(NEW).verify(body, headers)
+    assert (told["id"], told["status"], told["output"]) == ("job", "canceled", None)
+    assert told["urls"] == {
+        name: f"{PUBLIC}/v1/predictions/job{end}" for name, end in (("get", ""), ("cancel", "/cancel"))
+    }
+
+
 def test_a_job_without_a_url_has_no_webhook(ledger, client):
     ledger.run(moves.create(Job(id="j", status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=1), max_queue=9))
     ledger.run(moves.cancel("j", ttl_seconds=60))

@@ -1,0 +1,216 @@
+"""Held calls that are cut: how that is noticed, and how the repeat of such a call joins its job.
+
+A connection that ends before the last byte of the answer has cut its call. Because a proxy, or this machine itself, may
+have taken the whole answer long before its client, the last byte follows LAST_BYTE_SECONDS after the others. A call
+whose answer was sent whole is over: an equal one is a wish for another drawing. Whether a call is alive is kept in the
+ledger (shared/ledger/calls.py), so that the repeat may come to another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import uuid
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from shared.connection import UNAVAILABLE
+from shared.errors import LogoError, ServiceUnavailable
+from shared.ledger import calls
+from shared.ledger.calls import End
+from shared.observability.logging import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+    from typing import Any
+
+    from starlette.types import Receive
+
+    from shared.ledger.calls import Call
+    from shared.ledger.run import AsyncLedger
+
+log = get_logger(__name__)
+T = TypeVar("T")
+LAST_BYTE_SECONDS = 0.4
+KEEP_SECONDS = calls.LEASE_SECONDS / 3
+AGAIN_SECONDS = 0.5
+BATCH = 500
+
+
+class CallerGone(Exception):
+    """The connection of a held call has ended before its answer."""
+
+
+class HeldCall:
+    """A call from its submit to the end of its answer. As a context manager around the work before the answer, it
+    watches the connection, and notes an error as the call's end.
+    """
+
+    def __init__(self, held: HeldCalls, call: Call | None, receive: Receive) -> None:
+        """:param call: None for one whose end means nothing to its job.
+        :param receive: of a request whose body has been read.
+        """
+        self._held = held
+        self._receive = receive
+        self._gone: asyncio.Task[None] | None = None
+        self.call = call
+        self.job_id = ""  # until it is known which job the call created or joined
+        self.ended = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._gone = asyncio.create_task(self._disconnected())
+        if self.call:
+            await self._held.begin(self, self.call)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self._gone:
+            self._gone.cancel()
+        if isinstance(error, CallerGone):
+            self.end(End.CUT)
+        elif error is not None:
+            refused = isinstance(error, LogoError) and not isinstance(error, ServiceUnavailable)
+            if refused and not self.job_id:
+                self._held.forget(self)
+            else:
+                self.end(End.TOLD)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection has ended."""
+        return self._gone is not None and self._gone.done()
+
+    async def unless_gone(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which is canceled when the connection ends.
+
+        :raises CallerGone: the connection has ended first.
+        """
+        assert self._gone is not None  # noqa: S101 - entered
+        working = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({working, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise CallerGone
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    async def sending(self, body: AsyncIterator[bytes], length: int) -> AsyncIterator[bytes]:
+        """The `length` bytes of the answer; whoever sends them must call `end` where they do not reach their end."""
+        sent = 0
+        async for chunk in body:
+            sent += len(chunk)
+            if sent < length or self.call is None:
+                yield chunk
+                continue
+            yield chunk[:-1]
+            await asyncio.sleep(LAST_BYTE_SECONDS)
+            yield chunk[-1:]
+            self.end(End.DELIVERED)
+
+    async def ending(self, how: End) -> AsyncIterator[bytes]:
+        """The end of an answer without a length: a comment of an event stream, held back like a last byte."""
+        if self.call:
+            await asyncio.sleep(LAST_BYTE_SECONDS)
+            yield b": end\n\n"
+        self.end(how)
+
+    def end(self, how: End) -> None:
+        """Only the first of several ends counts."""
+        call, self.call = self.call, None
+        self.ended.set()
+        if call:
+            if how is End.CUT:
+                log.info("call.cut", job_id=self.job_id)
+            # Of a submit whose reply was lost, the job has the call's id.
+            self._held.note(call, self.job_id or call.id, how)
+
+    async def _disconnected(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+class HeldCalls:
+    """The held calls of this process; renews them in the ledger, and writes their ends there."""
+
+    def __init__(self, ledger: AsyncLedger, rejoin_seconds: float) -> None:
+        """:param rejoin_seconds: 0: no call joins another's job, and none is canceled."""
+        self._ledger = ledger
+        self._rejoin_seconds = rejoin_seconds
+        self._open: dict[str, HeldCall] = {}  # by call id
+        self._ended: dict[str, tuple[Call, str, End]] = {}  # ends that are not in the ledger yet, by call id
+        self._writing = asyncio.Lock()
+        self._wake = asyncio.Event()
+
+    def hold(self, receive: Receive, caller: str, request: str, *, keyed: bool = False) -> HeldCall:
+        """:param request: what makes two calls of the caller equal.
+        :param keyed: an idempotency key says which job it is, and for longer.
+        """
+        joins = self._rejoin_seconds and not keyed
+        call = calls.call(str(uuid.uuid4()), caller, request, self._rejoin_seconds) if joins else None
+        return HeldCall(self, call, receive)
+
+    async def begin(self, held: HeldCall, call: Call) -> None:
+        """Waits until the ends of equal calls are written: a repeat may be faster than the end of what it repeats."""
+        for twin in list(self._open.values()):
+            if twin.gone and twin.call and twin.call.twins == call.twins:
+                await twin.ended.wait()
+        self._open[call.id] = held
+        if any(ended.twins == call.twins for ended, _, _ in self._ended.values()):
+            with contextlib.suppress(*UNAVAILABLE):
+                await self._write_ends()
+
+    def note(self, call: Call, job_id: str, how: End) -> None:
+        self._open.pop(call.id, None)
+        self._ended[call.id] = (call, job_id, how)
+        self._wake.set()
+
+    def forget(self, held: HeldCall) -> None:
+        """Ends a call that has no job."""
+        if held.call:
+            self._open.pop(held.call.id, None)
+            held.call = None
+            held.ended.set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        writer = asyncio.create_task(self._write(), name="held-calls")
+        try:
+            yield
+        finally:
+            # As in api/waiting.py: one cancel may be lost.
+            while not writer.done():
+                writer.cancel()
+                await asyncio.wait([writer], timeout=0.1)
+            with contextlib.suppress(*UNAVAILABLE):
+                await self._write_ends()
+
+    async def _write(self) -> None:
+        kept_at = time.monotonic()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, kept_at + KEEP_SECONDS - time.monotonic())):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._write_ends()
+                if time.monotonic() - kept_at >= KEEP_SECONDS:
+                    kept_at = time.monotonic()
+                    await self._keep()
+            except UNAVAILABLE as error:
+                log.warning("calls.unwritten", error=repr(error))
+                await asyncio.sleep(AGAIN_SECONDS)
+                self._wake.set()
+
+    async def _write_ends(self) -> None:
+        async with self._writing:
+            while ended := list(self._ended.items())[:BATCH]:
+                await self._ledger.run_many([calls.let_go(*end) for _, end in ended])
+                for call_id, _ in ended:
+                    self._ended.pop(call_id, None)
+
+    async def _keep(self) -> None:
+        alive = [held.job_id for held in self._open.values()]
+        for start in range(0, len(alive), BATCH):
+            await self._ledger.run(calls.keep(round(self._rejoin_seconds * 1000), alive[start : start + BATCH]))

@@ -1,0 +1,85 @@
+"""The request schemas of Replicate's predictions, as far as this service supports them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from api.openai_shapes import MAX_DRAWN, MAX_PROMPT
+from shared.errors import InvalidRequest
+from shared.schemas import MAX_IMAGES, PROMPT_EXAMPLE, NotBoolean, Size, not_blank
+
+DEFAULT_SIZE = 1024
+Prompt = Annotated[
+    str,
+    Field(min_length=3, max_length=MAX_PROMPT, description=f"Of more than {MAX_DRAWN} characters, the beginning."),
+    AfterValidator(not_blank),
+]
+
+
+class PredictionInput(BaseModel):
+    """What FLUX models take on Replicate, as far as it has a meaning here; any other name is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Prompt
+    seed: Annotated[int | None, NotBoolean] = Field(None, ge=0, le=2**32 - 1, description="Random if absent.")
+    num_outputs: Annotated[int, NotBoolean] = Field(1, ge=1, le=MAX_IMAGES, description="Variations of the prompt.")
+    num_inference_steps: Annotated[int | None, NotBoolean] = Field(
+        None, ge=1, le=50, description="The model's own if absent."
+    )
+    guidance: Annotated[float | None, NotBoolean] = Field(None, ge=0, le=20, description="Likewise.")
+    width: Size | None = Field(None, description="1024 if absent.")
+    height: Size | None = Field(None, description="Equal to `width`.")
+    aspect_ratio: Literal["1:1", "custom"] = Field("1:1", description="No effect: only squares are drawn.")
+    output_format: Literal["png"] = Field("png", description="PNG only.")
+    output_quality: Annotated[int | None, NotBoolean] = Field(None, ge=0, le=100, description="No effect.")
+    megapixels: Literal["1"] | None = Field(None, description="No effect.")
+    go_fast: bool | None = Field(None, description="No effect.")
+    disable_safety_checker: bool | None = Field(None, description="No effect: nothing is checked.")
+    safety_tolerance: Annotated[int | None, NotBoolean] = Field(None, ge=0, le=6, description="No effect.")
+    prompt_upsampling: bool | None = Field(None, description="No effect.")
+
+    @property
+    def size(self) -> int:
+        """:raises InvalidRequest: `width` and `height` differ."""
+        width, height = self.width or self.height, self.height or self.width
+        if width != height:
+            raise InvalidRequest(f"input.height: must be equal to width, which is {width}: only squares are drawn")
+        return width or DEFAULT_SIZE
+
+
+class PredictionRequest(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"input": {"prompt": PROMPT_EXAMPLE, "width": 512}},
+                {
+                    "input": {"prompt": PROMPT_EXAMPLE, "seed": 7, "num_outputs": 2, "num_inference_steps": 20},
+                    "version": "any",
+                    "webhook": "https://example.com/prediction-done",
+                    "webhook_events_filter": ["completed"],
+                    "stream": False,
+                },
+            ]
+        },
+    )
+
+    input: PredictionInput = Field(description="What is drawn, and how.")
+    version: str | None = Field(None, max_length=255, description="No effect.")
+    webhook: str | None = Field(None, max_length=2048, description="Receives the prediction when it has ended.")
+    webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = Field(
+        None, description="Without `completed` no webhook is sent: the server sends no others."
+    )
+    stream: Literal[False] | None = Field(None, description="No effect.")
+
+
+class ModelVersion(BaseModel):
+    id: str
+    created_at: str = "2026-01-01T00:00:00Z"
+    cog_version: str = "0.13.0"
+    openapi_schema: dict[str, dict[str, dict[str, dict[str, str]]]] = {
+        "components": {"schemas": {"Output": {"type": "array"}}}
+    }
