@@ -75,6 +75,21 @@ def test_generators_take_every_parameter_and_answer():
     assert shown["text/event-stream"]["type"] == "string"
 
 
+def test_no_schema_has_the_name_of_another_ones_field():
+    """A generator names the type of an object in a field by both, as PredictionInput, and leaves out what clashes."""
+    named = {
+        schema + "".join(word.title() for word in field.split("_"))
+        for schema, body in SCHEMAS.items()
+        for field, kind in body.get("properties", {}).items()
+        if any(part.get("type") == "object" for part in kind.get("anyOf", [kind]))
+    }
+    assert named & set(SCHEMAS) == set()
+
+
+def test_bounds_of_numbers_have_the_names_of_json_schema():
+    assert re.findall(r'"(?:ge|gt|le|lt)": ', json.dumps(PAGE)) == []
+
+
 def test_every_reference_leads_to_a_schema():
     references = re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(PAGE))
     assert set(references) <= set(SCHEMAS)
