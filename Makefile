@@ -7,7 +7,7 @@ SIZES  ?= 256,512
 
 export PROMPT SIZES
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,10 +48,16 @@ AT_ONCE := -n logical --maxprocesses 4 --dist worksteal
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
-	$(BIN)/python -m pytest $(AT_ONCE) --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
+	$(BIN)/python -m pytest $(AT_ONCE) --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow and not clients $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
 
 test-storm: $(VENV)/.ready  ## the nemesis for some seconds and a few hundred generated requests; `make chaos` and `make fuzz` are the long forms
 	$(BIN)/python -m pytest -m "not chaos and not slow" tests/acceptance/chaos tests/acceptance/fuzz
+
+POLLING ?= 20
+test-clients: $(VENV)/.ready  ## clients of others, in environments of their own, and docs/clients.md from the run (POLLING=600: polls for ten minutes)
+	$(BIN)/python tests/clients/environments.py
+	POLL_SECONDS=$(POLLING) $(BIN)/python -m pytest -m clients tests/clients
+	$(BIN)/python tests/clients/table.py
 
 test-gpu: $(VENV)/.ready  ## tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu

@@ -91,6 +91,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         responses=errors_of("internal_error"),
+        generate_unique_id_function=lambda route: route.name,  # generated clients name their functions by it
     )
     app.root_path = settings.root_path  # FastAPI's own argument warns
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
@@ -137,7 +138,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
-    app.webhooks.post("job.ended")(openapi.job_ended)
+    app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; HEAD and OPTIONS;
     # the bound on bodies; compression.

@@ -243,8 +243,15 @@ TAGS = [
 ]
 
 
+def _untyped(media_type: str) -> dict[str, Any]:
+    """The schema of an answer that has no model: generated clients give an answer without a schema no type."""
+    if media_type == "application/json":
+        return {"type": "object", "additionalProperties": True}
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
+
+
 def complete(app: FastAPI) -> None:
-    """Adds the headers that every response has to the OpenAPI page of `app`."""
+    """Adds to the OpenAPI page of `app` the headers that every response has, and a schema to all that has none."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -254,6 +261,8 @@ def complete(app: FastAPI) -> None:
             for call in (call for path in schema["paths"].values() for call in path.values()):
                 for answer in call["responses"].values():
                     answer["headers"] = answer.get("headers", {}) | headers_of("X-Request-ID")
+                    for media_type, content in answer.get("content", {}).items():
+                        content["schema"] = content.get("schema") or _untyped(media_type)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI documents this way of extending the page

@@ -18,7 +18,7 @@ Prompt = Annotated[
 ]
 
 
-class PredictionInput(BaseModel):
+class FluxInput(BaseModel):
     """What FLUX models take on Replicate, as far as it has a meaning here; any other name is refused."""
 
     model_config = ConfigDict(extra="forbid")
@@ -67,7 +67,7 @@ class PredictionRequest(BaseModel):
         },
     )
 
-    input: PredictionInput = Field(description="What is drawn, and how.")
+    input: FluxInput = Field(description="What is drawn, and how.")
     version: str | None = Field(None, max_length=255, description="No effect.")
     webhook: str | None = Field(None, max_length=2048, description="Receives the prediction when it has ended.")
     webhook_events_filter: list[Literal["start", "output", "logs", "completed"]] | None = Field(

@@ -64,7 +64,8 @@ def _not_boolean(value: Any) -> Any:
 
 
 NotBoolean = BeforeValidator(_not_boolean)
-Size = Annotated[int, NotBoolean, Field(ge=MIN_SIZE, le=MAX_SIZE)]
+# The bounds stand before the validator: behind it they have no `minimum` and `maximum` on the OpenAPI page.
+Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), NotBoolean]
 
 
 PLAIN = Outputs()

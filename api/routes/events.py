@@ -66,6 +66,7 @@ class _Stream(EventSourceResponse):
 
 @router.get(
     "/{job_id}/events",
+    operation_id="follow_job",
     response_class=EventSourceResponse,
     responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", "too_many_waits", 503, "overloaded"),
 )

@@ -47,6 +47,7 @@ Viewer = Annotated[str | None, Depends(_viewer)]
 
 @router.get(
     "/{job_id}/images/{name}",
+    operation_id="get_image",
     response_class=Response,
     responses=IMAGE
     | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", 503, "overloaded"),

@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 MAX_WAIT_SECONDS = 60
+# Documented by hand: a client may send the header more than once, and generators take no list in a header.
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS}).",
+    "schema": {"type": "string", "examples": ["wait=20"]},
+}
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."),
@@ -91,6 +99,7 @@ def check_webhook(url: str, owner: str, settings: ApiSettings) -> None:
 
 @router.post(
     "",
+    operation_id="submit_job",
     status_code=202,
     response_model=JobView,
     responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
@@ -98,6 +107,7 @@ def check_webhook(url: str, owner: str, settings: ApiSettings) -> None:
         *(401, 410, 413, 422, "idempotency_conflict", 429, "no_room", "too_many_queued", "too_many_high"),
         *("too_many_requests", "too_many_bytes", 503, "overloaded"),
     ),
+    openapi_extra={"parameters": [PREFER]},
 )
 async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: JobRequest,
@@ -106,12 +116,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     owner: Owner,
     caller: Caller,
     idempotency_key: IdempotencyKey = None,
-    prefer: Annotated[
-        list[str] | None,
-        Header(
-            description=f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS})."
-        ),
-    ] = None,
+    prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None,  # PREFER documents it
 ) -> JobView | Response:
     """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal.
 
@@ -169,6 +174,7 @@ async def list_jobs(
 
 @router.get(
     "/{job_id}",
+    operation_id="get_job",
     response_model=JobView,
     responses=job_of(200) | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", 503, "overloaded"),
 )
@@ -194,7 +200,7 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     return await represent_with_images(services, reading, images, response, caller, with_files=include == "files")
 
 
-@router.delete("/{job_id}", responses=job_of(200) | errors_of(401, 404, 422, 503))
+@router.delete("/{job_id}", operation_id="cancel_job", responses=job_of(200) | errors_of(401, 404, 422, 503))
 async def cancel(
     job_id: JobId,
     response: Response,

@@ -18,7 +18,7 @@ from api.prefer import wait_seconds
 from api.rate_limit import limit_submits
 from api.replicate_errors import ReplicateRoute
 from api.replicate_shapes import ModelVersion, PredictionRequest
-from api.routes.jobs import MAX_WAIT_SECONDS, check_webhook
+from api.routes.jobs import MAX_WAIT_SECONDS, PREFER, check_webhook
 from shared.connection import UNAVAILABLE
 from shared.errors import ImagesExpired
 from shared.ledger import moves
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from api.deps import Services
 
 router = APIRouter(prefix="/v1", tags=["Replicate"], route_class=ReplicateRoute)
+_PREFER = PREFER | {"description": f"`wait` or `wait=N`: held for N s, {MAX_WAIT_SECONDS} at most."}
 _SENT = ("too_many_bytes", 503, "overloaded", "internal_error")
 _READ = PREDICTION[200] | replicate_errors_of(401, 404, 422, *_SENT)
 _CREATE = PREDICTION[201] | replicate_errors_of(
@@ -49,6 +50,7 @@ async def _names(owner_name: Name, model_name: Name) -> None:
     responses=_CREATE,
     dependencies=[Depends(limit_submits)],
     operation_id="create_prediction",
+    openapi_extra={"parameters": [_PREFER]},
 )
 @router.post(
     "/models/{owner_name}/{model_name}/predictions",
@@ -57,6 +59,7 @@ async def _names(owner_name: Name, model_name: Name) -> None:
     responses=_CREATE,
     dependencies=[Depends(limit_submits), Depends(_names)],
     operation_id="create_model_prediction",
+    openapi_extra={"parameters": [_PREFER]},
 )
 async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     asked: PredictionRequest,
@@ -65,7 +68,7 @@ async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     services: Deps,
     owner: Owner,
     caller: Caller,
-    prefer: Annotated[list[str] | None, Header(description="`wait` or `wait=N`: held for N s, 60 at most.")] = None,
+    prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None,  # PREFER documents it
 ) -> Any:
     """Draw a prompt. Until it has ended, the answer's status is `starting`, after which clients poll."""
     given, webhook = asked.input, asked.webhook

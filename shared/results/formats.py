@@ -26,7 +26,7 @@ class Format:
         return image_name if plain else self.file_name(image_name)
 
 
-# Run lengths after PNG's filters: twice as fast as the default, and no larger (docs/decisions/0016-png-encoder.md).
+# Run lengths after PNG's filters: twice as fast as the default, and no larger (docs/decisions/0021-png-encoder.md).
 PNG = Format("png", "image/png", "PNG", {"compress_type": zlib.Z_RLE})
 # Lossless, where `quality` is the effort: more of it saves little of flat pictures.
 WEBP = Format("webp", "image/webp", "WEBP", {"lossless": True, "quality": 20, "method": 1}, takes_quality=True)

@@ -1,6 +1,7 @@
 """The OpenAPI page is complete: each call's fields, headers and errors, and examples that the server takes."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 
@@ -16,12 +17,23 @@ SCHEMAS = PAGE["components"]["schemas"]
 CALLS = {(method, path): call for path, calls in PAGE["paths"].items() for method, call in calls.items()}
 ANSWERS = [(*name, status, answer) for name, call in CALLS.items() for status, answer in call["responses"].items()]
 REQUESTS = {name: call for name, call in CALLS.items() if "requestBody" in call}
+# Each call with its operation id: generated clients name their functions, types and files by it.
 CONTRACT = {
-    *(("get", path) for path in ("/", "/health", "/health/live", "/health/ready", "/api/jobs", "/api/jobs/{job_id}")),
-    *(("get", f"/api/jobs/{{job_id}}/{path}") for path in ("events", "images/{name}")),
-    *(("get", f"/v1/models{path}") for path in ("", "/{model}")),
-    *(("post", path) for path in ("/api/generate_logo", "/api/jobs", "/v1/images/generations")),
-    ("delete", "/api/jobs/{job_id}"),
+    ("get", "/"): "root",
+    ("get", "/health"): "health",
+    ("get", "/health/live"): "alive",
+    ("get", "/health/ready"): "ready",
+    ("get", "/metrics"): "scrape",
+    ("post", "/api/generate_logo"): "generate_logo",
+    ("post", "/api/jobs"): "submit_job",
+    ("get", "/api/jobs"): "list_jobs",
+    ("get", "/api/jobs/{job_id}"): "get_job",
+    ("delete", "/api/jobs/{job_id}"): "cancel_job",
+    ("get", "/api/jobs/{job_id}/events"): "follow_job",
+    ("get", "/api/jobs/{job_id}/images/{name}"): "get_image",
+    ("post", "/v1/images/generations"): "generate_images",
+    ("get", "/v1/models"): "list_models",
+    ("get", "/v1/models/{model}"): "get_model",
 }
 
 
@@ -37,9 +49,50 @@ def body_schema(call):
 
 
 def test_it_has_every_call_of_the_contract():
-    assert set(CALLS) >= CONTRACT
+    assert set(CALLS) >= set(CONTRACT)
     assert all(call.get("description") or call.get("summary") for call in CALLS.values())
     assert list(PAGE["webhooks"]) == ["job.ended"]
+
+
+def test_generated_clients_get_short_names_that_stay():
+    ids = {name: call["operationId"] for name, call in CALLS.items()}
+    assert ids.items() >= CONTRACT.items()
+    assert len(set(ids.values())) == len(ids)
+    assert [name for name in ids.values() if not re.fullmatch(r"[a-z]+(_[a-z]+){0,2}", name)] == []
+    assert PAGE["webhooks"]["job.ended"]["post"]["operationId"] == "job_ended"
+
+
+def test_generators_take_every_parameter_and_answer():
+    """No header is a list: a generator leaves out the whole call. Each content has a schema: else it has no type."""
+    for name, call in CALLS.items():
+        for parameter in call.get("parameters", []):
+            kinds = [kind.get("type") for kind in parameter["schema"].get("anyOf", [parameter["schema"]])]
+            assert parameter["in"] != "header" or "array" not in kinds, (name, parameter["name"])
+    contents = [(*found, kind) for *found, answer in ANSWERS for kind in answer.get("content", {}).items()]
+    assert [content[:3] for content in contents if not content[3][1].get("schema")] == []
+    shown = {kind: content["schema"] for *_, (kind, content) in contents}
+    assert shown["image/png"] == {"type": "string", "format": "binary"}
+    assert shown["text/event-stream"]["type"] == "string"
+
+
+def test_no_schema_has_the_name_of_another_ones_field():
+    """A generator names the type of an object in a field by both, as PredictionInput, and leaves out what clashes."""
+    named = {
+        schema + "".join(word.title() for word in field.split("_"))
+        for schema, body in SCHEMAS.items()
+        for field, kind in body.get("properties", {}).items()
+        if any(part.get("type") == "object" for part in kind.get("anyOf", [kind]))
+    }
+    assert named & set(SCHEMAS) == set()
+
+
+def test_bounds_of_numbers_have_the_names_of_json_schema():
+    assert re.findall(r'"(?:ge|gt|le|lt)": ', json.dumps(PAGE)) == []
+
+
+def test_every_reference_leads_to_a_schema():
+    references = re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', json.dumps(PAGE))
+    assert set(references) <= set(SCHEMAS)
 
 
 def test_every_field_and_parameter_of_a_request_is_described():

@@ -30,6 +30,7 @@ OTHERS |= {"GET", "HEAD", "OPTIONS", "POST", "DELETE", "HINCRBY", "SUCCESS", "FO
 OTHERS |= {"HARD_LIMIT_SECONDS", "FINISH_LIMIT_SECONDS"}
 # Of Replicate, fal, Vast.ai, Hugging Face, CUDA, OpenTelemetry; and what the reader fills in.
 FOREIGN = ("REPLICATE_", "FAL_", "VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OTEL_", "JOB_ID")
+FOREIGN += ("OPENAI_", "LITELLM_")  # of the clients in docs/clients.md
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
 ALERTS = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
 TARGETS = set(re.findall(r"^([a-z-]+):.*?##", MAKEFILE, re.MULTILINE))
