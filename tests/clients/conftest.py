@@ -36,7 +36,12 @@ def results():
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory, webhooks):  # noqa: F811 - the fixture
     """One stack for all clients. It draws in two steps: what is tried is how images are asked for and handed over."""
-    settings = {"PORT": str(free_port()), "WARMUP_SIZE": "64", "DEFAULT_INFERENCE_STEPS": "2"} | webhooks
+    settings = {
+        "PORT": str(free_port()),
+        "WARMUP_SIZE": "64",
+        "DEFAULT_INFERENCE_STEPS": "2",
+        "PREVIEWS": "true",
+    } | webhooks
     shared = Stack(tmp_path_factory.mktemp("stack"), **settings)
     try:
         shared.start(until="alive")
