@@ -16,11 +16,11 @@ from worker.outputs.merging import merge, smooth
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIDE = 1024  # of the picture that is traced, and of the view box
+SIDE = 768  # of the picture that is traced, and of the view box
 MOST_BYTES = 90_000  # description and credentials come on top
 # In pixels: a picture with too much detail is traced more coarsely.
-SMOOTHINGS = (1.5, 3.0, 6.0, 12.0)
-SPECK = 6
+SMOOTHINGS = (1.2, 2.4, 4.8, 9.6)
+SPECK = 5
 # The most pixels of outlines, of all. Tracing takes time by their number, and noise would take minutes.
 OUTLINES = 0.06
 PATH = re.compile(r'<path d="([^"]+)" fill="(#[0-9A-Fa-f]{6})" transform="(translate\([-0-9.,]+\))"/>')

@@ -36,7 +36,7 @@ def test_a_logo_becomes_one_path_for_each_shape_in_its_own_colours(draw, softnes
 def test_it_is_a_small_svg_without_script_and_pictures(logo):
     svg = trace(logo.rgb).document("<a>about</a>")
     root = ET.fromstring(svg)
-    assert root.get("viewBox") == "0 0 1024 1024"
+    assert root.get("viewBox") == "0 0 768 768"
     assert {element.tag.rpartition("}")[2] for element in root.iter()} == {"svg", "metadata", "a", "path"}
     assert len(svg) < 20_000
 
@@ -63,7 +63,7 @@ def test_holes_that_are_cut_are_open(draw):
 
 def test_a_picture_that_is_not_square_keeps_its_shape(draw):
     traced = trace(draw(WHITE, (RED, 100)).rgb[128:384])
-    assert (traced.width, traced.height) == (1024, 512)
+    assert (traced.width, traced.height) == (768, 384)
 
 
 def test_a_gradient_has_few_colours(draw):
