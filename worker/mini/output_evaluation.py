@@ -24,7 +24,7 @@ from worker.outputs.credentials import open_signer
 from worker.outputs.making import About, Marking, make
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from worker.mini.evaluate import Case
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SIDE = 1024
 WANTED = Outputs(formats=("png", "webp", "svg"), transparent=True, icons=True)
 # name, what it is of all drawings, and the goal with its direction.
-GOALS = {
+GOALS: dict[str, tuple[Callable[..., float], str, float]] = {
     "alpha_error": (statistics.fmean, "<=", 0.02),
     "halo": (statistics.fmean, "<=", 0.01),
     "ssim": (statistics.median, ">=", 0.93),
