@@ -66,7 +66,7 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     prompt = asked.drawn_prompt
     job_request = JobRequest.model_construct(prompt=prompt, sizes=[asked.pixels], num_images=asked.n or 1)
     about = f"images {job_request.model_dump_json()}"
-    async with services.calls.hold(request.receive, caller, about, keyed=bool(idempotency_key)) as held:
+    async with services.calls.hold(request, caller, about, keyed=bool(idempotency_key)) as held:
         with contextlib.ExitStack() as stack:
             stack.enter_context(services.holding.hold(caller))
             request.state.submitted = True
