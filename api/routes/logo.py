@@ -46,7 +46,7 @@ async def generate_logo(  # noqa: PLR0913 - FastAPI's way of naming a request's 
     """
     # Not validated again: LogoRequest checks the prompt's length before trimming, which may leave under 3 characters.
     asked = JobRequest.model_construct(prompt=request.prompt, sizes=list(dict.fromkeys(request.sizes)))
-    async with services.calls.hold(sent.receive, caller, f"logo {asked.model_dump_json()}") as held:
+    async with services.calls.hold(sent, caller, f"logo {asked.model_dump_json()}") as held:
         with services.holding.hold(caller):
             submitted, _ = await services.submission.submit(asked, owner, call=held.call)
             held.job_id = submitted.job.id

@@ -65,7 +65,7 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
     job_request = asked.job
     about = f"images {job_request.model_dump_json()}"
-    async with services.calls.hold(request.receive, caller, about, keyed=bool(idempotency_key)) as held:
+    async with services.calls.hold(request, caller, about, keyed=bool(idempotency_key)) as held:
         with contextlib.ExitStack() as stack:
             stack.enter_context(services.holding.hold(caller))
             request.state.submitted = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
@@ -39,6 +39,15 @@ _CREATE = PREDICTION[201] | replicate_errors_of(
 Name = Annotated[str, Path(max_length=255, description="Any name draws with the server's one model.")]
 
 
+# Documented by hand: any text is taken, and a preference that cannot be met is ignored.
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": f"`wait` or `wait=N`: held until it has ended, for N s at most ({MAX_WAIT_SECONDS}).",
+    "schema": {"type": "string"},
+}
+
+
 async def _names(owner_name: Name, model_name: Name) -> None:
     """Documents the names of the path."""
 
@@ -68,7 +77,6 @@ async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     services: Deps,
     owner: Owner,
     caller: Caller,
-    prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None,  # PREFER documents it
 ) -> Any:
     """Draw a prompt. Until it has ended, the answer's status is `starting`, after which clients poll."""
     given, webhook = asked.input, asked.webhook
@@ -86,7 +94,8 @@ async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         webhook_url=webhook,
     )
     reading, _ = await services.submission.submit(drawn, owner, webhook_shape=SHAPE if webhook else "")
-    wait = MAX_WAIT_SECONDS if "wait" in (prefer or ()) else wait_seconds(prefer or (), MAX_WAIT_SECONDS)
+    prefer = request.headers.getlist("prefer")
+    wait = MAX_WAIT_SECONDS if "wait" in prefer else wait_seconds(prefer, MAX_WAIT_SECONDS)
     if wait and services.holding.has_room(caller):
         # The job exists: whatever happens now, the answer has its id.
         with contextlib.suppress(*UNAVAILABLE), services.holding.hold(caller, refuse=False):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 10.0
 LEASE_MS = round(LEASE_SECONDS * 1000)
+# How soon the repeat of an answer comes that did not arrive, though all of it was sent.
+ECHO_SECONDS = 5.0
 # A call is held for an hour at most (REQUEST_TIMEOUT). What is known of equal calls is kept for longer.
 LONGEST_MS = 3_600_000
 
@@ -27,6 +29,7 @@ class End(StrEnum):
     """How a call ended."""
 
     DELIVERED = "delivered"  # the caller has its answer: an equal call asks for another drawing
+    ECHOED = "echoed"  # it should have: for ECHO_SECONDS an equal call is taken for its repeat
     TOLD = "told"  # the caller knows by an error that the job may go on: an equal call joins it, nobody cancels it
     CUT = "cut"  # the caller is gone: an equal call joins the job; without one in time it is canceled
 
@@ -47,10 +50,11 @@ def call(call_id: str, caller: str, request: str, rejoin_seconds: float) -> Call
 
 def let_go(call: Call, job_id: str, how: End) -> Command[bool]:
     """Ends a call on its job; False if another call has joined the job meanwhile, or it does not exist."""
+    joined_ms = round(ECHO_SECONDS * 1000) if how is End.ECHOED else call.rejoin_ms
     return Command(
         "let_go",
         (keys.CALLS, call.twins, keys.job(job_id)),
-        (job_id, call.id, how, call.rejoin_ms, call.rejoin_ms + LONGEST_MS),
+        (job_id, call.id, how, joined_ms, call.rejoin_ms + LONGEST_MS),
         bool,
     )
 

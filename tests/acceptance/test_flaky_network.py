@@ -85,14 +85,9 @@ def repeat_blindly(proxy, calls):
 
     def one(number):
         body = {"prompt": f"a red fox, number {number}", "sizes": [64]}
-        for _ in range(60):
-            try:
-                answer = httpx.post(f"{proxy.url}/api/generate_logo", json=body, timeout=120)
-            except httpx.TransportError:
-                continue
-            assert answer.status_code == 200, answer.text
-            return answer.json()["prompt"], base64.b64decode(answer.json()["images"]["64"])[:4]
-        raise AssertionError("no answer to 60 calls")
+        with httpx.Client(base_url=proxy.url, timeout=120) as http:
+            answer = patiently(http, "POST", "/api/generate_logo", json=body).json()
+        return answer["prompt"], base64.b64decode(answer["images"]["64"])[:4]
 
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(one, range(calls)))

@@ -2,7 +2,7 @@
 -- Ends a held call on its job (calls.py). Allowed at maxmemory: a call takes little, and its end frees it.
 -- KEYS  1 calls zset (score: when the job is canceled)  2 twins zset (jobs of equal calls; score: joined until, without a
 --         score in the calls zset)  3 job hash
--- ARGV  1 job id  2 call id  3 delivered | told | cut  4 equal calls join the job for this long (ms)
+-- ARGV  1 job id  2 call id  3 delivered | echoed | told | cut  4 equal calls join the job for this long (ms)
 --       5 the twins are kept for this long (ms)
 -- Reply 1 if the call held the job, else 0
 local calls_key, twins_key, job_key = KEYS[1], KEYS[2], KEYS[3]
@@ -18,7 +18,7 @@ end
 if how == 'delivered' then
   redis.call('ZREM', twins_key, job_id)
 else
-  redis.call('ZADD', twins_key, how == 'told' and until_ms or 0, job_id)
+  redis.call('ZADD', twins_key, how == 'cut' and 0 or until_ms, job_id)
   redis.call('PEXPIRE', twins_key, kept_ms)
 end
 return 1

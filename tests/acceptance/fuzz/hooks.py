@@ -38,6 +38,12 @@ def map_body(context, body):
         body["sizes"] = [size for size in sizes if size <= 512] or sizes[:1]
     if isinstance(body, dict):
         _agree(body)
+    if isinstance(body, dict) and isinstance(drawn := body.get("input"), dict):
+        if isinstance(drawn.get("num_inference_steps"), int) and 1 <= drawn["num_inference_steps"] <= 50:
+            drawn["num_inference_steps"] = 1
+        if _is_size(drawn.get("width")) and _is_size(drawn.get("height")):
+            # They must be equal, which JSON Schema cannot express.
+            drawn["width"] = drawn["height"]
     return body
 
 

@@ -150,3 +150,25 @@ async def test_without_the_setting_or_with_a_key_the_job_of_a_call_that_was_cut_
     await until(lambda: len(queued()) == (1 if key else 2))
     again.cancel()
     await asyncio.wait([again, cut])
+
+
+async def test_where_calls_were_cut_lately_an_answer_is_given_again_for_seconds(listen, queued, left, succeed):
+    port = await listen()
+    path, body = LOGO
+    _, writer = await send(port, path, body | {"prompt": "an owl"})
+    await until(queued)
+    writer.transport.abort()
+    await until(left)
+    first = asyncio.create_task(answer(port, path, body))
+    await until(lambda: len(queued()) == 2)
+    for job_id in queued():
+        await asyncio.to_thread(succeed, job_id)
+    assert (await first).status_code == 200
+    # Over a new connection it is a repeat; over the same one, the first answer has arrived.
+    async with httpx.AsyncClient(timeout=20) as http:
+        url = f"http://127.0.0.1:{port}{path}"
+        assert (await http.post(url, json=body)).json() == (await first).json()
+        second = asyncio.create_task(http.post(url, json=body))
+        await until(queued)
+        await asyncio.to_thread(succeed, queued()[0])
+        assert (await second).status_code == 200

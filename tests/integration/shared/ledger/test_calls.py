@@ -71,7 +71,10 @@ def test_a_live_call_is_not_joined_and_one_that_was_cut_is(ask, end, client):
     assert ask("g") == (Creation.CREATED, "g")
 
 
-@pytest.mark.parametrize(("how", "outcome"), [(End.CUT, Creation.REJOINED), (End.DELIVERED, Creation.CREATED)])
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [(End.CUT, Creation.REJOINED), (End.ECHOED, Creation.REJOINED), (End.DELIVERED, Creation.CREATED)],
+)
 def test_the_result_is_had_again_only_if_it_did_not_arrive(ask, end, succeed, how, outcome):
     ask("a")
     succeed("a")
