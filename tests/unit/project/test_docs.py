@@ -28,8 +28,8 @@ KNOWN = SETTINGS | COMPOSE | EXAMPLE | MAKE_VARIABLES
 OTHERS = {"LOGO_URL", "LOGO_API_KEY", "PARTS", "LOAD_RETRY_SECONDS", "REPOSITORY", "PREVIOUS", "URL", "KEY"}
 OTHERS |= {"GET", "HEAD", "OPTIONS", "POST", "DELETE", "HINCRBY", "SUCCESS", "FORMATS"}
 OTHERS |= {"HARD_LIMIT_SECONDS", "FINISH_LIMIT_SECONDS"}
-# Of Replicate, fal, Vast.ai, Hugging Face, CUDA, OpenTelemetry; and what the reader fills in.
-FOREIGN = ("REPLICATE_", "FAL_", "VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OTEL_", "JOB_ID")
+# Of Replicate, fal, Vast.ai, Hugging Face, CUDA, OpenMP, OpenTelemetry; and what the reader fills in.
+FOREIGN = ("REPLICATE_", "FAL_", "VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OMP_", "OTEL_", "JOB_ID")
 FOREIGN += ("OPENAI_", "LITELLM_")  # of the clients in docs/clients.md
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
 ALERTS = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
