@@ -1,10 +1,10 @@
 """Held calls that are cut: how that is noticed, and how the repeat of such a call joins its job.
 
-A connection that ends before the last byte of the answer has cut its call. A call whose answer was sent whole is over: an
-equal one is a wish for another drawing. A caller whose calls were cut lately is doubted, because a proxy, or this machine
-itself, may have taken the whole answer long before its client: the last byte follows LAST_BYTE_SECONDS after the others,
-and an equal call within seconds, over another connection, is taken for a repeat. Whether a call is alive is in the ledger
-(shared/ledger/calls.py), so that the repeat may come to another process.
+A connection that ends before the last byte of the answer has cut its call. A call whose answer was sent whole is over:
+an equal one is a wish for another drawing. A caller whose calls were cut lately is doubted, because a proxy, or this
+machine itself, may have taken the whole answer long before its client: the last byte follows LAST_BYTE_SECONDS after
+the others, and an equal call within seconds, over another connection, is taken for a repeat. Whether a call is alive is
+in the ledger (shared/ledger/calls.py), so that the repeat may come to another process.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SVG, WEBP, split_file_name
+from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SVG, split_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,5 +41,4 @@ def most_bytes(file_name: str, quality: int) -> int:
 
 
 def _weight(form: Format, quality: int) -> float:
-    lossless = form is PNG or (form is WEBP and not quality)
-    return 1 if lossless else LOSSY
+    return LOSSY if not form.lossless or (form.takes_quality and quality) else 1

@@ -15,6 +15,7 @@ class Format:
     encoder: str = ""  # the name of Pillow's plugin; empty for what Pillow does not write
     options: dict[str, object] = field(default_factory=dict)  # the plugin's parameters
     takes_quality: bool = False  # from 1 to 100, lossy then
+    lossless: bool = False  # without a quality; it may take as much as a PNG, others take half
     has_alpha: bool = True
 
     def file_name(self, image_name: str) -> str:
@@ -27,9 +28,11 @@ class Format:
 
 
 # Run lengths after PNG's filters: twice as fast as the default, and no larger (docs/decisions/0021-png-encoder.md).
-PNG = Format("png", "image/png", "PNG", {"compress_type": zlib.Z_RLE})
+PNG = Format("png", "image/png", "PNG", {"compress_type": zlib.Z_RLE}, lossless=True)
 # Lossless, where `quality` is the effort: more of it saves little of flat pictures.
-WEBP = Format("webp", "image/webp", "WEBP", {"lossless": True, "quality": 20, "method": 1}, takes_quality=True)
+WEBP = Format(
+    "webp", "image/webp", "WEBP", {"lossless": True, "quality": 20, "method": 1}, takes_quality=True, lossless=True
+)
 # Colours at full resolution: the edges of a logo are those of its colours.
 JPEG = Format(
     "jpeg", "image/jpeg", "JPEG", {"quality": 90, "subsampling": "4:4:4"}, takes_quality=True, has_alpha=False
