@@ -13,7 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SIDE = 1024
 WANTED = Outputs(formats=("png", "webp", "svg"), transparent=True, icons=True)
 # name, what it is of all drawings, and the goal with its direction.
-GOALS = {
+GOALS: dict[str, tuple[Any, str, float]] = {
     "alpha_error": (statistics.fmean, "<=", 0.02),
     "halo": (statistics.fmean, "<=", 0.01),
     "ssim": (statistics.median, ">=", 0.93),
