@@ -17,17 +17,19 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 EVERY_SECONDS = 0.05
+# Late enough for a time-out of Redis' client to fire although the answer is there: they are of 0.5 s and more.
+LATE_SECONDS = 0.3
 # A time-out that a late loop let fire is handled within this time after it.
 RECENT_SECONDS = 2.0
 
 
 class LoopLag:
     def __init__(self, bound_seconds: float) -> None:
-        """:param bound_seconds: a lag of more is logged, once a second at most."""
+        """:param bound_seconds: with a lag of more the process is to refuse new calls; it is logged, once a second."""
         self._bound = bound_seconds
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due = 0.0  # when the timer of `_measure` is to run
-        self._late: list[tuple[float, float]] = []  # (when, seconds) of each lag over the bound, of RECENT_SECONDS
+        self._late: list[tuple[float, float]] = []  # (when, seconds) of each lag over LATE_SECONDS, of RECENT_SECONDS
         self._logged_at = float("-inf")
 
     @property
@@ -47,7 +49,7 @@ class LoopLag:
 
     @property
     def was_late(self) -> bool:
-        return self.recent_seconds > self._bound
+        return self.recent_seconds > LATE_SECONDS
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -65,10 +67,10 @@ class LoopLag:
             return
         now, lag = self._loop.time(), self.seconds
         self._late = [(at, seconds) for at, seconds in self._late if at >= now - RECENT_SECONDS]
-        if lag > self._bound:
+        if lag > LATE_SECONDS:
             self._late.append((now, lag))
-            if now - self._logged_at >= 1:
-                self._logged_at = now
-                log.warning("loop.late", seconds=round(lag, 2))
+        if lag > self._bound and now - self._logged_at >= 1:
+            self._logged_at = now
+            log.warning("loop.late", seconds=round(lag, 2))
         self._due = now + EVERY_SECONDS
         self._loop.call_at(self._due, self._measure)

@@ -52,7 +52,7 @@ class ApiSettings(Settings):
     )
     max_held_calls_per_key: int = Field(500, ge=1, description="Calls and streams that it holds of one key or address.")
     max_loop_lag_seconds: float = Field(
-        0.5, gt=0, le=60, description="An API process that is later than this with what it has refuses new calls."
+        1, gt=0, le=60, description="An API process that is later than this with what it has refuses new calls."
     )
     max_image_bytes_in_flight: int = Field(
         4 * 2**30, ge=1, description="Bytes of images that an API process sends at the same time."

@@ -179,8 +179,9 @@ def encode_field(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, tuple):
-        items = [astuple(item) if is_dataclass(item) else item for item in value]  # type: ignore[arg-type] # no class is in it
-        return json.dumps(items, separators=(",", ":"), ensure_ascii=False)
+        if value and is_dataclass(value[0]):
+            return json.dumps([astuple(item) for item in value], separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(value)
     return str(value)
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-# Like a shell's foreground process: one started in the background ignores SIGINT.
-DEMO = ["env", "--default-signal=INT", sys.executable, "-m", "shared.stack.demo"]
+# Like a shell's foreground process: one started in the background ignores SIGINT, and one under nohup SIGHUP.
+DEMO = ["env", "--default-signal=INT", "--default-signal=HUP", sys.executable, "-m", "shared.stack.demo"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+FURTHER = [pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL, *FURTHER])
 def test_a_demo_that_ends_takes_its_stack_with_it(tmp_path, number):
     checkout = str(Path(__file__).parents[2])
     env = os.environ | {"PYTHONPATH": checkout, "PROMPT": "a leaf", "SIZES": "64", "TMPDIR": str(tmp_path)}

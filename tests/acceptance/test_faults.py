@@ -56,6 +56,7 @@ def test_redis_is_restarted_in_mid_job(stack):
     assert stack.end_of(stack.submit(steps=1)["id"])["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_sigterm_in_mid_job_loses_nothing(stack):
     """A deploy: the worker ends its job within the grace period, or the job is drawn again."""
     job = stack.submit(sizes=[256], steps=20)
@@ -133,6 +134,7 @@ def test_a_finisher_killed_in_mid_trace_finishes_again(stack):
         assert len(stack.http.get(file["url"]).content) == file["bytes"]
 
 
+@pytest.mark.slow  # the nemesis does it in each run of CI
 def test_everything_is_killed_in_turn_while_twenty_wait(stack):
     jobs = [stack.submit(seed=seed, steps=4, sizes=[64, 256]) for seed in range(20)]
     succeeded = lambda: sum(stack.get(job["id"], include="none")["status"] == "succeeded" for job in jobs)  # noqa: E731

@@ -27,17 +27,18 @@ async def test_the_repeat_of_a_call_that_was_cut_joins_its_job(
     (job_id,) = queued()
     writer.transport.abort()
     await until(left)
-    repeat = asyncio.create_task(answer(ports[-1], path, body))
-    await until(lambda: not left())
-    assert queued() == [job_id]
-    await asyncio.to_thread(succeed, job_id)
-    assert (await repeat).status_code == 200
-    # The caller has it now, and asks for another one.
-    await until(lambda: not client.zcard(CALLS))
-    again = asyncio.create_task(answer(ports[0], path, body))
-    await until(queued)
-    await asyncio.to_thread(succeed, queued()[0])
-    assert (await again).json() != (await repeat).json() or "url" not in path
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports[-1]}", timeout=20) as http:
+        repeat = asyncio.create_task(http.post(path, json=body))
+        await until(lambda: not left())
+        assert queued() == [job_id]
+        await asyncio.to_thread(succeed, job_id)
+        assert (await repeat).status_code == 200
+        # The caller has it now, and asks for another one over the same connection.
+        await until(lambda: not client.zcard(CALLS))
+        again = asyncio.create_task(http.post(path, json=body))
+        await until(queued)
+        await asyncio.to_thread(succeed, queued()[0])
+        assert (await again).json() != (await repeat).json() or "url" not in path
 
 
 @CALL_KINDS

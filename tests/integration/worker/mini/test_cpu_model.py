@@ -47,7 +47,7 @@ def test_a_component_with_shuffled_weights_does_not_pass(component):
         for weights in getattr(broken, component).parameters():
             order = torch.randperm(weights.numel(), generator=generator)
             weights.copy_(weights.flatten()[order].view_as(weights))
-    assert sum(right(broken, CASES[:4], FEW_STEPS)) <= 2
+    assert sum(right(broken, CASES[:3], FEW_STEPS)) <= 1
 
 
 def test_the_same_seed_gives_the_same_picture_bit_for_bit(pipeline):
