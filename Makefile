@@ -43,8 +43,9 @@ test-unit: $(VENV)/.ready  ## unit tests alone: no server and no worker is start
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
 	$(BIN)/python -m pytest tests/unit $(if $(PROMTOOL),,-m "not promtool")
 
-# One process of pytest for each core; one that has run its tests takes half of what another has left.
-AT_ONCE := -n logical --maxprocesses 4 --dist worksteal
+# One process of pytest more than there are cores, because many tests wait; one that has run its tests takes half of what
+# another has left.
+AT_ONCE := -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist worksteal
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")

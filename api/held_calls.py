@@ -1,10 +1,10 @@
 """Held calls that are cut: how that is noticed, and how the repeat of such a call joins its job.
 
-A connection that ends before the last byte of the answer has cut its call. A call whose answer was sent whole is over:
-an equal one is a wish for another drawing. A caller whose calls were cut lately is doubted, because a proxy, or this
-machine itself, may have taken the whole answer long before its client: the last byte follows LAST_BYTE_SECONDS after
-the others, and an equal call within seconds, over another connection, is taken for a repeat. Whether a call is alive is
-in the ledger (shared/ledger/calls.py), so that the repeat may come to another process.
+A connection that ends before the last byte of the answer has cut its call. Because a proxy, or this machine itself, may
+have taken the whole answer long before its client, the last byte follows LAST_BYTE_SECONDS after the others. A call
+whose answer was sent whole is over: an equal one is a wish for another drawing. Only of a caller whose calls were cut
+lately, an equal call within seconds, over another connection, is taken for a repeat. Whether a call is alive is in the
+ledger (shared/ledger/calls.py), so that the repeat may come to another process.
 """
 
 from __future__ import annotations
@@ -114,18 +114,17 @@ class HeldCall:
         sent = 0
         async for chunk in body:
             sent += len(chunk)
-            if sent < length or self.call is None or not self._held.doubts(self.source.caller):
+            if sent < length or self.call is None:
                 yield chunk
-            else:
-                yield chunk[:-1]
-                await asyncio.sleep(LAST_BYTE_SECONDS)
-                yield chunk[-1:]
-            if sent >= length:
-                self.end(self._held.delivered(self))
+                continue
+            yield chunk[:-1]
+            await asyncio.sleep(LAST_BYTE_SECONDS)
+            yield chunk[-1:]
+            self.end(self._held.delivered(self))
 
     async def ending(self, how: End) -> AsyncIterator[bytes]:
         """The end of an answer without a length: a comment of an event stream, held back like a last byte."""
-        if self.call and self._held.doubts(self.source.caller):
+        if self.call:
             await asyncio.sleep(LAST_BYTE_SECONDS)
             yield b": end\n\n"
         self.end(self._held.delivered(self) if how is End.DELIVERED else how)
@@ -198,12 +197,9 @@ class HeldCalls:
         if len(self._doubted) > MOST_DOUBTED:
             del self._doubted[next(iter(self._doubted))]
 
-    def doubts(self, caller: str) -> bool:
-        return self._doubted.get(caller, 0.0) >= time.monotonic()
-
     def delivered(self, held: HeldCall) -> End:
         """How a call ends whose whole answer was sent."""
-        if not self.doubts(held.source.caller):
+        if self._doubted.get(held.source.caller, 0.0) < time.monotonic():
             return End.DELIVERED
         if held.call and held.source.connection[1]:
             self._echoed[held.source.connection] = (held.call, held.job_id)

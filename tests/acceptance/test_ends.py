@@ -57,7 +57,11 @@ def assert_all_ended_and_starts_again(stack):
     stack.start("alive")
 
 
-@pytest.mark.parametrize("settings", [{"LOG_FORMAT": "text"}, {"LOG_FORMAT": "json"} | FRONT_ALONE], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{"LOG_FORMAT": "text"}, pytest.param({"LOG_FORMAT": "json"} | FRONT_ALONE, marks=pytest.mark.slow)],
+    ids=["text", "json"],
+)
 def test_a_terminal_that_hangs_up_ends_everything(on_a_terminal, settings):
     stack, terminal = on_a_terminal(**settings)
     terminal.hang_up()
