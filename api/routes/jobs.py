@@ -41,7 +41,7 @@ PREFER = {
     "in": "header",
     "required": False,
     "description": f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS}).",
-    "schema": {"type": "string", "examples": ["wait=20"]},
+    "schema": {"type": "string", "examples": ["wait=5"]},
 }
 IdempotencyKey = Annotated[
     str | None,
