@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from shared.results import redis_images
 from shared.results.places import WHOLE, Kind
 from shared.results.redis_images import image_key
-from shared.results.redis_uploads import PIECE_BYTES, put_images
+from shared.results.redis_uploads import PIECE_BYTES, put_images, send_pieces
 from shared.results.store import CHUNK_LENGTH, PartGone
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ class RedisResults:
             self._client.set(place.key, data, ex=ttl_seconds)
             return
         unfinished = f"{place.key}:unfinished"
-        # The last piece first: it takes all of the memory at once, so that the string does not grow with each piece.
-        # A piece that is sent again after a lost reply changes nothing.
-        for start in reversed(range(0, len(data), PIECE_BYTES)):
-            self._client.setrange(unfinished, start, data[start : start + PIECE_BYTES])
+        send_pieces(self._client, unfinished, data)
         self._client.expire(unfinished, ttl_seconds)
         try:
             self._client.rename(unfinished, place.key)

@@ -58,14 +58,14 @@ def put_images(client: redis.Redis, place: Place, parts: Mapping[str, bytes], tt
         if inline:
             left -= len(part)
         else:
-            _send_pieces(client, pieces_key, part)
+            send_pieces(client, pieces_key, part)
         keys += [image_key(place, name), pieces_key]
         values.append(part if inline else b"")
     index = redis_images.encode_index(redis_images.describe(name, part) for name, part in parts.items())
     client.eval(STORE, len(keys), *keys, index, str(ttl_seconds), str(int(place.keeps_first)), *values)
 
 
-def _send_pieces(client: redis.Redis, key: str, data: bytes) -> None:
+def send_pieces(client: redis.Redis, key: str, data: bytes) -> None:
     """The last piece first: it takes all of the memory at once, so that the string does not grow with each piece. A
     piece that is sent again after a lost reply changes nothing.
     """

@@ -66,7 +66,7 @@ def encode_images(finished: Finished) -> dict[str, str]:
 def _about(job: Job, index: int) -> About:
     return About(
         prompt=job.prompt,
-        seed=(job.seed + index) % 2**32,
+        seed=job.seeds[index],
         model=job.model,
         steps=job.steps // job.num_images,
         guidance=None if job.requested_guidance < 0 else job.requested_guidance,
