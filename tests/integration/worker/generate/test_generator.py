@@ -1,5 +1,6 @@
 """The generator on a real server: claims, hand-overs, cancels, failures, and records of other versions."""
 
+import threading
 import time
 from dataclasses import replace
 
@@ -8,11 +9,12 @@ import pytest
 from shared.jobs import Failure, JobStatus
 from shared.ledger import counters, keys, moves
 from shared.ledger.keys import LEASES
-from shared.ledger.replies import Outcome
+from shared.ledger.replies import Hold, Outcome
 from shared.queue import FINISH, waiting_job_ids
 from shared.results import places
 from shared.results.redis_store import RedisResults
 from tests.integration.worker.conftest import FakeModel
+from worker.lease import Lease
 from worker.model import GenerationError
 
 S = JobStatus
@@ -74,22 +76,27 @@ def test_a_message_draws_the_job_that_is_next(create, draw, read):
     assert model.drawings == []
 
 
-def test_a_canceled_job_stops_within_a_step(job, draw, ledger):
+def test_a_canceled_job_stops_within_a_step(job, draw, ledger, monkeypatch):
+    """Within a step of the lease's thread having asked, which a real step gives it time for."""
+    asked, show_preview = threading.Event(), Lease._show_preview
+
+    def after_renewal(lease):
+        if lease._hold is not Hold.HELD:
+            asked.set()
+        show_preview(lease)
+
     def during(step):
+        reached.append(step)
         if step == 2:
             ledger.run(moves.request_cancel("job", ttl_seconds=60))
-            lease_thread_saw_it(step)
+        if step > 2:
+            assert asked.wait(30)
 
-    def lease_thread_saw_it(step):
-        # The lease's thread asks after each step, and needs a real step's time for it.
-        time.sleep(0.2)
-
-    model = FakeModel(during, steps=50)
     reached = []
-    model.during = lambda step: (reached.append(step), during(step))
-    draw(model)
+    monkeypatch.setattr(Lease, "_show_preview", after_renewal)
+    draw(FakeModel(during, steps=50))
     assert job().status is S.CANCELED
-    assert reached[-1] <= 4
+    assert reached[-1] <= 3
 
 
 @pytest.mark.parametrize("dies", [False, True])
