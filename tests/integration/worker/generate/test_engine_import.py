@@ -17,6 +17,6 @@ print([thread.name for thread in threading.enumerate()], len(os.listdir("/proc/s
 
 
 def test_the_parent_may_fork_after_it():
-    """It touches no card, and starts no thread, which a forked child would lack."""
+    """It touches no card, and starts no thread but those of BLAS, which end before a fork."""
     out = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "['MainThread'] 1"
