@@ -29,7 +29,7 @@ from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.addresses import is_loopback
@@ -41,6 +41,8 @@ from shared.observability.logging import get_logger
 from shared.queue import make_celery
 from shared.results.opening import open_reader
 from shared.settings import VERSION
+from shared.styles.file import read as read_styles
+from shared.styles.known import Styles
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,6 +65,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
     lag = LoopLag(settings.max_loop_lag_seconds)
+    known_styles = Styles(read_styles(settings.styles_file) if settings.styles_file else ())
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
     @contextlib.asynccontextmanager
@@ -126,15 +129,17 @@ def create_app(settings: ApiSettings) -> FastAPI:
             TooManyBytes,
         ),
         lag=lag,
+        styles=known_styles,
     )
     errors.install(app)
     openai_errors.install(app)
     replicate_errors.install(app)
     openapi.complete(app)
     reference_pages.install(app)
-    # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
-    # That of predictions limits its submits itself, and is before OpenAI's, one of whose paths has its paths too.
-    for module in (health, metrics, images, predictions):
+    # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL and
+    # for the pictures of styles. That of predictions limits its submits itself, and is before OpenAI's, one of whose
+    # paths has its paths too.
+    for module in (health, metrics, images, styles, predictions):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])

@@ -45,7 +45,7 @@ _STATUS = statuses_by_code()
 _PRIMARY = {_STATUS[code]: code for code in reversed(EXAMPLES)}
 HEADERS = {
     "Accept-Ranges": "`bytes`: one range may be asked for.",
-    "Cache-Control": "Image: private and immutable. Event stream: `no-store`.",
+    "Cache-Control": "Image: private and immutable. Event stream: `no-store`. Styles and their pictures: public.",
     "Content-Disposition": "Of a zip: `attachment`, with its name.",
     "Content-Range": "The range of these bytes, or the image's length.",
     "Content-Security-Policy": "Of an SVG: nothing in it runs or is loaded.",

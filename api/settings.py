@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
+from pathlib import Path  # noqa: TC003 - likewise
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, FilePath
 
 from shared.settings import AtHome, CommaSeparated, Host, Settings, load
+from shared.styles import file
 
 RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
 
@@ -22,6 +24,15 @@ def _origin(value: str) -> str:
             "http://localhost:3000: in lower case, without a path, a slash at the end and the scheme's own port"
         )
     return value
+
+
+def _styles(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            file.read(path)
+        except OSError as error:
+            raise ValueError(f"cannot be read: {error.strerror}") from None
+    return path
 
 
 Origin = Annotated[str, AfterValidator(_origin)]
@@ -65,6 +76,9 @@ class ApiSettings(Settings):
     )
     api_keys_file: Annotated[FilePath | None, AtHome] = Field(
         None, description="More keys, one per line; read again if changed."
+    )
+    styles_file: Annotated[FilePath | None, AtHome, AfterValidator(_styles)] = Field(
+        None, description="More styles, in TOML (docs/styles.md)."
     )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(

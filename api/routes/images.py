@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from api import byte_range
+from api import byte_range, conditional
 from api.auth import Bearer, KeyHeader, caller_of, owner_of
 from api.deps import Deps, JobId, Services, own_job
 from api.image_answers import decoded, expired, stream
@@ -94,7 +94,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         headers |= _SVG_HEADERS
     if form is ZIP:
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    if if_none_match and _names(if_none_match, etag):
+    if if_none_match and conditional.has(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     try:
         # If-Range with another ETag: a range of this image would not fit the bytes that the caller has.
@@ -119,9 +119,3 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
 def _names_of(job: Job) -> list[str]:
     images = [(index, size) for index in range(job.num_images) for size in sorted(set(job.sizes))]
     return [PNG.file_name(image_name(size, index)) for index, size in images] + [file.name for file in job.files]
-
-
-def _names(if_none_match: str, etag: str) -> bool:
-    """Whether If-None-Match contains `etag`, by weak comparison: a compressing proxy marks our ETag as weak."""
-    offered = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag in offered or offered == ["*"]
