@@ -75,7 +75,7 @@ class Generator:
         self.waits_for_room = False
 
     def generate(self, _: str) -> None:
-        """Draws the job that is next in the queue, whatever job the message was sent for."""
+        """Draws the job whose turn it is, whatever job the message was sent for."""
         moved = self._claim()
         if moved.job is None or moved.outcome is Outcome.NO_ROOM:
             # A duplicate delivery, one of a job that ended while it waited, or one that waited for room to the end.
