@@ -73,8 +73,8 @@ chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS 
 full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figures
 	FULL_SECONDS=$(SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_full_redis.py -m slow
 
-neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS; prints what the others notice
-	NEIGHBOURS_SECONDS=$(SECONDS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
+neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS (LOADS); prints what the others notice
+	NEIGHBOURS_SECONDS=$(SECONDS) NEIGHBOURS_LOADS=$(LOADS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
 
 CASES ?= 5000
 fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -11,7 +12,7 @@ from fastapi import Depends, FastAPI
 
 from api import errors, openai_errors, openapi, reference_pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
-from api.auth import Keys
+from api.auth import Keys, probable_caller
 from api.body_limit import BodyLimit
 from api.bounds import Bound
 from api.callers import ForwardedAddress
@@ -31,6 +32,7 @@ from api.overload import Overload
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles
 from api.submission import Submission
+from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
 from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
@@ -65,7 +67,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     http = HttpMetrics()
     keys = Keys(settings.api_keys, settings.api_keys_file)
     lag = LoopLag(settings.max_loop_lag_seconds)
-    known_styles = Styles(read_styles(settings.styles_file) if settings.styles_file else ())
+    turns = Turns()
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
     @contextlib.asynccontextmanager
@@ -129,7 +131,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
             TooManyBytes,
         ),
         lag=lag,
-        styles=known_styles,
+        styles=Styles(read_styles(settings.styles_file) if settings.styles_file else ()),
+        turns=turns,
     )
     errors.install(app)
     openai_errors.install(app)
@@ -145,13 +148,14 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
     app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
-    # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; HEAD and OPTIONS;
-    # the bound on bodies; compression.
+    # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
+    # caller; HEAD and OPTIONS; the bound on bodies; compression.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
     app.add_middleware(Methods)
+    app.add_middleware(TakeTurns, turns=turns, caller_of=functools.partial(probable_caller, keys))
     app.add_middleware(AccessLog, observe=http.observe)
-    app.add_middleware(Overload, lag=lag, held=lambda: holding.total, count=http.count_refusal)
+    app.add_middleware(Overload, lag=lag, held=lambda: holding.total + turns.waiting, count=http.count_refusal)
     app.add_middleware(
         Cors,
         open_to_any_page=app.state.open_to_any_page,

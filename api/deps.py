@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from api.metrics import HttpMetrics
     from api.settings import ApiSettings
     from api.submission import Submission
+    from api.turns import Turns
     from api.waiting import Waiting
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
@@ -49,6 +50,7 @@ class Services:
     sending: Bound  # bytes of images that are being sent
     lag: LoopLag
     styles: Styles
+    turns: Turns
 
 
 async def _services(request: Request) -> Services:

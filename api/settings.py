@@ -43,7 +43,7 @@ class ApiSettings(Settings):
     port: int = Field(7860, ge=1, le=65535)
     keep_alive_seconds: int = Field(75, ge=1, le=3600, description="Seconds that an idle connection is kept open.")
     max_idle_connections: int = Field(
-        500, ge=1, description="Idle connections of one API process; beyond it the oldest is closed."
+        500, ge=1, description="Idle connections of one API process; beyond it one of the address with most is closed."
     )
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that /api/generate_logo is held.")
     rejoin_seconds: int = Field(

@@ -113,6 +113,9 @@ PLANNED_PIXELS = Definition(
 )
 # From each API process.
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
+KEPT_WAITING = Definition(
+    "logo_calls_kept_waiting", "gauge", "Calls that wait because others of their caller are at work in the process."
+)
 IMAGE_BYTES = Definition(
     "logo_images_in_flight_bytes", "gauge", "Bytes of images in the answers that the process is sending."
 )
