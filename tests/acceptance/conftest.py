@@ -32,7 +32,7 @@ class Stack:
         self.env = os.environ | {"LOG_FORMAT": "json", "HOST": "127.0.0.1", "DATA_DIR": str(directory)} | env
         self.log = directory / "stack.log"
         self.process = None
-        self.http = httpx.Client(base_url=self.url, timeout=70)
+        self.http = httpx.Client(base_url=self.url, timeout=70, verify=False)
 
     def start(self, until="ready", before=(), **streams):
         """Starts the stack by the command `before`, with other standard streams than its log."""
@@ -181,7 +181,7 @@ class Api:
 
         def call():
             with contextlib.suppress(httpx.TransportError):
-                thread.answer = httpx.request(method, self.url + path, timeout=60, **options)
+                thread.answer = httpx.request(method, self.url + path, timeout=60, verify=False, **options)
 
         thread = threading.Thread(target=call)
         thread.answer = None
