@@ -17,7 +17,7 @@ from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
+from shared.queue import ONE_MESSAGE_SECONDS, OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
 from shared.results import places
 from shared.results.opening import open_results
 from shared.results.places import WHOLE
@@ -75,18 +75,28 @@ class Generator:
         self.waits_for_room = False
 
     def generate(self, _: str) -> None:
-        """Draws the job whose turn it is, whatever job the message was sent for."""
+        """Draws the job whose turn it is, whatever job the message was sent for, and those that follow it for a while:
+        between two messages a worker waits for the acknowledgement of the one and the delivery of the other.
+        """
+        start = time.monotonic()
+        while self._draw_next() and time.monotonic() - start < ONE_MESSAGE_SECONDS and not readiness.ending():
+            pass
+
+    def _draw_next(self) -> bool:
+        """Returns False if there was no job to draw."""
         moved = self._claim()
         if moved.job is None or moved.outcome is Outcome.NO_ROOM:
-            # A duplicate delivery, one of a job that ended while it waited, or one that waited for room to the end.
+            # A duplicate delivery, one of a job that was drawn or ended meanwhile, or one that waited for room to the
+            # end.
             log.debug("message.skipped", outcome=moved.outcome)
-            return
+            return False
         with structlog.contextvars.bound_contextvars(job_id=moved.job.id, request_id=moved.job.request_id):
             if moved.outcome is Outcome.EXHAUSTED:
                 message = f"the job was given up after {moves.MAX_ATTEMPTS} attempts"
                 self._fail(moved.job.id, None, Failure.POISON, message)
             else:
                 self._draw(moved.job)
+        return True
 
     def _draw(self, job: Job) -> None:
         queued = (job.started_at - job.created_at) / 1000
