@@ -55,6 +55,7 @@ class Submission:
         max_queued_per_key: int,
         max_queued_high_per_key: int,
         max_created_per_key_per_minute: int,
+        images_in_redis: bool = True,
     ) -> None:
         self._ledger = ledger
         self._celery = celery
@@ -63,6 +64,7 @@ class Submission:
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
+        self._images_in_redis = images_in_redis
 
     async def submit(  # noqa: C901 - a case for each outcome
         self,
@@ -98,6 +100,7 @@ class Submission:
             max_created_per_minute=self._max_created_per_key_per_minute if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
+            images_in_redis=self._images_in_redis,
         )
         try:
             created = await self._ledger.run(command)

@@ -19,7 +19,7 @@ from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.queue import ONE_MESSAGE_SECONDS, OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
 from shared.results import places
-from shared.results.opening import open_results
+from shared.results.opening import open_pixels
 from shared.results.places import WHOLE
 from shared.results.store import PIXELS_TTL_SECONDS
 from worker.generate import readiness
@@ -67,7 +67,7 @@ class Generator:
         self._ledger = ledger
         self._fail_fast = fail_fast
         self._results = results
-        self._previews = open_results(fail_fast.client)  # a preview lives for seconds, beside the lease
+        self._previews = open_pixels(fail_fast.client)  # a preview lives for seconds, beside the lease
         self._celery = celery
         self._settings = settings
         # For the heartbeat.
