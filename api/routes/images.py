@@ -66,8 +66,9 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         str,
         Path(
             pattern=FILE_NAME_PATTERN,
-            description="`SIZE.png`, for the second variation `SIZE-2.png`; or a name of the job's `files`, such as "
-            "`SIZE.webp`, `SIZE-transparent.png`, `logo.svg` and `icons.zip`.",
+            description="`SIZE.png`, for the second variation `SIZE-2.png`; SIZE is such as 512, or 1536x512 of "
+            "what is no square. Or a name of the job's `files`, such as `SIZE.webp`, `SIZE-transparent.png`, "
+            "`logo.svg` and `icons.zip`.",
             examples=["512.png"],
         ),
     ],
@@ -131,5 +132,5 @@ async def _elsewhere(services: Services, job: Job, stored: Image) -> str | None:
 
 
 def _names_of(job: Job) -> list[str]:
-    images = [(index, size) for index in range(job.num_images) for size in sorted(set(job.sizes))]
+    images = [(index, size) for index in range(job.num_images) for size in sorted(set(job.canvases))]
     return [PNG.file_name(image_name(size, index)) for index, size in images] + [file.name for file in job.files]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from shared.canvas import Canvas
 from shared.connection import UNAVAILABLE, is_full
 from shared.jobs import Failure
 from shared.ledger import measuring, moves
@@ -146,14 +147,14 @@ class Generator:
     def _pixels(self, job: Job, lease: Lease) -> Pixels:
         drawing = Drawing(
             prompt=enhance(job.prompt) if job.enhance else job.prompt,
-            size=max(job.sizes),
+            size=job.largest,
             seeds=job.seeds,
             steps=job.requested_steps or None,
             guidance=None if job.requested_guidance < 0 else job.requested_guidance,
         )
         start = time.perf_counter()
         try:
-            with tracing.span("job.denoise", size=drawing.size):
+            with tracing.span("job.denoise", size=str(drawing.size)):
                 pixels = self._model.generate(drawing, lease.step)
         except (Stopped, GenerationError):
             raise
@@ -165,7 +166,8 @@ class Generator:
         except Exception as error:
             log.exception("job.generation_failed")
             raise GenerationError(Failure.GENERATION_FAILED, f"the model failed ({type(error).__name__})") from error
-        log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=pixels.width)
+        drawn = Canvas(pixels.width, pixels.height)
+        log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=str(drawn))
         return pixels
 
     def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
