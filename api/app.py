@@ -41,6 +41,7 @@ from shared.observability.logging import get_logger
 from shared.queue import make_celery
 from shared.results.opening import open_reader
 from shared.settings import VERSION
+from shared.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,7 +62,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     calls = HeldCalls(ledger, settings.rejoin_seconds)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
-    keys = Keys(settings.api_keys, settings.api_keys_file)
+    tenants = Tenants(settings.keys_file)
+    keys = Keys(settings.api_keys, settings.api_keys_file, tenants)
     lag = LoopLag(settings.max_loop_lag_seconds)
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
@@ -98,7 +100,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.keys = keys
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.lag = lag
-    app.state.rate_limit = RateLimit(settings.rate_limit, client)
+    app.state.rate_limit = RateLimit(settings.rate_limit, client, tenants)
     app.state.services = Services(
         settings=settings,
         client=client,
@@ -108,6 +110,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            tenants,
             max_queue_length=settings.max_queue_length,
             max_queued_per_key=settings.max_queued_per_key,
             max_queued_high_per_key=settings.max_queued_high_per_key,
@@ -126,6 +129,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             TooManyBytes,
         ),
         lag=lag,
+        tenants=tenants,
     )
     errors.install(app)
     openai_errors.install(app)

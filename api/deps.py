@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
     from shared.results.store import ResultReader
+    from shared.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Services:
     holding: Bound  # calls that wait for a job, and event streams
     sending: Bound  # bytes of images that are being sent
     lag: LoopLag
+    tenants: Tenants
 
 
 async def _services(request: Request) -> Services:

@@ -9,8 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, FilePath
 
 from shared.settings import AtHome, CommaSeparated, Host, Settings, load
-
-RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
+from shared.tenants import RATE, KeysFile
 
 
 def _origin(value: str) -> str:
@@ -65,6 +64,10 @@ class ApiSettings(Settings):
     )
     api_keys_file: Annotated[FilePath | None, AtHome] = Field(
         None, description="More keys, one per line; read again if changed."
+    )
+    keys_file: KeysFile = Field(
+        None,
+        description="keys.toml: keys with a name, a weight, bounds and a quota; read again if changed.",
     )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(

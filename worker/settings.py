@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, DirectoryPath, Field, SecretStr
 
 from shared.settings import AtHome, CommaSeparated, Settings, load
+from shared.tenants import KeysFile  # noqa: TC001 - pydantic reads it when the class is built
 from worker import adapters
 
 Size = Annotated[int, Field(ge=64, le=2048)]
@@ -90,6 +91,10 @@ class WorkerSettings(Settings):
         if self.served_sizes:
             return list(self.served_sizes)
         return [512, 1024] if device == "cuda" else [self.warmup_size]
+
+
+class WebhookSettings(WorkerSettings):
+    keys_file: KeysFile = Field(None, description="Keys may have webhook secrets of their own in it (api/settings.py).")
 
 
 if __name__ == "__main__":  # checks the settings, for `make serve`

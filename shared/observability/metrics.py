@@ -112,6 +112,11 @@ PLANNED_PIXELS = Definition(
     "logo_planned_pixels_per_hour", "gauge", "Pixels of finished images in an hour for which Redis' memory is planned."
 )
 # From each API process.
+KEYS_FILE_BROKEN = Definition(
+    "logo_keys_file_broken",
+    "gauge",
+    "1 while KEYS_FILE is broken, and its keys from before its last change are in use.",
+)
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
 IMAGE_BYTES = Definition(
     "logo_images_in_flight_bytes", "gauge", "Bytes of images in the answers that the process is sending."

@@ -91,7 +91,7 @@ class Finisher:
         self._succeed(job, images, finished)
 
     def _succeed(self, job: Job, images: dict[str, str], finished: Finished) -> None:
-        ttl = self._settings.result_ttl_seconds
+        ttl = job.result_ttl_seconds or self._settings.result_ttl_seconds
         place = places.finished_images(job.id, job.attempt)
         self._results.put(place, images, ttl)
         moved = self._ledger.run(
