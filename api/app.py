@@ -45,6 +45,7 @@ from shared.results.opening import open_reader
 from shared.settings import VERSION
 from shared.styles.file import read as read_styles
 from shared.styles.known import Styles
+from shared.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,7 +66,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     calls = HeldCalls(ledger, settings.rejoin_seconds)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
-    keys = Keys(settings.api_keys, settings.api_keys_file)
+    tenants = Tenants(settings.keys_file)
+    keys = Keys(settings.api_keys, settings.api_keys_file, tenants)
     lag = LoopLag(settings.max_loop_lag_seconds)
     turns = Turns()
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
@@ -103,7 +105,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.keys = keys
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.lag = lag
-    app.state.rate_limit = RateLimit(settings.rate_limit, client)
+    app.state.rate_limit = RateLimit(settings.rate_limit, client, tenants)
     app.state.services = Services(
         settings=settings,
         client=client,
@@ -113,6 +115,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            tenants,
             max_queue_length=settings.max_queue_length,
             max_queued_per_key=settings.max_queued_per_key,
             max_queued_high_per_key=settings.max_queued_high_per_key,
@@ -134,20 +137,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
         lag=lag,
         styles=Styles(read_styles(settings.styles_file) if settings.styles_file else ()),
         turns=turns,
+        tenants=tenants,
     )
-    errors.install(app)
-    openai_errors.install(app)
-    replicate_errors.install(app)
-    openapi.complete(app)
-    reference_pages.install(app)
-    # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL and
-    # for the pictures of styles. That of predictions limits its submits itself, and is before OpenAI's, one of whose
-    # paths has its paths too.
-    for module in (health, metrics, images, styles, predictions):
-        app.include_router(module.router)
-    for module in (logo, jobs, events, openai):
-        app.include_router(module.router, dependencies=[Depends(limit_submits)])
-    app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)
+    _install_routes(app)
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
     # caller; HEAD and OPTIONS; the bound on bodies; compression.
@@ -181,3 +173,19 @@ def create_app(settings: ApiSettings) -> FastAPI:
     # Added last and thus outermost, so that all other middleware runs inside the request's span.
     tracing.instrument(app)
     return app
+
+
+def _install_routes(app: FastAPI) -> None:
+    errors.install(app)
+    openai_errors.install(app)
+    replicate_errors.install(app)
+    openapi.complete(app)
+    reference_pages.install(app)
+    # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL and
+    # for the pictures of styles. That of predictions limits its submits itself, and is before OpenAI's, one of whose
+    # paths has its paths too.
+    for module in (health, metrics, images, styles, predictions):
+        app.include_router(module.router)
+    for module in (logo, jobs, events, openai):
+        app.include_router(module.router, dependencies=[Depends(limit_submits)])
+    app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shared.ledger.run import AsyncLedger
     from shared.results.store import ResultReader
     from shared.styles.known import Styles
+    from shared.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Services:
     lag: LoopLag
     styles: Styles
     turns: Turns
+    tenants: Tenants
 
 
 async def _services(request: Request) -> Services:

@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from api.forecast import retry_after
 from shared import errors
 from shared.connection import is_busy
-from shared.jobs import Job, JobStatus
+from shared.jobs import Job, JobStatus, Priority
 from shared.ledger import moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
+    from shared.tenants import Tenant, Tenants
 
 log = get_logger(__name__)
 # Images expire or are given up within seconds; how soon there is enough room is not known.
@@ -50,6 +51,7 @@ class Submission:
         ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
+        tenants: Tenants,
         *,
         max_queue_length: int,
         max_queued_per_key: int,
@@ -60,6 +62,7 @@ class Submission:
         self._ledger = ledger
         self._celery = celery
         self._forecasts = forecasts
+        self._tenants = tenants
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
@@ -79,6 +82,7 @@ class Submission:
 
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
+        :raises errors.InvalidRequest: the key may not use this priority.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -87,20 +91,24 @@ class Submission:
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
-        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
+        tenant = self._tenants.of(owner)
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant)
         structlog.contextvars.bind_contextvars(job_id=job.id)
+        max_own = (tenant and tenant.max_queued) or self._max_queued_per_key
+        max_own_high = (tenant and tenant.max_queued_high) or self._max_queued_high_per_key
         command = moves.create(
             job,
             fingerprint=_fingerprint(request),
             idempotency_key=idempotency_key,
             max_queue=self._max_queue_length,
             # Without keys there is one owner, for whom the bound of the queue is enough.
-            max_own=self._max_queued_per_key if owner else 0,
-            max_own_high=self._max_queued_high_per_key if owner else 0,
+            max_own=max_own if owner else 0,
+            max_own_high=max_own_high if owner else 0,
             max_created_per_minute=self._max_created_per_key_per_minute if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
             images_in_redis=self._images_in_redis,
+            weight=tenant.weight if tenant else 1,
         )
         try:
             created = await self._ledger.run(command)
@@ -130,13 +138,12 @@ class Submission:
                 )
             case Creation.OWNER_FULL:
                 raise errors.TooManyQueued(
-                    f"{created.depth} jobs of this key are queued, the bound is {self._max_queued_per_key}",
+                    f"{created.depth} jobs of this key are queued, the bound is {max_own}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case Creation.OWNER_HIGH_FULL:
                 raise errors.TooManyHigh(
-                    f"{created.depth} jobs of high priority of this key are queued, "
-                    f"the bound is {self._max_queued_high_per_key}",
+                    f"{created.depth} jobs of high priority of this key are queued, the bound is {max_own_high}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case Creation.OWNER_TOO_OFTEN:
@@ -174,12 +181,20 @@ def _fingerprint(request: JobRequest) -> str:
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
-def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:
+def _priority(request: JobRequest, tenant: Tenant | None) -> Priority:
+    if tenant is None or request.priority in tenant.priorities:
+        return request.priority
+    if "priority" in request.model_fields_set:
+        raise errors.InvalidRequest(f"priority: this key may use {', '.join(tenant.priorities)}")
+    return next(found for found in (Priority.NORMAL, Priority.LOW, Priority.HIGH) if found in tenant.priorities)
+
+
+def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str, tenant: Tenant | None) -> Job:
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
         prompt=request.prompt,
-        priority=request.priority,
+        priority=_priority(request, tenant),
         sizes=tuple(canvas.longest for canvas in request.canvases),
         canvas=next((str(canvas) for canvas in request.canvases if not canvas.is_square), ""),
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
@@ -191,6 +206,8 @@ def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -
         webhook_url=request.webhook_url or "",
         **asdict(request.outputs),
         webhook_shape=webhook_shape,
+        result_ttl_seconds=(tenant and tenant.result_ttl_seconds) or 0,
+        job_ttl_seconds=(tenant and tenant.job_ttl_seconds) or 0,
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )

@@ -133,6 +133,8 @@ class Job:
     webhook_url: str = ""
     webhook_tries: int = 0
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
+    result_ttl_seconds: int = 0  # how long its owner's images and records are kept; 0: as the settings say
+    job_ttl_seconds: int = 0
     formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
     quality: int = 0
     transparent: bool = False
@@ -176,11 +178,11 @@ class Job:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores. A job takes no memory for newer fields at their defaults."""
+        """The flat strings that the ledger stores, without rare fields at their defaults, which take no memory so."""
         return {
             field.name: encode_field(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in _NEWER or getattr(self, field.name) != field.default
+            if field.name not in _RARE or getattr(self, field.name) != field.default
         }
 
     @classmethod
@@ -202,7 +204,8 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_NEWER = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas"})
+_OF_A_KEY = {"result_ttl_seconds", "job_ttl_seconds"}
+_RARE = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas", *_OF_A_KEY})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,

@@ -53,6 +53,7 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.build_info("api"),
         metrics.WAITERS.family([((), services.waiting.count)]),
         metrics.KEPT_WAITING.family([((), services.turns.waiting)]),
+        metrics.KEYS_FILE_BROKEN.family([((), services.tenants.broken)]),
         metrics.LOOP_LAG.family([((), services.lag.recent_seconds)]),
         metrics.IMAGE_BYTES.family([((), services.sending.total)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),

@@ -83,7 +83,7 @@ async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     if webhook is not None and "completed" not in (asked.webhook_events_filter or ["completed"]):
         webhook = None
     if webhook is not None:
-        check_webhook(webhook, owner, services.settings)
+        check_webhook(webhook, owner, services)
     drawn = JobRequest.model_construct(
         prompt=beginning_of(given.prompt),
         **shape_fields(given.size),

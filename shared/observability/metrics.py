@@ -115,6 +115,11 @@ PLANNED_PIXELS = Definition(
 STORE_UP = Definition(
     "logo_result_store_up", "gauge", "1 if the store of the images answers this process; only where that is not Redis."
 )
+KEYS_FILE_BROKEN = Definition(
+    "logo_keys_file_broken",
+    "gauge",
+    "1 while KEYS_FILE is broken, and its keys from before its last change are in use.",
+)
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
 KEPT_WAITING = Definition(
     "logo_calls_kept_waiting", "gauge", "Calls that wait because others of their caller are at work in the process."

@@ -26,7 +26,7 @@
 --         stamp          field set to the time of the move
 --         stamp_later    fields set to the time of the move plus so many ms
 --         lease_ms       new lease; absent: the job has none
---         ttl_s          TTL of the record; absent: unchanged
+--         ttl_s          TTL of the record, unless its owner has one of its own; absent: unchanged
 --         webhook_ttl_s  the least that this TTL is if a webhook has to be delivered
 --         unclaimed_ttl_s  the most that this TTL may be if no attempt was made and no webhook has to be delivered
 --         forget         the record goes as the job ends (forget.lua has the rest); of a flagged job, once its worker ends it
@@ -186,7 +186,10 @@ end
 if move.ttl_s then redis.call('ZREM', deadlines_key, job_id) end
 local forgotten = move.ttl_s and (move.forget or redis.call('HGET', job_key, 'forget_requested') == '1')
 if move.ttl_s and not forgotten then
-  local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
+  local kept = redis.call('HMGET', job_key, 'webhook_url', 'job_ttl_seconds')
+  local ttl_s, has_webhook, own_s = move.ttl_s, (kept[1] or '') ~= '', tonumber(kept[2]) or 0
+  -- The owner's own, but as long as its images at least.
+  if own_s > 0 then ttl_s = math.max(own_s, ((move.stamp_later or {}).images_expire_at or 0) / 1000) end
   if has_webhook then ttl_s = math.max(ttl_s, move.webhook_ttl_s) end
   if move.unclaimed_ttl_s and attempt == 0 and not has_webhook then ttl_s = math.min(ttl_s, move.unclaimed_ttl_s) end
   redis.call('EXPIRE', job_key, ttl_s)
