@@ -96,9 +96,11 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     max_created_per_minute: int = 0,
     deadline_seconds: float = 0,
     call: calls.Call | None = None,
+    message: tuple[str, str] = ("", ""),
 ) -> Command[Created]:
-    """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
-    `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
+    """Creates a queued job, and pushes `message` (a list in Redis, a text) with it, by which a worker learns of it.
+    `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and `max_created_per_minute` what
+    the owner creates, also if it ends at once; 0: no bound but `max_queue`.
     A held `call` joins the job of an equal one that was cut, if there is one.
     """
     return Command(
@@ -107,6 +109,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
             *(keys.RESERVED, keys.OWN_CREATED, keys.CALLS, call.twins if call else keys.twins("", ""), keys.COUNTERS),
+            message[0],
         ),
         (
             job.id,
@@ -127,6 +130,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             calls.LEASE_MS,
             (call.rejoin_ms if call else 0) + calls.LONGEST_MS,
             counters.REJOINED,
+            message[1],
         ),
         created_of,
     )
