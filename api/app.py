@@ -28,6 +28,7 @@ from api.metrics import HttpMetrics
 from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
+from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
 from api.submission import Submission
@@ -139,6 +140,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
+    app.router.routes[:0] = [QuickGet(), QuickSubmit()]
     app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; HEAD and OPTIONS;
