@@ -29,6 +29,7 @@ from api.metrics import HttpMetrics
 from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
+from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles
 from api.submission import Submission
@@ -116,6 +117,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             celery,
             forecasts,
             tenants,
+            lag,
             max_queue_length=settings.max_queue_length,
             max_queued_per_key=settings.max_queued_per_key,
             max_queued_high_per_key=settings.max_queued_high_per_key,
@@ -188,4 +190,5 @@ def _install_routes(app: FastAPI) -> None:
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
+    app.router.routes[:0] = [QuickGet(), QuickSubmit()]
     app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)

@@ -127,6 +127,11 @@ def owner_of(request: Request, bearer: HTTPAuthorizationCredentials | None, head
     return owner
 
 
+async def owner_of_request(request: Request) -> str:
+    """As the dependency `Owner` finds it, where FastAPI resolves none."""
+    return owner_of(request, await _bearer(request), await _header(request))
+
+
 def _sent(value: str) -> str:
     """A key as its client meant it: a header has bytes, which are UTF-8 from most clients and Latin-1 from browsers.
     Starlette reads them all as Latin-1.

@@ -1,11 +1,7 @@
-"""Submits jobs: creates the record, then sends the message to the workers.
-
-Once the record exists the answer is 202: the sweeper publishes a job whose message was not sent.
-"""
+"""Submits jobs: one script on Redis creates the record and pushes the message to the workers."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import secrets
@@ -18,6 +14,7 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from api.errors import of_late_loop
 from api.forecast import retry_after
 from shared import errors
 from shared.connection import is_busy
@@ -26,13 +23,14 @@ from shared.ledger import moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import send_generate
+from shared.queue import generate_message
 from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from api.forecasting import Forecasts
+    from api.loop_lag import LoopLag
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
@@ -43,6 +41,7 @@ log = get_logger(__name__)
 ROOM_RETRY_SECONDS = 10
 # Errors of the connection, after which the command may have run. A server that answers with an error did not run it.
 _UNANSWERED = (RedisConnectionError, RedisTimeoutError, OSError)
+_UNKNOWN = "it is not known whether the job was created; submit again with the same Idempotency-Key"
 
 
 class Submission:
@@ -52,6 +51,7 @@ class Submission:
         celery: Celery,
         forecasts: Forecasts,
         tenants: Tenants,
+        lag: LoopLag,
         *,
         max_queue_length: int,
         max_queued_per_key: int,
@@ -63,13 +63,14 @@ class Submission:
         self._celery = celery
         self._forecasts = forecasts
         self._tenants = tenants
+        self._lag = lag
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
         self._images_in_redis = images_in_redis
 
-    async def submit(  # noqa: C901 - a case for each outcome
+    async def submit(
         self,
         request: JobRequest,
         owner: str,
@@ -90,6 +91,7 @@ class Submission:
         :raises errors.TooManyHigh: the owner's queued jobs of high priority are at their bound.
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
+        :raises errors.Overloaded: this process was too late for the answer; likewise.
         """
         tenant = self._tenants.of(owner)
         job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant)
@@ -109,20 +111,13 @@ class Submission:
             call=call,
             images_in_redis=self._images_in_redis,
             weight=tenant.weight if tenant else 1,
+            message=generate_message(self._celery, job.id, job.request_id, job.priority),
         )
         try:
-            created = await self._ledger.run(command)
+            with tracing.span("job.publish", job_id=job.id):
+                created = await self._ledger.run(command)
         except _UNANSWERED as error:
-            log.warning("redis.unavailable", error=repr(error))
-            if is_busy(error):
-                raise errors.ServiceUnavailable(
-                    "the job store is busy, no job was created; try again", retry_after_seconds=2
-                ) from error
-            raise errors.ServiceUnavailable(
-                "it is not known whether the job was created; submit again with the same Idempotency-Key",
-                details={"created": "unknown", "idempotency_key": idempotency_key or None},
-                retry_after_seconds=2,
-            ) from error
+            raise self._unanswered(error, idempotency_key) from error
         match created.outcome:
             case Creation.CONFLICT:
                 raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
@@ -162,15 +157,18 @@ class Submission:
             log.info("job.rejoined", status=created.reading.job.status)
             return created.reading, False
         log.info("job.created", sizes=[str(size) for size in job.canvases], seed=job.seed)
-        await self._publish(job)
         return created.reading, False
 
-    async def _publish(self, job: Job) -> None:
-        try:
-            with tracing.span("job.publish", job_id=job.id):
-                await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id, job.priority)
-        except Exception as error:  # noqa: BLE001 - after any error the sweeper publishes the job
-            log.warning("job.publish_failed", error=repr(error))
+    def _unanswered(self, error: Exception, idempotency_key: str) -> errors.LogoError:
+        """What a caller is told where Redis' answer to the creation did not come, or came too late for this process."""
+        unsent = is_busy(error)
+        details = None if unsent else {"created": "unknown", "idempotency_key": idempotency_key or None}
+        then = "no job was created; try again" if unsent else _UNKNOWN
+        if late := of_late_loop(error, self._lag, then, details):
+            return late
+        log.warning("redis.unavailable", error=repr(error))
+        message = f"the job store is busy, {then}" if unsent else then
+        return errors.ServiceUnavailable(message, details=details, retry_after_seconds=2)
 
 
 def _fingerprint(request: JobRequest) -> str:

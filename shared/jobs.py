@@ -8,6 +8,7 @@ queued -> running -> finishing -> succeeded
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -190,7 +191,7 @@ class Job:
         """The job of a record. Unknown fields are ignored and missing ones take their defaults, so that processes of
         different versions can share a ledger.
         """
-        return cls(**{f.name: _DECODERS[str(f.type)](record[f.name]) for f in fields(cls) if f.name in record})
+        return cls(**{name: decode(record[name]) for name, decode in _decoders() if name in record})
 
 
 def encode_field(value: Any) -> str:
@@ -219,3 +220,9 @@ _DECODERS: dict[str, Any] = {
     "tuple[JobFile, ...]": lambda text: tuple(JobFile(*item[:5]) for item in json.loads(text)),
     "tuple[JobWarning, ...]": lambda text: tuple(JobWarning(*item[:2]) for item in json.loads(text)),
 }
+
+
+@functools.cache
+def _decoders() -> tuple[tuple[str, Any], ...]:
+    """Each field of a job, and what makes its value of the text in a record."""
+    return tuple((field.name, _DECODERS[str(field.type)]) for field in fields(Job))

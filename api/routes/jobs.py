@@ -42,6 +42,7 @@ PREFER = {
     "description": f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS}).",
     "schema": {"type": "string", "examples": ["wait=5"]},
 }
+KEY_PATTERN = r"^[\x21-\x7e]{1,255}\Z"
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."),
@@ -52,12 +53,14 @@ Include = Annotated[
 ]
 
 
-async def represent(services: Services, reading: Reading, response: Response) -> JobView:
+async def represent(services: Services, reading: Reading, response: Response) -> Response:
+    """The job as JSON, with the status and headers of `response`. FastAPI would validate it once more."""
     root, url_of, eta = services.settings.root_path, services.results.url, None
     if not reading.job.is_terminal:
         response.headers["Retry-After"] = "1"
         eta = (await services.forecasts.current()).eta_seconds(reading)
-    return view(reading, None, url_of, eta, root)
+    body = view(reading, None, url_of, eta, root).model_dump_json()
+    return Response(body, response.status_code or 200, dict(response.headers), "application/json")
 
 
 async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
@@ -69,7 +72,7 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
     *,
     refuse: bool = True,
     with_files: bool = False,
-) -> JobView | Response:
+) -> Response:
     """As `represent`, with `images` unless they are None.
 
     :param refuse: whether the caller may be told that it is sent too much already.
@@ -117,7 +120,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     caller: Caller,
     idempotency_key: IdempotencyKey = None,
     prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None,  # PREFER documents it
-) -> JobView | Response:
+) -> Response:
     """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal.
 
     With `Prefer: wait=N` this call itself is held: it answers 200 with the result and its images if the job ends in
@@ -149,7 +152,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     return await represent(services, reading, response)
 
 
-@router.get("", responses=LISTED | errors_of(401, 422, 503))
+@router.get("", responses=LISTED | errors_of(401, 422, 503, "overloaded"))
 async def list_jobs(
     services: Deps,
     owner: Owner,
@@ -189,7 +192,7 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         Query(ge=0, le=MAX_WAIT_SECONDS, description="Hold until the job is terminal, at most this many seconds."),
     ] = 0,
     include: Include = "images",
-) -> JobView | Response:
+) -> Response:
     """The job, with its images once it has succeeded. What was made beside plain PNGs is in `files`, by its URLs."""
     if wait:
         with services.holding.hold(caller):
@@ -200,7 +203,12 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     return await represent_with_images(services, reading, images, response, caller, with_files=include == "files")
 
 
-@router.delete("/{job_id}", operation_id="cancel_job", responses=job_of(200) | errors_of(401, 404, 422, 503))
+@router.delete(
+    "/{job_id}",
+    operation_id="cancel_job",
+    response_model=JobView,
+    responses=job_of(200) | errors_of(401, 404, 422, 503, "overloaded"),
+)
 async def cancel(
     job_id: JobId,
     response: Response,
@@ -209,7 +217,7 @@ async def cancel(
     forget: Annotated[
         bool, Query(description="Delete the job too, with its prompt and images; one that runs, once it is canceled.")
     ] = False,
-) -> JobView:
+) -> Response:
     """Cancel the job: at once while it is queued, within two denoising steps while it runs. No effect once terminal.
 
     With `forget=true` nothing of it is kept: its id is unknown from then on (404), and its webhook is not sent. The

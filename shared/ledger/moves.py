@@ -99,9 +99,11 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     call: calls.Call | None = None,
     weight: float = 1,
     images_in_redis: bool = True,
+    message: tuple[str, str] = ("", ""),
 ) -> Command[Created]:
-    """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
-    `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
+    """Creates a queued job, and pushes `message` (a list in Redis, a text) with it, by which a worker learns of it.
+    `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and `max_created_per_minute` what
+    the owner creates, also if it ends at once; 0: no bound but `max_queue`.
     `weight` is the owner's share of the cards against those of others (lua/turns.part.lua).
     A held `call` joins the job of an equal one that was cut, if there is one. `images_in_redis`: room for them is
     needed there.
@@ -113,6 +115,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
             *(keys.RESERVED, keys.OWN_CREATED, keys.CALLS, call.twins if call else keys.twins("", ""), keys.COUNTERS),
             *keys.IN_TURN,
+            message[0],
         ),
         (
             job.id,
@@ -134,6 +137,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             (call.rejoin_ms if call else 0) + calls.LONGEST_MS,
             counters.REJOINED,
             f"{weight:g}",
+            message[1],
         ),
         created_of,
     )
