@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PROMPT ?= a red fox head, geometric
 SIZES  ?= 256,512
+ASPECT ?=
 
-export PROMPT SIZES
+export PROMPT SIZES ASPECT
 .DEFAULT_GOAL := help
 .PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
 
@@ -26,7 +27,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
 	@touch $@
 
-demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs, SVG, icons and a picture of all under out/, stop
+demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT, save PNGs, SVG, icons and a picture of all under out/, stop
 	@$(BIN)/python -m shared.stack.demo
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)

@@ -117,6 +117,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             max_queued_per_key=settings.max_queued_per_key,
             max_queued_high_per_key=settings.max_queued_high_per_key,
             max_created_per_key_per_minute=settings.max_created_per_key_per_minute,
+            images_in_redis=settings.images_in_redis,
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,

@@ -51,7 +51,7 @@ HEADERS = {
     "Content-Security-Policy": "Of an SVG: nothing in it runs or is loaded.",
     "ETag": "For `If-None-Match` and `If-Range`.",
     "Idempotent-Replayed": "`true`: an earlier submit with this key created the job.",
-    "Location": "The job's URL.",
+    "Location": "The job's URL, or the image's in the store.",
     "Preference-Applied": "`wait=N`: the seconds that were applied.",
     "Retry-After": "Seconds to wait before the next request.",
     "Vary": "`Accept`: a browser gets an HTML page.",

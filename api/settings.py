@@ -71,6 +71,9 @@ class ApiSettings(Settings):
     max_image_bytes_in_flight_per_key: int = Field(
         2**30, ge=1, description="Bytes of images that it sends to one key or address at the same time."
     )
+    result_redirects: bool = Field(
+        False, description="With s3://: a GET of an image is sent on to the store, by a URL that the store has signed."
+    )
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: requests need no key."
     )

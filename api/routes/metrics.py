@@ -58,6 +58,8 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]
+    if (reachable := await services.results.reachable()) is not None:
+        families.append(metrics.STORE_UP.family([((), reachable)]))
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)

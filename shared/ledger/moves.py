@@ -98,11 +98,13 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     deadline_seconds: float = 0,
     call: calls.Call | None = None,
     weight: float = 1,
+    images_in_redis: bool = True,
 ) -> Command[Created]:
     """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
     `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
     `weight` is the owner's share of the cards against those of others (lua/turns.part.lua).
-    A held `call` joins the job of an equal one that was cut, if there is one.
+    A held `call` joins the job of an equal one that was cut, if there is one. `images_in_redis`: room for them is
+    needed there.
     """
     return Command(
         "create",
@@ -125,7 +127,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             max_own,
             max_own_high,
             room.pixels_bytes(job),
-            room.images_bytes(job),
+            room.images_bytes(job) if images_in_redis else 0,
             max_created_per_minute,
             *((call.id, call.rejoin_ms) if call else ("", 0)),
             calls.LEASE_MS,

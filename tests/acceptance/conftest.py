@@ -6,9 +6,7 @@ import contextlib
 import gzip
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +18,7 @@ import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from shared.stack.serve import free_port
+from shared.stack.ports import free_port, free_ports
 
 START_SECONDS = 120
 
@@ -187,19 +185,6 @@ class Api:
         thread.answer = None
         thread.start()
         return thread
-
-
-def free_ports(count):
-    """The first of so many consecutive ports that nothing listens on, below those that the system gives to clients."""
-    while True:
-        first = random.randrange(10_000, 32_000)
-        try:
-            with contextlib.ExitStack() as held:
-                for port in range(first, first + count):
-                    held.enter_context(socket.create_server(("127.0.0.1", port)))
-        except OSError:
-            continue
-        return first
 
 
 def _command(process):

@@ -16,7 +16,7 @@ from shared.ledger.run import Ledger
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.queue import OUTAGE_BUDGET_SECONDS
-from shared.results.opening import open_results
+from shared.results.opening import open_pixels
 from shared.workers import WorkerInfo
 from worker.generate import readiness
 from worker.generate.generator import Generator
@@ -67,7 +67,7 @@ def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Gen
     model = make_model(config, gpu)
     patient = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    generator = Generator(name, model, patient, fail_fast, open_results(patient.client), app, config)
+    generator = Generator(name, model, patient, fail_fast, open_pixels(patient.client), app, config)
     ready = False
 
     def describe() -> WorkerInfo:

@@ -14,6 +14,7 @@ from shared.queue import FINISH, waiting_job_ids
 from shared.results import places
 from shared.results.redis_store import RedisResults
 from tests.integration.worker.conftest import FakeModel
+from worker.generate import generator
 from worker.lease import Lease
 from worker.model import GenerationError
 
@@ -63,7 +64,13 @@ def test_a_duplicate_delivery_does_no_work(job, draw, finisher):
     assert (job(), model.drawings) == (done, [])
 
 
-def test_a_message_draws_the_job_that_is_next(create, draw, read):
+@pytest.fixture
+def one_job(monkeypatch):
+    """A message is good for one job."""
+    monkeypatch.setattr(generator, "ONE_MESSAGE_SECONDS", 0)
+
+
+def test_a_message_draws_the_job_that_is_next(create, draw, read, one_job):
     """Whatever job it was sent for."""
     create("first")
     create("second")
@@ -74,6 +81,28 @@ def test_a_message_draws_the_job_that_is_next(create, draw, read):
     model = FakeModel()
     draw(model, "second")
     assert model.drawings == []
+
+
+def test_a_message_draws_what_waits_one_after_another(create, draw, read, client):
+    """One that fails ends nothing."""
+    for name in ("first", "second", "third"):
+        create(name)
+    model = FakeModel()
+    model.during = lambda step: fail(step) if len(model.drawings) == 2 else None
+
+    def fail(step):
+        raise GenerationError("generation_failed", f"no step {step}")
+
+    draw(model, "first")
+    assert [read(name).status for name in ("first", "second", "third")] == [S.FINISHING, S.FAILED, S.FINISHING]
+    assert waiting_job_ids(client, FINISH) == {"first", "third"}
+
+
+def test_a_worker_that_ends_begins_no_further_job(create, draw, read, monkeypatch):
+    for name in ("first", "second"):
+        create(name)
+    draw(FakeModel(lambda _step: monkeypatch.setattr(generator.readiness, "ending", lambda: True)), "first")
+    assert (read("first").status, read("second").status) == (S.FINISHING, S.QUEUED)
 
 
 def cancel(client):
