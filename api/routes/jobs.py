@@ -152,7 +152,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     return await represent(services, reading, response)
 
 
-@router.get("", responses=LISTED | errors_of(401, 422, 503, "overloaded"))
+@router.get("", responses=LISTED | errors_of(401, 422, "too_many_requests", 503, "overloaded"))
 async def list_jobs(
     services: Deps,
     owner: Owner,
@@ -179,7 +179,8 @@ async def list_jobs(
     "/{job_id}",
     operation_id="get_job",
     response_model=JobView,
-    responses=job_of(200) | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", 503, "overloaded"),
+    responses=job_of(200)
+    | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", "too_many_requests", 503, "overloaded"),
 )
 async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
@@ -207,7 +208,7 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     "/{job_id}",
     operation_id="cancel_job",
     response_model=JobView,
-    responses=job_of(200) | errors_of(401, 404, 422, 503, "overloaded"),
+    responses=job_of(200) | errors_of(401, 404, 422, "too_many_requests", 503, "overloaded"),
 )
 async def cancel(
     job_id: JobId,

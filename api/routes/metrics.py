@@ -74,6 +74,7 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.REDIS_DANGEROUS.family(((name,), name in state.redis_dangers) for name in redis_state.SETTINGS),
         metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
+        metrics.WEBHOOKS_WAITING.family([((), state.webhooks_waiting)]),
         metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
         *metrics.of_workers(live),

@@ -31,11 +31,9 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/v1", tags=["Replicate"], route_class=ReplicateRoute)
 _PREFER = PREFER | {"description": f"`wait` or `wait=N`: held for N s, {MAX_WAIT_SECONDS} at most."}
-_SENT = ("too_many_bytes", 503, "overloaded", "internal_error")
+_SENT = ("too_many_bytes", "too_many_requests", 503, "overloaded", "internal_error")
 _READ = PREDICTION[200] | replicate_errors_of(401, 404, 422, *_SENT)
-_CREATE = PREDICTION[201] | replicate_errors_of(
-    *(401, 413, 422, "queue_full", "no_room", "too_many_queued", "too_many_requests", *_SENT)
-)
+_CREATE = PREDICTION[201] | replicate_errors_of(*(401, 413, 422, "queue_full", "no_room", "too_many_queued", *_SENT))
 Name = Annotated[str, Path(max_length=255, description="Any name draws with the server's one model.")]
 
 
@@ -136,7 +134,7 @@ async def cancel(  # noqa: PLR0913 - as above
 
 @router.get(
     "/models/{owner_name}/{model_name}/versions/{version}",  # noqa: FAST003 - see `_names`
-    responses=VERSION | replicate_errors_of(401, 422, 503, "internal_error"),
+    responses=VERSION | replicate_errors_of(401, 422, "too_many_requests", 503, "internal_error"),
     operation_id="get_model_version",
     dependencies=[Depends(_names)],
 )

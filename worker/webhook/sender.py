@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from shared.addresses import check_webhook_url
 from shared.errors import InvalidRequest
-from shared.ledger import reads, webhooks
+from shared.ledger import counters, reads, webhooks
 from shared.ledger.webhook_places import Places
 from shared.ledger.webhooks import RETRY_SECONDS, TRY_SECONDS
 from shared.observability import tracing
@@ -63,6 +63,7 @@ class Sender:
         take = places.take(job_id, max_host=self._places, max_owner=max_owner, max_failures=failures)
         if pause := self._ledger.run(take):
             self._ledger.run(webhooks.retry(job_id, pause))
+            self._count("postponed")
             log.debug("webhook.postponed", seconds=pause)
             return
         answered, failed = None, False
@@ -86,13 +87,16 @@ class Sender:
         settle = webhooks.settle(job_id, ttl_seconds=self._kept_seconds(reading.job))
         if not problem:
             self._ledger.run(settle)
+            self._count("delivered")
             log.info("webhook.delivered", tries=tries)
         elif again and tries <= len(RETRY_SECONDS):
             seconds = RETRY_SECONDS[tries - 1]
             self._ledger.run(webhooks.retry(job_id, seconds))
+            self._count("failed")
             log.warning("webhook.failed", problem=problem, tries=tries, retry_seconds=seconds)
         else:
             self._ledger.run(settle)
+            self._count("given_up")
             log.error("webhook.given_up", problem=problem, tries=tries)
         return answered, bool(problem) and answered is not None
 
@@ -100,6 +104,9 @@ class Sender:
         """As long as its images at least, as for a job without a webhook."""
         images = job.result_ttl_seconds or self._settings.result_ttl_seconds
         return max(job.job_ttl_seconds or self._settings.job_ttl_seconds, images)
+
+    def _count(self, outcome: str) -> None:
+        counters.count(self._ledger.client, counters.webhook(outcome))
 
     async def _post(self, reading: Reading) -> tuple[str, bool, bool | None]:
         """Posts the event. Returns the problem, empty if it was delivered, whether to try again, and whether the host
