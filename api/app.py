@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 
-from api import errors, openai_errors, openapi, reference_pages, replicate_errors
+from api import errors, openai_errors, openapi, pages, reference_pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
@@ -132,6 +132,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     replicate_errors.install(app)
     openapi.complete(app)
     reference_pages.install(app)
+    pages.install(app, settings)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     # That of predictions limits its submits itself, and is before OpenAI's, one of whose paths has its paths too.
     for module in (health, metrics, images, predictions):
