@@ -29,9 +29,10 @@ from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, watch
 from api.submission import Submission
 from api.waiting import Waiting
+from api.watching import Watching
 from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
 from shared.errors import TooManyBytes, TooManyWaits
@@ -96,6 +97,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.root_path = settings.root_path  # FastAPI's own argument warns
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
     app.state.keys = keys
+    app.state.operator_keys = Keys(settings.operator_keys)
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.lag = lag
     app.state.rate_limit = RateLimit(settings.rate_limit, client)
@@ -126,6 +128,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             TooManyBytes,
         ),
         lag=lag,
+        watching=Watching(ledger, client, waiting, lag),
     )
     errors.install(app)
     openai_errors.install(app)
@@ -135,7 +138,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     pages.install(app, settings)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     # That of predictions limits its submits itself, and is before OpenAI's, one of whose paths has its paths too.
-    for module in (health, metrics, images, predictions):
+    for module in (health, metrics, images, predictions, watch):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from api.settings import ApiSettings
     from api.submission import Submission
     from api.waiting import Waiting
+    from api.watching import Watching
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
     from shared.results.store import ResultReader
@@ -47,6 +48,7 @@ class Services:
     holding: Bound  # calls that wait for a job, and event streams
     sending: Bound  # bytes of images that are being sent
     lag: LoopLag
+    watching: Watching
 
 
 async def _services(request: Request) -> Services:

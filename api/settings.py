@@ -66,6 +66,9 @@ class ApiSettings(Settings):
     api_keys_file: Annotated[FilePath | None, AtHome] = Field(
         None, description="More keys, one per line; read again if changed."
     )
+    operator_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; each opens the actions of /watch. Empty: it shows figures only."
+    )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
         (), description="Comma-separated addresses or networks whose X-Forwarded-For is believed."

@@ -10,7 +10,7 @@ import hashlib
 import math
 import secrets
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -155,6 +155,23 @@ class Submission:
         await self._publish(job)
         return created.reading, False
 
+    async def requeue(self, failed: Job) -> Reading:
+        """Queues what a failed job asked for as a new job of its owner: a job that has ended stays as it is. The same
+        new job for each call.
+
+        :raises errors.QueueFull: the queue is at its bound.
+        :raises errors.NoRoom: Redis has too little memory left for the result.
+        """
+        job = again(failed)
+        created = await self._ledger.run(moves.create(job, max_queue=self._max_queue_length))
+        if created.outcome is Creation.NO_ROOM:
+            raise errors.NoRoom("there is no room for the result", retry_after_seconds=ROOM_RETRY_SECONDS)
+        if created.reading is None:
+            raise errors.QueueFull(f"{created.depth} jobs are queued", retry_after_seconds=ROOM_RETRY_SECONDS)
+        log.info("job.created", job_id=job.id, instead_of=failed.id, seed=job.seed)
+        await self._publish(job)
+        return created.reading
+
     async def _publish(self, job: Job) -> None:
         try:
             with tracing.span("job.publish", job_id=job.id):
@@ -168,6 +185,18 @@ def _fingerprint(request: JobRequest) -> str:
     newer = ("priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons")
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
+
+
+# What happened to a job, and not what it asked for.
+_OF_ITS_WAY = ("version", "attempt", "finish_tries", "worker", "claim", "model", "step", "steps", "prompt_characters")
+_OF_ITS_WAY += ("cancel_requested", "error_code", "error_message", "created_at", "started_at", "drawn_at")
+_OF_ITS_WAY += ("finished_at", "deadline_at", "images_expire_at", "webhook_tries", "files", "warnings", "palette")
+
+
+def again(failed: Job) -> Job:
+    """A queued job that asks for the same, with an id that follows from the failed one's."""
+    unset = {field.name: field.default for field in fields(Job) if field.name in _OF_ITS_WAY}
+    return replace(failed, id=str(uuid.uuid5(uuid.UUID(failed.id), "again")), status=JobStatus.QUEUED, **unset)
 
 
 def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:

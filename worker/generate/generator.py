@@ -17,7 +17,7 @@ from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
+from shared.queue import OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish, send_generate
 from shared.results import places
 from shared.results.opening import open_results
 from shared.results.places import WHOLE
@@ -74,8 +74,13 @@ class Generator:
         self.job_id = ""  # the job in hand
         self.waits_for_room = False
 
-    def generate(self, _: str) -> None:
+    def generate(self, job_id: str) -> None:
         """Draws the job that is next in the queue, whatever job the message was sent for."""
+        if readiness.held():
+            # The message came before the gate was shut: it is for a worker that may draw.
+            send_generate(self._celery, job_id, "")
+            log.info("message.returned")
+            return
         moved = self._claim()
         if moved.job is None or moved.outcome is Outcome.NO_ROOM:
             # A duplicate delivery, one of a job that ended while it waited, or one that waited for room to the end.

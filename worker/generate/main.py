@@ -56,7 +56,7 @@ def main() -> None:
     child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost, worker=name)
     plan = boot.WorkerPlan(queue=GENERATE, consumes=LOADING, hostname=name, concurrency=1)
     set_up = functools.partial(child.set_up, app, config, gpu, name)
-    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.warm)
+    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.means_to_consume)
 
 
 def worker_name(gpu: Gpu | None) -> str:

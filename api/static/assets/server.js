@@ -5,7 +5,8 @@ import {askForKey} from "./keyring.js";
 export const ROOT = new URL("../../", import.meta.url);
 export const options = JSON.parse(document.getElementById("options").textContent);
 
-const KEPT = "logo-key";
+// An operator's key is another one than that of jobs.
+const KEPT = document.documentElement.dataset.key ?? "logo-key";
 let key = sessionStorage.getItem(KEPT) ?? "";
 
 // The server's own answer that something is wrong.

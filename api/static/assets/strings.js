@@ -21,6 +21,16 @@ const en = {
   download: "Download", copyData: "Data URL", drewIn: "drawn in {n} s", filesGone: "The server no longer has the files of this logo. It can be drawn again, as it was.",
   showMore: "Show {n} more", noJob: "There is no such job here. Jobs are kept for some time, and only their own key sees them.",
   keyTitle: "This server asks for a key", keyWhy: "It is kept until this tab is closed.", keyWrong: "That key is not known here.", key: "API key", leave: "Not now", goOn: "Go on",
+  watchTitle: "What the cards do", operator: "Operator's key", operatorEnd: "Leave as operator", operatorTitle: "Operator's key", operatorWhy: "It shows jobs and keys, and opens the actions. It is kept until this tab is closed.",
+  workers: "Workers", queue: "Queue", audit: "Audit log", ends: "Last ends", noAnswer: "The server does not answer.", lastSeen: "The figures are {n} s old.",
+  noWorkers: "No worker is alive.", queueEmpty: "Nothing waits.", noEnds: "Nothing has ended yet.", noAudit: "No operator has done anything yet.",
+  ready: "ready", loads: "loads", draws: "draws", paused: "paused", pausing: "ends its job, then pauses", draining: "drains", waitsForRoom: "waits for memory",
+  memory: "Memory", perImage: "{n} s an image", notMeasured: "no image yet", imagesN: "{n} images", attemptN: "attempt {n}", ofKey: "Key", noKey: "none",
+  pause: "Pause", drain: "Drain", resume: "Resume", cancelJob: "Cancel job", requeue: "Requeue",
+  did_pause: "Paused: {what}", did_drain: "Drains: {what}", did_resume: "Takes jobs again: {what}", did_cancel: "Canceled: {what}", did_requeue: "Queued again: {what}",
+  priority: "Priority", priority_high: "high", priority_normal: "normal", priority_low: "low", jobs: "Jobs", oldest: "Oldest", queuedN: "{n} queued", finishingN: "{n} being finished",
+  when: "When", end: "End", reason: "Reason", took: "Took", worker: "Worker", job: "Job", end_succeeded: "succeeded", end_failed: "failed", end_canceled: "canceled", end_expired: "expired",
+  who: "Who", what: "What", target: "Target", outcome: "Outcome", act_pause: "pause", act_drain: "drain", act_resume: "resume", act_cancel: "cancel", act_requeue: "requeue",
 };
 const de = {
   brand: "Logo-Studio", skip: "Zu den Ergebnissen", nav: "Seiten", watch: "Betrieb", reference: "API", studio: "Studio",
@@ -44,6 +54,16 @@ const de = {
   download: "Speichern", copyData: "Data-URL", drewIn: "gezeichnet in {n} s", filesGone: "Der Server hat die Dateien dieses Logos nicht mehr. Es lässt sich noch einmal genauso zeichnen.",
   showMore: "{n} weitere zeigen", noJob: "Diesen Auftrag gibt es hier nicht. Aufträge werden eine Zeit lang aufgehoben, und nur ihr eigener Schlüssel sieht sie.",
   keyTitle: "Dieser Server verlangt einen Schlüssel", keyWhy: "Er bleibt, bis dieser Tab geschlossen wird.", keyWrong: "Dieser Schlüssel ist hier nicht bekannt.", key: "API-Schlüssel", leave: "Jetzt nicht", goOn: "Weiter",
+  watchTitle: "Was die Karten tun", operator: "Schlüssel des Betreibers", operatorEnd: "Als Betreiber gehen", operatorTitle: "Schlüssel des Betreibers", operatorWhy: "Er zeigt Aufträge und Schlüssel und öffnet die Eingriffe. Er bleibt, bis dieser Tab geschlossen wird.",
+  workers: "Arbeiter", queue: "Schlange", audit: "Protokoll der Eingriffe", ends: "Letzte Enden", noAnswer: "Der Server antwortet nicht.", lastSeen: "Die Zahlen sind {n} s alt.",
+  noWorkers: "Kein Arbeiter lebt.", queueEmpty: "Nichts wartet.", noEnds: "Noch ist nichts zu Ende.", noAudit: "Noch hat kein Betreiber eingegriffen.",
+  ready: "bereit", loads: "lädt", draws: "zeichnet", paused: "angehalten", pausing: "beendet seinen Auftrag, hält dann", draining: "leert sich", waitsForRoom: "wartet auf Speicher",
+  memory: "Speicher", perImage: "{n} s je Bild", notMeasured: "noch kein Bild", imagesN: "{n} Bilder", attemptN: "Versuch {n}", ofKey: "Schlüssel", noKey: "keiner",
+  pause: "Anhalten", drain: "Leeren", resume: "Weiter", cancelJob: "Auftrag abbrechen", requeue: "Neu einreihen",
+  did_pause: "Angehalten: {what}", did_drain: "Leert sich: {what}", did_resume: "Nimmt wieder Aufträge: {what}", did_cancel: "Abgebrochen: {what}", did_requeue: "Neu eingereiht: {what}",
+  priority: "Vorrang", priority_high: "hoch", priority_normal: "normal", priority_low: "niedrig", jobs: "Aufträge", oldest: "Ältester", queuedN: "{n} warten", finishingN: "{n} in Fertigstellung",
+  when: "Wann", end: "Ende", reason: "Grund", took: "Dauer", worker: "Arbeiter", job: "Auftrag", end_succeeded: "gelungen", end_failed: "gescheitert", end_canceled: "abgebrochen", end_expired: "abgelaufen",
+  who: "Wer", what: "Was", target: "Ziel", outcome: "Ergebnis", act_pause: "anhalten", act_drain: "leeren", act_resume: "weiter", act_cancel: "abbrechen", act_requeue: "neu einreihen",
 };
 export const tables = {en, de};
 export const language = navigator.language.toLowerCase().startsWith("de") ? "de" : "en";

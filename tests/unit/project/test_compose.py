@@ -57,6 +57,7 @@ def test_what_runs_has_no_rights_that_it_does_not_need(name):
     ("secret", "services"),
     [
         ("API_KEYS", {"api"}),
+        ("OPERATOR_KEYS", {"api"}),
         ("URL_SIGNING_KEYS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS_BY_KEY", {"api", "webhook"}),
