@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.datastructures import Headers
 
 from api.callers import address
 from shared.errors import Unauthorized
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from starlette.types import Scope
+
 log = get_logger(__name__)
 SHORT = 16  # characters of a key
+DIGEST_LENGTH = 64  # an address has at most 45
 _bearer = HTTPBearer(auto_error=False, description="An API key, if the server requires one.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
@@ -134,8 +138,26 @@ def caller_of(request: Request, owner: str | None) -> str:
     return owner or address(request.scope)
 
 
+def probable_caller(keys: Keys, scope: Scope) -> str:
+    """Whose call it will be, before its route checks the key; by the address if no key is known."""
+    headers = Headers(scope=scope)
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    offered = bearer if scheme.lower() == "bearer" else headers.get("x-api-key")
+    try:
+        return keys.owner(None if offered is None else _sent(offered)) or address(scope)
+    except Unauthorized:
+        return address(scope)
+
+
 async def _caller(request: Request, owner: Owner) -> str:
     return caller_of(request, owner)
+
+
+def shown(caller: str) -> str:
+    """In logs: the beginning of the key's digest, by which a key's requests are found without naming it; an address
+    whole.
+    """
+    return caller[:8] if len(caller) == DIGEST_LENGTH else caller
 
 
 # All limits count by caller: the key's owner, or the client's address if no keys are configured.

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from api.metrics import HttpMetrics
     from api.settings import ApiSettings
     from api.submission import Submission
+    from api.turns import Turns
     from api.waiting import Waiting
     from api.watching import Watching
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
     from shared.results.store import ResultReader
+    from shared.styles.known import Styles
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Services:
     sending: Bound  # bytes of images that are being sent
     lag: LoopLag
     watching: Watching
+    styles: Styles
+    turns: Turns
 
 
 async def _services(request: Request) -> Services:

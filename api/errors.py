@@ -15,6 +15,7 @@ from api.methods import allowed
 from shared import errors
 from shared.connection import UNAVAILABLE, is_busy, is_full
 from shared.observability.logging import get_logger
+from shared.results.store import StoreAway
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -109,7 +110,12 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def of_store(error: Exception, lag: LoopLag) -> errors.LogoError:
-    """What a caller is told of an error of Redis' client. A time-out is not Redis' where this process was late."""
+    """What a caller is told of an error of Redis' client, or of the store of the images. A time-out is not Redis'
+    where this process was late; the store's client has threads of its own.
+    """
+    if isinstance(error, StoreAway):
+        log.warning("store.unavailable", error=str(error))
+        return errors.ServiceUnavailable("the image store is out of reach; try again", retry_after_seconds=2)
     if lag.was_late and not is_full(error):
         log.warning("loop.too_late", seconds=round(lag.recent_seconds, 2), error=repr(error))
         return errors.Overloaded(

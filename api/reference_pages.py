@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations
 
-from api.pages import REFERENCE_POLICY, page
+from api.page_files import page, policy
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,6 +28,9 @@ VENDORED = {
     ),
 }
 
+# Swagger and Redoc write their styles into the page, and Redoc searches in a worker of its own making.
+_POLICY = policy(styles="'self' 'unsafe-inline'", more="worker-src blob:")
+
 
 def install(app: FastAPI) -> None:
     """`app` must be made without pages of its own (docs_url=None, redoc_url=None)."""
@@ -43,4 +46,4 @@ def install(app: FastAPI) -> None:
 
 
 def _page(name: str, request: Request) -> HTMLResponse:
-    return page(name, request.scope.get("root_path", "").rstrip("/"), REFERENCE_POLICY)
+    return page(name, request.scope.get("root_path", "").rstrip("/"), _POLICY)

@@ -55,6 +55,7 @@ class Submission:
         max_queued_per_key: int,
         max_queued_high_per_key: int,
         max_created_per_key_per_minute: int,
+        images_in_redis: bool = True,
     ) -> None:
         self._ledger = ledger
         self._celery = celery
@@ -63,6 +64,7 @@ class Submission:
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
+        self._images_in_redis = images_in_redis
 
     async def submit(  # noqa: C901 - a case for each outcome
         self,
@@ -98,6 +100,7 @@ class Submission:
             max_created_per_minute=self._max_created_per_key_per_minute if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
+            images_in_redis=self._images_in_redis,
         )
         try:
             created = await self._ledger.run(command)
@@ -151,7 +154,7 @@ class Submission:
             structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
             log.info("job.rejoined", status=created.reading.job.status)
             return created.reading, False
-        log.info("job.created", sizes=list(job.sizes), seed=job.seed)
+        log.info("job.created", sizes=[str(size) for size in job.canvases], seed=job.seed)
         await self._publish(job)
         return created.reading, False
 
@@ -182,7 +185,8 @@ class Submission:
 
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
-    newer = ("priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons")
+    newer = ["priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons"]
+    newer += ["width", "height", "aspect"]
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
@@ -205,7 +209,8 @@ def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -
         status=JobStatus.QUEUED,
         prompt=request.prompt,
         priority=request.priority,
-        sizes=tuple(request.sizes),
+        sizes=tuple(canvas.longest for canvas in request.canvases),
+        canvas=next((str(canvas) for canvas in request.canvases if not canvas.is_square), ""),
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         enhance=request.enhance,
         num_images=request.num_images,

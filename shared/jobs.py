@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from shared.canvas import Canvas
 from shared.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ class Job:
     finished_at: int = 0
     deadline_at: int = 0
     images_expire_at: int = 0
+    denoise_ms: int = 0  # that the last attempt held a card, unless it was lost
     webhook_url: str = ""
     webhook_tries: int = 0
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
@@ -139,11 +141,26 @@ class Job:
     files: tuple[JobFile, ...] = ()  # once succeeded
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
+    canvas: str = ""  # `1536x512`: the one picture is no square; `sizes` has its longer edge, for older processes
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seed of each image, in order; a job of one image with that seed draws the same image."""
         return tuple((self.seed + index) % 2**32 for index in range(self.num_images))
+
+    @property
+    def canvases(self) -> tuple[Canvas, ...]:
+        """What pictures are made of each drawing, all of one aspect."""
+        return (Canvas.named(self.canvas),) if self.canvas else tuple(Canvas.of(size) for size in self.sizes)
+
+    @property
+    def drawn(self) -> Canvas:
+        """Of the raw pixels."""
+        return Canvas(self.width, self.height or self.width)
+
+    @property
+    def largest(self) -> Canvas:
+        return max(self.canvases)
 
     @property
     def outputs(self) -> Outputs:
@@ -159,11 +176,11 @@ class Job:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores. A job of plain PNGs takes no memory for other outputs."""
+        """The flat strings that the ledger stores. A job takes no memory for newer fields at their defaults."""
         return {
             field.name: encode_field(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in _OF_OUTPUTS or getattr(self, field.name) != field.default
+            if field.name not in _NEWER or getattr(self, field.name) != field.default
         }
 
     @classmethod
@@ -185,7 +202,7 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_OF_OUTPUTS = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette"})
+_NEWER = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas"})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,

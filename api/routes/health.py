@@ -31,6 +31,7 @@ _HEALTH = {
     "environment": "production",
     "version": VERSION,
     "queue": {"depth": 0, "oldest_age_seconds": 0.0},
+    "result_store": {"kind": "s3", "reachable": True},
     "workers": [],
 }
 _UNHEALTHY = {
@@ -52,7 +53,9 @@ async def root(request: Request, services: Deps) -> Response:
 
 @router.get("/health", response_model=None, responses={200: example_of(_HEALTH), 503: _UNHEALTHY})
 async def health(request: Request, services: Deps) -> JSONResponse | dict[str, Any]:
-    """The state of the service, its queue and its workers. `gpu` is the device of the first live worker."""
+    """The state of the service, its queue, its workers and the store of the images. `gpu` is the device of the first
+    live worker. While that store is out of reach, finished drawings wait.
+    """
     try:
         live = await workers.live(services.client)
         backlog = await services.ledger.run(reads.backlog())
@@ -60,6 +63,7 @@ async def health(request: Request, services: Deps) -> JSONResponse | dict[str, A
         message = f"Redis is out of reach: {type(error).__name__}"
         return JSONResponse({"status": "unhealthy", "error": message}, 503, {"Retry-After": "2"})
     named = not for_any_page(request)
+    reachable = await services.results.reachable()
     return {
         "status": "healthy",
         "model": live[0].model if live else "none",
@@ -68,6 +72,10 @@ async def health(request: Request, services: Deps) -> JSONResponse | dict[str, A
         "environment": services.settings.environment,
         "version": VERSION,
         "queue": {"depth": backlog.depth, "oldest_age_seconds": round(backlog.oldest_age_seconds, 3)},
+        "result_store": {
+            "kind": services.settings.result_store.partition(":")[0],
+            "reachable": reachable is not False,
+        },
         "workers": [
             {
                 "name": w.name,

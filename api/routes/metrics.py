@@ -52,11 +52,14 @@ async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
         metrics.WAITERS.family([((), services.waiting.count)]),
+        metrics.KEPT_WAITING.family([((), services.turns.waiting)]),
         metrics.LOOP_LAG.family([((), services.lag.recent_seconds)]),
         metrics.IMAGE_BYTES.family([((), services.sending.total)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]
+    if (reachable := await services.results.reachable()) is not None:
+        families.append(metrics.STORE_UP.family([((), reachable)]))
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)

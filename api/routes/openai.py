@@ -119,7 +119,7 @@ def _response_of(asked: ImagesRequest, job: Job, created: int, seen: JobView, *,
     return ImagesResponse(
         created=created,
         **generated(asked, job, seen, as_url=as_url),
-        size=f"{asked.pixels}x{asked.pixels}",
+        size=f"{asked.pixels.width}x{asked.pixels.height}",
         safety_identifier=asked.safety_identifier or asked.user or None,
     )
 

@@ -24,7 +24,7 @@ from shared.errors import ImagesExpired
 from shared.ledger import moves
 from shared.ledger.replies import Reading
 from shared.predictions import SHAPE, Prediction, prediction_of
-from shared.schemas import JobRequest
+from shared.schemas import JobRequest, shape_fields
 
 if TYPE_CHECKING:
     from api.deps import Services
@@ -86,7 +86,7 @@ async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         check_webhook(webhook, owner, services.settings)
     drawn = JobRequest.model_construct(
         prompt=beginning_of(given.prompt),
-        sizes=[given.size],
+        **shape_fields(given.size),
         seed=given.seed,
         num_images=given.num_outputs,
         steps=given.num_inference_steps,

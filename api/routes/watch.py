@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Response
 
-from api import pages
 from api.deps import Deps, JobId, own_job
 from api.operators import MaybeOperator, Operator  # noqa: TC001 - FastAPI reads the annotations
 from api.ownership import not_found
+from api.page_files import page
 from api.routes.events import preview_of
 from shared import errors
 from shared.jobs import JobStatus
@@ -34,7 +34,7 @@ WorkerName = Annotated[str, Path(max_length=200)]
 
 @router.get("", response_model=None)
 async def watch(services: Deps) -> Response:
-    return pages.page("watch", services.settings.root_path, version=VERSION)
+    return page("watch", services.settings.root_path, version=VERSION)
 
 
 @router.get("/figures")

@@ -112,7 +112,13 @@ PLANNED_PIXELS = Definition(
     "logo_planned_pixels_per_hour", "gauge", "Pixels of finished images in an hour for which Redis' memory is planned."
 )
 # From each API process.
+STORE_UP = Definition(
+    "logo_result_store_up", "gauge", "1 if the store of the images answers this process; only where that is not Redis."
+)
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
+KEPT_WAITING = Definition(
+    "logo_calls_kept_waiting", "gauge", "Calls that wait because others of their caller are at work in the process."
+)
 IMAGE_BYTES = Definition(
     "logo_images_in_flight_bytes", "gauge", "Bytes of images in the answers that the process is sending."
 )
@@ -162,6 +168,7 @@ _STARTING_AT_ZERO = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
     *(counted.ended(JobStatus.FAILED, code) for code in Failure),
     *(counted.reduced(code) for code in counted.OUTPUT_FAULTS),
+    counted.recovered("store_away", JobStatus.FINISHING),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
 )
 

@@ -35,6 +35,17 @@ async def test_the_studio_is_told_what_a_job_may_ask_for(serve):
     assert told["previews"] is True
 
 
+async def test_the_studio_may_fetch_images_from_the_store_that_has_them(serve):
+    elsewhere = {
+        "result_store": "s3://logos",
+        "aws_endpoint_url": "https://s3.example:9000/x",
+        "result_redirects": True,
+    }
+    async with serve(**elsewhere) as http:
+        policy = (await http.get("/", headers=HTML)).headers["Content-Security-Policy"]
+    assert "connect-src 'self' https://s3.example:9000;" in policy
+
+
 async def test_a_file_is_kept_for_good_under_its_version_only(serve):
     async with serve() as http:
         mine = await http.get(f"/static/{assets.version()}/studio.js")

@@ -62,6 +62,7 @@ def test_what_runs_has_no_rights_that_it_does_not_need(name):
         ("WEBHOOK_SECRETS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS_BY_KEY", {"api", "webhook"}),
         ("HF_TOKEN", {"generate"}),
+        ("AWS_SECRET_ACCESS_KEY", {"api", "finish", "sweeper"}),
         ("FLOWER_BASIC_AUTH", {"flower"}),
         ("GF_SECURITY_ADMIN_PASSWORD", {"grafana"}),
     ],
