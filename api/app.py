@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 
-from api import errors, openai_errors, openapi, reference_pages, replicate_errors
+from api import errors, openai_errors, openapi, pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys, probable_caller
 from api.body_limit import BodyLimit
@@ -31,10 +31,11 @@ from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, watch
 from api.submission import Submission
 from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
+from api.watching import Watching
 from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
 from shared.errors import TooManyBytes, TooManyWaits
@@ -103,7 +104,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     app.root_path = settings.root_path  # FastAPI's own argument warns
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
-    app.state.keys = keys
+    app.state.keys, app.state.operator_keys = keys, Keys(settings.operator_keys)
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.lag = lag
     app.state.rate_limit = RateLimit(settings.rate_limit, client, tenants)
@@ -137,11 +138,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
             TooManyBytes,
         ),
         lag=lag,
+        watching=Watching(ledger, client, waiting, lag),
         styles=Styles(read_styles(settings.styles_file) if settings.styles_file else ()),
         turns=turns,
         tenants=tenants,
     )
-    _install_routes(app)
+    _install_routes(app, settings)
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
     # caller; HEAD and OPTIONS; the bound on bodies; compression.
@@ -177,16 +179,16 @@ def create_app(settings: ApiSettings) -> FastAPI:
     return app
 
 
-def _install_routes(app: FastAPI) -> None:
+def _install_routes(app: FastAPI, settings: ApiSettings) -> None:
     errors.install(app)
     openai_errors.install(app)
     replicate_errors.install(app)
     openapi.complete(app)
-    reference_pages.install(app)
+    pages.install(app, settings)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL and
     # for the pictures of styles. That of predictions limits its submits itself, and is before OpenAI's, one of whose
     # paths has its paths too.
-    for module in (health, metrics, images, styles, predictions):
+    for module in (health, metrics, images, styles, predictions, watch):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])

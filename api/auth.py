@@ -122,14 +122,18 @@ def owner_of(request: Request, bearer: HTTPAuthorizationCredentials | None, head
     :raises Unauthorized: the key is missing or unknown.
     """
     keys: Keys = request.app.state.keys
-    offered = bearer.credentials if bearer else header
-    request.state.owner = owner = keys.owner(None if offered is None else _sent(offered))
+    request.state.owner = owner = keys.owner(offered_key(bearer, header))
     return owner
 
 
 async def owner_of_request(request: Request) -> str:
     """As the dependency `Owner` finds it, where FastAPI resolves none."""
     return owner_of(request, await _bearer(request), await _header(request))
+
+
+def offered_key(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> str | None:
+    offered = bearer.credentials if bearer else header
+    return None if offered is None else _sent(offered)
 
 
 def _sent(value: str) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from api.submission import Submission
     from api.turns import Turns
     from api.waiting import Waiting
+    from api.watching import Watching
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
     from shared.results.store import ResultReader
@@ -50,6 +51,7 @@ class Services:
     holding: Bound  # calls that wait for a job, and event streams
     sending: Bound  # bytes of images that are being sent
     lag: LoopLag
+    watching: Watching
     styles: Styles
     turns: Turns
     tenants: Tenants

@@ -79,6 +79,9 @@ class ApiSettings(Settings):
     api_keys_file: Annotated[FilePath | None, AtHome] = Field(
         None, description="More keys, one per line; read again if changed."
     )
+    operator_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; each opens the actions of /watch. Empty: it shows figures only."
+    )
     styles_file: Annotated[FilePath | None, AtHome, AfterValidator(_styles)] = Field(
         None, description="More styles, in TOML (docs/styles.md)."
     )

@@ -6,8 +6,8 @@ import hashlib
 import math
 import secrets
 import uuid
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from asgi_correlation_id import correlation_id
@@ -170,6 +170,30 @@ class Submission:
         message = f"the job store is busy, {then}" if unsent else then
         return errors.ServiceUnavailable(message, details=details, retry_after_seconds=2)
 
+    async def requeue(self, failed: Job) -> Reading:
+        """Queues what a failed job asked for as a new job of its owner: a job that has ended stays as it is. The same
+        new job for each call.
+
+        :raises errors.QueueFull: the queue is at its bound.
+        :raises errors.NoRoom: Redis has too little memory left for the result.
+        """
+        job = again(failed)
+        tenant = self._tenants.of(job.owner)
+        command = moves.create(
+            job,
+            max_queue=self._max_queue_length,
+            images_in_redis=self._images_in_redis,
+            weight=tenant.weight if tenant else 1,
+            message=generate_message(self._celery, job.id, job.request_id, job.priority),
+        )
+        created = await self._ledger.run(command)
+        if created.outcome is Creation.NO_ROOM:
+            raise errors.NoRoom("there is no room for the result", retry_after_seconds=ROOM_RETRY_SECONDS)
+        if created.reading is None:
+            raise errors.QueueFull(f"{created.depth} jobs are queued", retry_after_seconds=ROOM_RETRY_SECONDS)
+        log.info("job.created", job_id=job.id, instead_of=failed.id, seed=job.seed)
+        return created.reading
+
 
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
@@ -177,6 +201,18 @@ def _fingerprint(request: JobRequest) -> str:
     newer += ["width", "height", "aspect"]
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
+
+
+# What happened to a job, and not what it asked for.
+_OF_ITS_WAY = ("version", "attempt", "finish_tries", "worker", "claim", "model", "step", "steps", "prompt_characters")
+_OF_ITS_WAY += ("cancel_requested", "error_code", "error_message", "created_at", "started_at", "drawn_at")
+_OF_ITS_WAY += ("finished_at", "deadline_at", "images_expire_at", "webhook_tries", "files", "warnings", "palette")
+
+
+def again(failed: Job) -> Job:
+    """A queued job that asks for the same, with an id that follows from the failed one's."""
+    unset: dict[str, Any] = {field.name: field.default for field in fields(Job) if field.name in _OF_ITS_WAY}
+    return replace(failed, id=str(uuid.uuid5(uuid.UUID(failed.id), "again")), status=JobStatus.QUEUED, **unset)
 
 
 def _priority(request: JobRequest, tenant: Tenant | None) -> Priority:

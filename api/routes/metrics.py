@@ -10,7 +10,7 @@ from prometheus_client.exposition import choose_encoder
 
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
-from api.snapshot import snapshot
+from api.snapshot import lag_seconds, snapshot
 from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
 from shared.observability import exporter, metrics
@@ -75,12 +75,7 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
         metrics.WEBHOOKS_WAITING.family([((), state.webhooks_waiting)]),
-        metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),
+        metrics.EVENTS_LAG.family([((), lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
         *metrics.of_workers(live),
     ]
-
-
-def _lag_seconds(newest: str, read: str) -> float:
-    """Seconds between two ids of the stream, which are milliseconds by the Redis server's clock, a dash, a number."""
-    return max(0, int((newest or "0-0").partition("-")[0]) - int(read.partition("-")[0])) / 1000

@@ -17,6 +17,7 @@ COUNTERS = "logo:counters"  # hash of integers (counters.py)
 CALLS = "logo:calls"  # zset of ids of jobs that a call holds or held; score: when the job is canceled, in ms (calls.py)
 SHARES = "logo:shares"  # hash: what each owner has had of the cards (lua/turns.part.lua)
 SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
+AUDIT = "logo:audit"  # stream: an entry for each action of an operator, and one for its outcome (audit.py)
 
 # Prefixes, followed by a colon and the owner.
 OWNED = "logo:owned"  # zset of the owner's job ids; score: the order of their creation
