@@ -204,7 +204,17 @@ def _fingerprint(request: JobRequest) -> str:
 
 
 # What happened to a job, and not what it asked for.
-_OF_ITS_WAY = ("version", "attempt", "finish_tries", "worker", "claim", "model", "step", "steps", "prompt_characters")
+_OF_ITS_WAY: tuple[str, ...] = (
+    "version",
+    "attempt",
+    "finish_tries",
+    "worker",
+    "claim",
+    "model",
+    "step",
+    "steps",
+    "prompt_characters",
+)
 _OF_ITS_WAY += ("cancel_requested", "error_code", "error_message", "created_at", "started_at", "drawn_at")
 _OF_ITS_WAY += ("finished_at", "deadline_at", "images_expire_at", "webhook_tries", "files", "warnings", "palette")
 

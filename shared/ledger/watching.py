@@ -23,7 +23,7 @@ _HELD: tuple[str, ...] = (
     "num_images",
     "prompt",
 )
-_HELD += ("cancel_requested",)
+_HELD += ("prompt", "cancel_requested")
 _ENDED = ("owner", "worker", "error_code", "error_message", "created_at", "started_at", "drawn_at", "num_images")
 
 
