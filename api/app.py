@@ -29,7 +29,7 @@ from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, usage
 from api.submission import Submission
 from api.waiting import Waiting
 from shared.addresses import is_loopback
@@ -138,7 +138,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     reference_pages.install(app)
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
     # That of predictions limits its submits itself, and is before OpenAI's, one of whose paths has its paths too.
-    for module in (health, metrics, images, predictions):
+    for module in (health, metrics, images, predictions, usage):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
@@ -166,6 +166,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "Preference-Applied",
             "Accept-Ranges",
             "Content-Range",
+            "X-Quota-Remaining",
         ],
     )
     app.add_middleware(

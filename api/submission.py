@@ -10,7 +10,7 @@ import hashlib
 import math
 import secrets
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,6 +18,7 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from api import quota
 from api.forecast import retry_after
 from shared import errors
 from shared.connection import is_busy
@@ -86,6 +87,7 @@ class Submission:
         :raises errors.NoRoom: Redis has too little memory left for the result.
         :raises errors.TooManyQueued: the owner's queued jobs are at their bound.
         :raises errors.TooManyHigh: the owner's queued jobs of high priority are at their bound.
+        :raises errors.QuotaExceeded: the owner has used up its quota of this month.
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
@@ -106,6 +108,7 @@ class Submission:
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
             weight=tenant.weight if tenant else 1,
+            **quota.asked_of(tenant),
         )
         try:
             created = await self._ledger.run(command)
@@ -143,6 +146,9 @@ class Submission:
                     f"{created.depth} jobs of high priority of this key are queued, the bound is {max_own_high}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
+            case Creation.OWNER_QUOTA:
+                assert tenant is not None  # noqa: S101 - only an entry has a quota
+                raise quota.exceeded(tenant, created.quota_left or 0, created.again_seconds)
             case Creation.OWNER_TOO_OFTEN:
                 raise errors.TooManyRequests(
                     f"{created.depth} jobs of this key were created within a minute, "
@@ -150,17 +156,18 @@ class Submission:
                     retry_after_seconds=max(1, math.ceil(created.again_seconds)),
                 )
         assert created.reading is not None  # noqa: S101 - a created or replayed job has a record
+        reading = replace(created.reading, quota_remaining=quota.remaining(tenant, created.quota_left))
         if created.outcome is Creation.REPLAYED:
-            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
+            structlog.contextvars.bind_contextvars(job_id=reading.job.id)
             log.info("job.replayed")
-            return created.reading, True
+            return reading, True
         if created.outcome is Creation.REJOINED:
-            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
-            log.info("job.rejoined", status=created.reading.job.status)
-            return created.reading, False
+            structlog.contextvars.bind_contextvars(job_id=reading.job.id)
+            log.info("job.rejoined", status=reading.job.status)
+            return reading, False
         log.info("job.created", sizes=list(job.sizes), seed=job.seed)
         await self._publish(job)
-        return created.reading, False
+        return reading, False
 
     async def _publish(self, job: Job) -> None:
         try:

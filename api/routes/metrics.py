@@ -13,6 +13,7 @@ from api.memory_check import capacity
 from api.snapshot import snapshot
 from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
+from shared.ledger.usage import this_month
 from shared.observability import exporter, metrics
 from shared.schemas import MAX_PIXELS
 
@@ -61,6 +62,7 @@ async def _shared(services: Services) -> list[Metric]:
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)
+        used = await this_month(services.client)
     except UNAVAILABLE:
         return [*families, metrics.REDIS_UP.family([((), 0)])]
     return [
@@ -73,6 +75,7 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
         metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
+        *metrics.of_use({services.tenants.name_of(owner): use for owner, use in used.items()}),
         *metrics.of_workers(live),
     ]
 
