@@ -22,6 +22,7 @@ from shared.observability import exporter, logging, metrics, tracing
 from shared.queue import make_celery
 from shared.results.opening import open_results
 from worker.outpacing import Outpacing
+from worker.rewriting import Rewriting
 from worker.settings import WorkerSettings
 from worker.sweeping import Sweeper
 
@@ -68,6 +69,7 @@ def run(config: WorkerSettings) -> None:
     celery = make_celery(config.redis_url)
     sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=config.evict_images_when_full)
     outpacing = Outpacing(ledger.client, config.planned_jobs_per_hour)
+    rewriting = Rewriting(ledger.client)
     dangers, looked_at = redis_state.Watch(ledger.client), float("-inf")
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
@@ -86,6 +88,7 @@ def run(config: WorkerSettings) -> None:
                     sweeper.sweep(leases=time.monotonic() >= trusted_from)
                     watch.swept_at = time.time()
                     outpacing.look()
+                    rewriting.look()
             except OUTAGE as error:
                 log.warning("sweeper.redis_unavailable", error=repr(error))
                 # A full Redis still lets holders renew their leases.

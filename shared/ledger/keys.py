@@ -18,6 +18,9 @@ CALLS = "logo:calls"  # zset of ids of jobs that a call holds or held; score: wh
 SHARES = "logo:shares"  # hash: what each owner has had of the cards (lua/turns.part.lua)
 PENDING = "logo:pending"  # hash: "OWNER:jobs" and "OWNER:images" that have not ended (lua/usage.part.lua)
 USERS = "logo:users"  # zset of owners that have used something; score: when they last did, in ms
+FORGOTTEN = (
+    "logo:forgotten"  # string: how many forgotten jobs the append-only file may still have (worker/rewriting.py)
+)
 SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
 
 # Prefixes, followed by a colon and the owner.

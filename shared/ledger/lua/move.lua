@@ -12,6 +12,7 @@
 --       15 prefix of the owned zsets; a colon and the owner follow
 --       16 prefix of the lanes  17 prefix of the turns  18 shares hash (turns.part.lua)
 --       19 prefix of the usage hashes  20 pending hash (usage.part.lua)  21 users zset (score: when they last used something)
+--       22 number of forgotten jobs (string)
 -- ARGV  1 job id; empty for a claim of the job whose turn it is  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -40,7 +41,7 @@ local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local owned_prefix, lanes_prefix, turns_prefix, shares_key = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
-local usage_prefix, pending_key, users_key = KEYS[19], KEYS[20], KEYS[21]
+local usage_prefix, pending_key, users_key, forgotten_key = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 
@@ -222,5 +223,6 @@ if forgotten then
   redis.call('UNLINK', job_key)
   redis.call('ZREM', owned_prefix .. ':' .. owner, job_id)
   redis.call('ZREM', images_key, job_id)
+  redis.call('INCR', forgotten_key)
 end
 return ended
