@@ -31,7 +31,7 @@ from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, watch
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, usage, watch
 from api.submission import Submission
 from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
@@ -168,6 +168,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "Preference-Applied",
             "Accept-Ranges",
             "Content-Range",
+            "X-Quota-Remaining",
         ],
     )
     app.add_middleware(
@@ -188,7 +189,7 @@ def _install_routes(app: FastAPI, settings: ApiSettings) -> None:
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL and
     # for the pictures of styles. That of predictions limits its submits itself, and is before OpenAI's, one of whose
     # paths has its paths too.
-    for module in (health, metrics, images, styles, predictions, watch):
+    for module in (health, metrics, images, styles, predictions, usage, watch):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])

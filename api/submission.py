@@ -14,6 +14,7 @@ from asgi_correlation_id import correlation_id
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from api import quota
 from api.errors import of_late_loop
 from api.forecast import retry_after
 from shared import errors
@@ -70,7 +71,7 @@ class Submission:
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
         self._images_in_redis = images_in_redis
 
-    async def submit(
+    async def submit(  # noqa: C901 - a case for each outcome
         self,
         request: JobRequest,
         owner: str,
@@ -89,6 +90,7 @@ class Submission:
         :raises errors.NoRoom: Redis has too little memory left for the result.
         :raises errors.TooManyQueued: the owner's queued jobs are at their bound.
         :raises errors.TooManyHigh: the owner's queued jobs of high priority are at their bound.
+        :raises errors.QuotaExceeded: the owner has used up its quota of this month.
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         :raises errors.Overloaded: this process was too late for the answer; likewise.
@@ -112,6 +114,7 @@ class Submission:
             images_in_redis=self._images_in_redis,
             weight=tenant.weight if tenant else 1,
             message=generate_message(self._celery, job.id, job.request_id, job.priority),
+            **quota.asked_of(tenant),
         )
         try:
             with tracing.span("job.publish", job_id=job.id):
@@ -141,6 +144,9 @@ class Submission:
                     f"{created.depth} jobs of high priority of this key are queued, the bound is {max_own_high}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
+            case Creation.OWNER_QUOTA:
+                assert tenant is not None  # noqa: S101 - only an entry has a quota
+                raise quota.exceeded(tenant, created.quota_left or 0, created.again_seconds)
             case Creation.OWNER_TOO_OFTEN:
                 raise errors.TooManyRequests(
                     f"{created.depth} jobs of this key were created within a minute, "
@@ -148,16 +154,17 @@ class Submission:
                     retry_after_seconds=max(1, math.ceil(created.again_seconds)),
                 )
         assert created.reading is not None  # noqa: S101 - a created or replayed job has a record
+        reading = replace(created.reading, quota_remaining=quota.remaining(tenant, created.quota_left))
         if created.outcome is Creation.REPLAYED:
-            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
+            structlog.contextvars.bind_contextvars(job_id=reading.job.id)
             log.info("job.replayed")
-            return created.reading, True
+            return reading, True
         if created.outcome is Creation.REJOINED:
-            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
-            log.info("job.rejoined", status=created.reading.job.status)
-            return created.reading, False
+            structlog.contextvars.bind_contextvars(job_id=reading.job.id)
+            log.info("job.rejoined", status=reading.job.status)
+            return reading, False
         log.info("job.created", sizes=[str(size) for size in job.canvases], seed=job.seed)
-        return created.reading, False
+        return reading, False
 
     def _unanswered(self, error: Exception, idempotency_key: str) -> errors.LogoError:
         """What a caller is told where Redis' answer to the creation did not come, or came too late for this process."""

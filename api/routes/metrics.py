@@ -13,6 +13,7 @@ from api.memory_check import capacity
 from api.snapshot import lag_seconds, snapshot
 from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
+from shared.ledger.usage import this_month
 from shared.observability import exporter, metrics
 from shared.schemas import MAX_PIXELS
 
@@ -64,6 +65,7 @@ async def _shared(services: Services) -> list[Metric]:
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)
+        used = await this_month(services.client)
     except UNAVAILABLE:
         return [*families, metrics.REDIS_UP.family([((), 0)])]
     return [
@@ -77,5 +79,6 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.WEBHOOKS_WAITING.family([((), state.webhooks_waiting)]),
         metrics.EVENTS_LAG.family([((), lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
+        *metrics.of_use({services.tenants.name_of(owner): use for owner, use in used.items()}),
         *metrics.of_workers(live),
     ]
