@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
+from api.errors import of_late_loop
 from api.image_answers import find_images, with_images
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
@@ -110,10 +111,13 @@ def named_in_errors(services: Services, job_id: str) -> Iterator[None]:
     """Wraps the work after a job was created: if Redis becomes unavailable, the error names the job.
 
     :raises errors.ServiceUnavailable: Redis is out of reach; the job goes on.
+    :raises errors.Overloaded: this process was too late for Redis' answer; likewise.
     """
     try:
         yield
     except UNAVAILABLE as error:
+        if late := of_late_loop(error, services.lag, "the job goes on", _reference(services, job_id)):
+            raise late from error
         log.warning("redis.unavailable", error=repr(error))
         raise errors.ServiceUnavailable(
             "the job store is out of reach; the job goes on",

@@ -124,6 +124,8 @@ def raised(method, path):
         codes |= {"job_not_found"}
     sending = {"too_many_bytes", "overloaded"}
     codes |= {
+        ("get", "/api/jobs"): {"overloaded"},
+        ("delete", "/api/jobs/{job_id}"): {"overloaded"},
         ("get", "/api/jobs/{job_id}"): {"images_expired", "too_many_waits", *sending},
         ("get", "/api/jobs/{job_id}/events"): {"too_many_streams", "too_many_waits", "overloaded"},
         ("get", "/api/jobs/{job_id}/images/{name}"): {
