@@ -115,12 +115,14 @@ def raised(method, path):
     codes = {"internal_error"}
     if path == "/health/ready":
         codes |= {"service_unavailable"}
+    if path.startswith("/api/styles"):
+        return codes | ({"image_not_found", "validation_error"} if "{name}" in path else set())
     if path.startswith(("/api/", "/v1/")):
-        codes |= {"unauthorized", "service_unavailable"}
+        codes |= {"unauthorized", "service_unavailable", "too_many_requests"}
     if path.startswith(("/api/", "/v1/images/")) or is_replicates(path):
         codes |= {"validation_error"}
     if method == "post" and not path.endswith("/cancel"):
-        codes |= {"body_too_large", "too_many_requests", "queue_full", "no_room", "too_many_queued", "quota_exceeded"}
+        codes |= {"body_too_large", "queue_full", "no_room", "too_many_queued", "quota_exceeded"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
     sending = {"too_many_bytes", "overloaded"}
