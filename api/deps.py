@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from shared.ledger.run import AsyncLedger
     from shared.results.store import ResultReader
     from shared.styles.known import Styles
+    from shared.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Services:
     watching: Watching
     styles: Styles
     turns: Turns
+    tenants: Tenants
 
 
 async def _services(request: Request) -> Services:

@@ -44,7 +44,7 @@ class Overload:
         if scope["type"] == "http" and self._refuses(scope):
             self._count()
             message = f"this server is {self._lag.seconds:.1f} s late with what it has; try again later"
-            await refusal(plain_path(scope), message)(scope, receive, send)
+            await refusal(plain_path(scope), 503, Overloaded.code, message)(scope, receive, send)
             return
         self._at_work += 1
         try:
@@ -64,10 +64,10 @@ def plain_path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def refusal(path: str, message: str) -> Response:
-    """A 503 `overloaded` in the format of the path's API."""
+def refusal(path: str, status: int, code: str, message: str) -> Response:
+    """In the format of the path's API."""
     headers = {"Retry-After": str(random.randint(*RETRY_AFTER_SECONDS))}  # noqa: S311 - no secret
     if replicate_errors.is_replicates(path):
-        return replicate_errors.respond(503, Overloaded.code, message, headers)
+        return replicate_errors.respond(status, code, message, headers)
     as_openai = path.startswith("/v1/")
-    return (respond_as_openai if as_openai else respond)(503, Overloaded.code, message, headers=headers)
+    return (respond_as_openai if as_openai else respond)(status, code, message, headers=headers)

@@ -11,8 +11,7 @@ from pydantic import AfterValidator, Field, FilePath
 
 from shared.settings import AtHome, CommaSeparated, Host, Settings, load
 from shared.styles import file
-
-RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
+from shared.tenants import RATE, KeysFile
 
 
 def _origin(value: str) -> str:
@@ -85,6 +84,10 @@ class ApiSettings(Settings):
     )
     styles_file: Annotated[FilePath | None, AtHome, AfterValidator(_styles)] = Field(
         None, description="More styles, in TOML (docs/styles.md)."
+    )
+    keys_file: KeysFile = Field(
+        None,
+        description="keys.toml: keys with a name, a weight, bounds and a quota; read again if changed.",
     )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from api.auth import shown
 from api.overload import ALWAYS_TAKEN, plain_path, refusal
+from shared.errors import TooManyRequests
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class TakeTurns:
         except TimeoutError:
             self._log(caller)
             message = f"other calls of this caller have kept this one waiting for {MOST_SECONDS:g} s; try again later"
-            await refusal(plain_path(scope), message)(scope, receive, send)
+            await refusal(plain_path(scope), 429, TooManyRequests.code, message)(scope, receive, send)
             return
 
         async def send_and_give(message: Message) -> None:

@@ -102,7 +102,7 @@ def _worker(worker: WorkerInfo, found: Sight, *, whole: bool) -> dict[str, Any]:
 
 
 def _held(job: Held, now: int, *, whole: bool) -> dict[str, Any]:
-    shown = {
+    shown: dict[str, Any] = {
         "step": job.step,
         "steps": job.steps,
         "images": job.num_images,

@@ -55,7 +55,9 @@ Viewer = Annotated[str | None, Depends(_viewer)]
     operation_id="get_image",
     response_class=Response,
     responses=IMAGE
-    | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", 503, "overloaded"),
+    | errors_of(
+        401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", "too_many_requests", 503, "overloaded"
+    ),
 )
 async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: Request,

@@ -11,8 +11,19 @@ from shared.ledger.run import Command
 ENDS = 100
 # The most queued jobs that are read and counted by key, and the most events that are searched for ends.
 QUEUED, EVENTS = 2000, 2000
-_HELD = ("id", "status", "owner", "worker", "attempt", "step", "steps", "started_at", "num_images", "prompt")
-_HELD += ("cancel_requested",)
+_HELD: tuple[str, ...] = (
+    "id",
+    "status",
+    "owner",
+    "worker",
+    "attempt",
+    "step",
+    "steps",
+    "started_at",
+    "num_images",
+    "prompt",
+)
+_HELD += ("prompt", "cancel_requested")
 _ENDED = ("owner", "worker", "error_code", "error_message", "created_at", "started_at", "drawn_at", "num_images")
 
 
@@ -101,8 +112,19 @@ def _text(value: bytes | None) -> str:
 
 def _held(*values: str) -> Held:
     job_id, status, owner, worker, attempt, step, steps, started_at, num_images, prompt, canceling = values
-    numbers = (int(number or 0) for number in (attempt, step, steps, started_at))
-    return Held(job_id, status, owner, worker, *numbers, int(num_images or 1), prompt, canceling == "1")
+    return Held(
+        id=job_id,
+        status=status,
+        owner=owner,
+        worker=worker,
+        attempt=int(attempt or 0),
+        step=int(step or 0),
+        steps=int(steps or 0),
+        started_at=int(started_at or 0),
+        num_images=int(num_images or 1),
+        prompt=prompt,
+        cancel_requested=canceling == "1",
+    )
 
 
 def _end(*values: str) -> End:

@@ -140,7 +140,7 @@ async def test_who_waits_too_long_is_told_when_to_come_again(front, monkeypatch)
     for number in range(TURNS + 1):
         front.call("greedy", number)
     await front.tasks[TURNS]
-    assert front.answers == {TURNS: 503}
+    assert front.answers == {TURNS: 429}
 
 
 async def test_probes_wait_for_nobody(front):
