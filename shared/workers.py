@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 WORKERS = "logo:workers"  # zset of names, score: last heartbeat (s)
 HEARTBEAT_SECONDS = 2.0
 ALIVE_SECONDS = 15.0
-_PUBLISH = (Path(__file__).parent / "ledger" / "lua" / "heartbeat.lua").read_text()
+_PUBLISH = (Path(__file__).parent / "ledger" / "lua" / "heartbeat.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ async def root(request: Request, services: Deps) -> Response:
     """Name and version; a browser gets a page to try prompts."""
     vary = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_PLAYGROUND.read_text(), headers=vary)
+        return HTMLResponse(_PLAYGROUND.read_text(encoding="utf-8"), headers=vary)
     return JSONResponse(_ROOT | {"docs": f"{services.settings.root_path}/docs"}, headers=vary)
 
 
