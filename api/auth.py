@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
@@ -17,6 +18,7 @@ from starlette.datastructures import Headers
 from api.callers import address
 from shared.errors import Unauthorized
 from shared.observability.logging import get_logger
+from shared.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,13 +38,16 @@ def digest(key: str) -> str:
 
 
 class Keys:
-    """The keys from the settings and from a file with one key per line, which is read again whenever it changes."""
+    """The keys from the settings, from a file with one key per line, which is read again whenever it changes, and those
+    that are records (shared/tenants.py).
+    """
 
-    def __init__(self, keys: Iterable[str], file: Path | None = None) -> None:
+    def __init__(self, keys: Iterable[str], file: Path | None = None, tenants: Tenants | None = None) -> None:
         keys = tuple(keys)
         _warn_of_short(keys)
         self._set = tuple(digest(key) for key in keys)
         self._file = file
+        self._tenants = tenants or Tenants(None)
         self._version: tuple[int, int, int] | None = None
         self._digests = self._set
         self._read_again()
@@ -50,21 +55,26 @@ class Keys:
     @property
     def needed(self) -> bool:
         """Whether requests need a key. A configured file always requires one: an empty file must not open the API."""
-        return bool(self._set) or self._file is not None
+        return bool(self._set) or self._file is not None or self._tenants.configured
 
     def owner(self, key: str | None) -> str:
         """The digest of `key`; empty if no keys are configured.
 
-        :raises Unauthorized: `key` is missing or unknown.
+        :raises Unauthorized: `key` is missing, unknown or has expired.
         """
         if not self.needed:
             return ""
         self._read_again()
         offered = digest(key or "")
         # Every key is compared, so that the response time does not reveal which one matches.
-        matches = [hmac.compare_digest(offered, known) for known in self._digests]
+        records = self._tenants.all()
+        known = (*self._digests, *(tenant.hash for tenant in records))
+        matches = [hmac.compare_digest(offered, digest) for digest in known]
         if not any(matches):
             raise Unauthorized("a valid API key is needed: 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
+        tenant = self._tenants.of(offered)
+        if tenant and not tenant.is_valid(datetime.now(UTC)):
+            raise Unauthorized(f"this API key was valid until {tenant.expires_at:%Y-%m-%dT%H:%M:%SZ}")
         return offered
 
     def _read_again(self) -> None:
@@ -112,9 +122,18 @@ def owner_of(request: Request, bearer: HTTPAuthorizationCredentials | None, head
     :raises Unauthorized: the key is missing or unknown.
     """
     keys: Keys = request.app.state.keys
-    offered = bearer.credentials if bearer else header
-    request.state.owner = owner = keys.owner(None if offered is None else _sent(offered))
+    request.state.owner = owner = keys.owner(offered_key(bearer, header))
     return owner
+
+
+async def owner_of_request(request: Request) -> str:
+    """As the dependency `Owner` finds it, where FastAPI resolves none."""
+    return owner_of(request, await _bearer(request), await _header(request))
+
+
+def offered_key(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> str | None:
+    offered = bearer.credentials if bearer else header
+    return None if offered is None else _sent(offered)
 
 
 def _sent(value: str) -> str:

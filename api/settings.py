@@ -11,8 +11,7 @@ from pydantic import AfterValidator, Field, FilePath
 
 from shared.settings import AtHome, CommaSeparated, Host, Settings, load
 from shared.styles import file
-
-RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
+from shared.tenants import RATE, KeysFile
 
 
 def _origin(value: str) -> str:
@@ -80,8 +79,15 @@ class ApiSettings(Settings):
     api_keys_file: Annotated[FilePath | None, AtHome] = Field(
         None, description="More keys, one per line; read again if changed."
     )
+    operator_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; each opens the actions of /watch. Empty: it shows figures only."
+    )
     styles_file: Annotated[FilePath | None, AtHome, AfterValidator(_styles)] = Field(
         None, description="More styles, in TOML (docs/styles.md)."
+    )
+    keys_file: KeysFile = Field(
+        None,
+        description="keys.toml: keys with a name, a weight, bounds and a quota; read again if changed.",
     )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(

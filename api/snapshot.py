@@ -56,6 +56,11 @@ async def snapshot(client: redis.asyncio.Redis) -> Snapshot:
     )
 
 
+def lag_seconds(newest: str, read: str) -> float:
+    """Seconds between two ids of the stream, which are milliseconds by the Redis server's clock, a dash, a number."""
+    return max(0, int((newest or "0-0").partition("-")[0]) - int(read.partition("-")[0])) / 1000
+
+
 def _ranges() -> dict[Priority, tuple[int, str]]:
     """The range of scores that a priority's jobs have in the queue, in Redis' syntax."""
     lows = sorted(QUEUE_OFFSETS.items(), key=lambda item: item[1])

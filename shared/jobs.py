@@ -8,6 +8,7 @@ queued -> running -> finishing -> succeeded
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -133,6 +134,8 @@ class Job:
     webhook_url: str = ""
     webhook_tries: int = 0
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
+    result_ttl_seconds: int = 0  # how long its owner's images and records are kept; 0: as the settings say
+    job_ttl_seconds: int = 0
     formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
     quality: int = 0
     transparent: bool = False
@@ -176,11 +179,11 @@ class Job:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores. A job takes no memory for newer fields at their defaults."""
+        """The flat strings that the ledger stores, without rare fields at their defaults, which take no memory so."""
         return {
             field.name: encode_field(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in _NEWER or getattr(self, field.name) != field.default
+            if field.name not in _RARE or getattr(self, field.name) != field.default
         }
 
     @classmethod
@@ -188,7 +191,7 @@ class Job:
         """The job of a record. Unknown fields are ignored and missing ones take their defaults, so that processes of
         different versions can share a ledger.
         """
-        return cls(**{f.name: _DECODERS[str(f.type)](record[f.name]) for f in fields(cls) if f.name in record})
+        return cls(**{name: decode(record[name]) for name, decode in _decoders() if name in record})
 
 
 def encode_field(value: Any) -> str:
@@ -202,7 +205,8 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_NEWER = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas"})
+_OF_A_KEY = {"result_ttl_seconds", "job_ttl_seconds"}
+_RARE = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas", *_OF_A_KEY})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -216,3 +220,9 @@ _DECODERS: dict[str, Any] = {
     "tuple[JobFile, ...]": lambda text: tuple(JobFile(*item[:5]) for item in json.loads(text)),
     "tuple[JobWarning, ...]": lambda text: tuple(JobWarning(*item[:2]) for item in json.loads(text)),
 }
+
+
+@functools.cache
+def _decoders() -> tuple[tuple[str, Any], ...]:
+    """Each field of a job, and what makes its value of the text in a record."""
+    return tuple((field.name, _DECODERS[str(field.type)]) for field in fields(Job))

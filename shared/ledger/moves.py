@@ -79,7 +79,7 @@ class Move:
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
-                *(keys.CALLS, keys.OWNED, *keys.IN_TURN),
+                *(keys.CALLS, keys.OWNED, *keys.IN_TURN, keys.USAGE, keys.PENDING, keys.USERS, keys.FORGOTTEN),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -98,11 +98,16 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     deadline_seconds: float = 0,
     call: calls.Call | None = None,
     weight: float = 1,
+    quota_images: int | None = None,
+    quota_ms: int | None = None,
     images_in_redis: bool = True,
+    message: tuple[str, str] = ("", ""),
 ) -> Command[Created]:
-    """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
-    `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
-    `weight` is the owner's share of the cards against those of others (lua/turns.part.lua).
+    """Creates a queued job, and pushes `message` (a list in Redis, a text) with it, by which a worker learns of it.
+    `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and `max_created_per_minute` what
+    the owner creates, also if it ends at once; 0: no bound but `max_queue`.
+    `weight` is the owner's share of the cards against those of others (lua/turns.part.lua),
+    a quota bounds what it uses in a month of UTC.
     A held `call` joins the job of an equal one that was cut, if there is one. `images_in_redis`: room for them is
     needed there.
     """
@@ -112,7 +117,8 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
             *(keys.RESERVED, keys.OWN_CREATED, keys.CALLS, call.twins if call else keys.twins("", ""), keys.COUNTERS),
-            *keys.IN_TURN,
+            *(*keys.IN_TURN, keys.USAGE, keys.PENDING),
+            message[0],
         ),
         (
             job.id,
@@ -134,6 +140,8 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             (call.rejoin_ms if call else 0) + calls.LONGEST_MS,
             counters.REJOINED,
             f"{weight:g}",
+            *("" if quota is None else quota for quota in (quota_images, quota_ms)),
+            message[1],
         ),
         created_of,
     )

@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from shared.stack.ports import free_port, free_ports
 
 START_SECONDS = 120
+OPERATOR_KEY = "the-key-of-an-operator"  # of the shared stack
 
 
 class Stack:
@@ -263,6 +264,7 @@ def stack(tmp_path_factory, webhooks, collector):
         METRICS_PORT=str(free_ports(4)),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector,
         OTEL_BSP_SCHEDULE_DELAY="100",
+        OPERATOR_KEYS=OPERATOR_KEY,
         **webhooks,
     )
     shared.start()

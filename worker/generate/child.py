@@ -89,7 +89,7 @@ def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Gen
             gpu_utilization=used.utilization,
         )
 
-    heartbeat = Heartbeat(fail_fast.client, describe, readiness.heartbeat, readiness.ending)
+    heartbeat = Heartbeat(fail_fast.client, describe, readiness.heartbeat, readiness.ending, readiness.told)
     heartbeat.start()
     tracing.configure(config.otel_exporter_otlp_endpoint, "generate")
     signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)

@@ -18,7 +18,7 @@ from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import ONE_MESSAGE_SECONDS, OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
+from shared.queue import ONE_MESSAGE_SECONDS, OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish, send_generate
 from shared.results import places
 from shared.results.opening import open_pixels
 from shared.results.places import WHOLE
@@ -75,13 +75,21 @@ class Generator:
         self.job_id = ""  # the job in hand
         self.waits_for_room = False
 
-    def generate(self, _: str) -> None:
+    def generate(self, job_id: str) -> None:
         """Draws the job whose turn it is, whatever job the message was sent for, and those that follow it for a while:
         between two messages a worker waits for the acknowledgement of the one and the delivery of the other.
         """
+        if readiness.held():
+            # The message came before the gate was shut: it is for a worker that may draw.
+            send_generate(self._celery, job_id, "")
+            log.info("message.returned")
+            return
         start = time.monotonic()
-        while self._draw_next() and time.monotonic() - start < ONE_MESSAGE_SECONDS and not readiness.ending():
+        while self._draw_next() and time.monotonic() - start < ONE_MESSAGE_SECONDS and not self._stops():
             pass
+
+    def _stops(self) -> bool:
+        return readiness.ending() or readiness.held()
 
     def _draw_next(self) -> bool:
         """Returns False if there was no job to draw."""

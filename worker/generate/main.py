@@ -62,7 +62,7 @@ def main() -> None:
     set_up = functools.partial(child.set_up, app, config, gpu, name)
     with contextlib.suppress(Exception):  # the child's import meets the same failure, and is where it is handled
         child.import_engine(config, gpu)
-    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.warm)
+    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.means_to_consume)
 
 
 def worker_name(gpu: Gpu | None) -> str:

@@ -21,6 +21,7 @@ from shared.predictions import SHAPE, prediction_of
 from shared.representation import view
 from shared.results.signing import UrlSigner
 from shared.schemas import WebhookEvent
+from shared.tenants import Tenants
 from worker.webhook.guard import AddressRefused, CheckedBackend, resolve
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ CONNECT_SECONDS = 3.0
 
 
 class Sender:
-    def __init__(self, ledger: Ledger, settings: WorkerSettings, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: WorkerSettings, resolve: Resolve = resolve, tenants: Tenants | None = None
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._signer = UrlSigner(settings.url_signing_keys)
         self._resolve = resolve
-        # As long as its images at least, as for a job without a webhook.
-        self._ttl = max(settings.job_ttl_seconds, settings.result_ttl_seconds)
+        self._tenants = tenants or Tenants(None)
         # Not all, so that who does not answer leaves some to the others.
         self._places = max(1, settings.webhook_concurrency * 3 // 4)
 
@@ -82,7 +84,7 @@ class Sender:
             return None, False
         with tracing.span("job.webhook", reading.job.traceparent, job_id=job_id, tries=tries):
             problem, again, answered = asyncio.run(self._post(reading))
-        settle = webhooks.settle(job_id, ttl_seconds=self._ttl)
+        settle = webhooks.settle(job_id, ttl_seconds=self._kept_seconds(reading.job))
         if not problem:
             self._ledger.run(settle)
             self._count("delivered")
@@ -97,6 +99,11 @@ class Sender:
             self._count("given_up")
             log.error("webhook.given_up", problem=problem, tries=tries)
         return answered, bool(problem) and answered is not None
+
+    def _kept_seconds(self, job: Job) -> int:
+        """As long as its images at least, as for a job without a webhook."""
+        images = job.result_ttl_seconds or self._settings.result_ttl_seconds
+        return max(job.job_ttl_seconds or self._settings.job_ttl_seconds, images)
 
     def _count(self, outcome: str) -> None:
         counters.count(self._ledger.client, counters.webhook(outcome))
@@ -149,7 +156,7 @@ class Sender:
     def _headers(self, job: Job, body: bytes) -> list[tuple[str, str]]:
         now = datetime.now(UTC)
         # Each secret signs, so that receivers that know only the old or only the new one can verify.
-        secrets = map(Webhook, self._settings.webhook_secrets_of(job.owner))
+        secrets = map(Webhook, self._tenants.webhook_secrets_of(job.owner, self._settings))
         signatures = [secret.sign(job.id, now, body.decode()) for secret in secrets]
         return [
             ("content-type", "application/json"),

@@ -11,6 +11,8 @@
 --       14 calls zset (score: when the job of a call that was cut is canceled)
 --       15 prefix of the owned zsets; a colon and the owner follow
 --       16 prefix of the lanes  17 prefix of the turns  18 shares hash (turns.part.lua)
+--       19 prefix of the usage hashes  20 pending hash (usage.part.lua)  21 users zset (score: when they last used something)
+--       22 number of forgotten jobs (string)
 -- ARGV  1 job id; empty for a claim of the job whose turn it is  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -26,7 +28,7 @@
 --         stamp          field set to the time of the move
 --         stamp_later    fields set to the time of the move plus so many ms
 --         lease_ms       new lease; absent: the job has none
---         ttl_s          TTL of the record; absent: unchanged
+--         ttl_s          TTL of the record, unless its owner has one of its own; absent: unchanged
 --         webhook_ttl_s  the least that this TTL is if a webhook has to be delivered
 --         unclaimed_ttl_s  the most that this TTL may be if no attempt was made and no webhook has to be delivered
 --         forget         the record goes as the job ends (forget.lua has the rest); of a flagged job, once its worker ends it
@@ -39,11 +41,13 @@ local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local owned_prefix, lanes_prefix, turns_prefix, shares_key = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local usage_prefix, pending_key, users_key, forgotten_key = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 
 -- include memory
 -- include turns
+-- include usage
 local function has(list, value)
   for _, item in ipairs(list or {}) do
     if item == value then return true end
@@ -183,10 +187,29 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':' .. bucket, 1)
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
 end
-if move.ttl_s then redis.call('ZREM', deadlines_key, job_id) end
+if move.ttl_s then
+  redis.call('ZREM', deadlines_key, job_id)
+  local drawn = redis.call('HMGET', job_key, 'num_images', 'denoise_ms', 'pending')
+  local images, succeeded = tonumber(drawn[1]) or 1, move.to == 'succeeded'
+  count_use(owner, now_ms, {
+    [move.to] = 1,
+    images = succeeded and images or 0,
+    pixels = succeeded and (move.count or {}).pixels or 0,
+    denoise_ms = tonumber(drawn[2]) or 0,
+  })
+  redis.call('ZADD', users_key, now, owner)
+  -- Those that an older version created were not counted as pending.
+  if drawn[3] then
+    redis.call('HINCRBY', pending_key, owner .. ':jobs', -1)
+    redis.call('HINCRBY', pending_key, owner .. ':images', -images)
+  end
+end
 local forgotten = move.ttl_s and (move.forget or redis.call('HGET', job_key, 'forget_requested') == '1')
 if move.ttl_s and not forgotten then
-  local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
+  local kept = redis.call('HMGET', job_key, 'webhook_url', 'job_ttl_seconds')
+  local ttl_s, has_webhook, own_s = move.ttl_s, (kept[1] or '') ~= '', tonumber(kept[2]) or 0
+  -- The owner's own, but as long as its images at least.
+  if own_s > 0 then ttl_s = math.max(own_s, ((move.stamp_later or {}).images_expire_at or 0) / 1000) end
   if has_webhook then ttl_s = math.max(ttl_s, move.webhook_ttl_s) end
   if move.unclaimed_ttl_s and attempt == 0 and not has_webhook then ttl_s = math.min(ttl_s, move.unclaimed_ttl_s) end
   redis.call('EXPIRE', job_key, ttl_s)
@@ -200,5 +223,6 @@ if forgotten then
   redis.call('UNLINK', job_key)
   redis.call('ZREM', owned_prefix .. ':' .. owner, job_id)
   redis.call('ZREM', images_key, job_id)
+  redis.call('INCR', forgotten_key)
 end
 return ended

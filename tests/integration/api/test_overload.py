@@ -8,6 +8,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api import overload, turns
 from api.loop_lag import LoopLag
+from shared.ledger.run import AsyncLedger
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
@@ -126,3 +127,32 @@ async def test_who_waits_too_long_for_a_turn_hears_why(serve, monkeypatch):
             assert answer.json()["error"]["code"] == "too_many_requests"
             assert "of this caller" in answer.json()["detail"]
             assert 1 <= int(answer.headers["Retry-After"]) <= 10
+
+
+@pytest.mark.parametrize(("lag", "code"), [(3.0, "overloaded"), (0.0, "service_unavailable")])
+async def test_a_submit_without_an_answer_is_blamed_on_who_was_late(serve, monkeypatch, lag, code):
+    """The job may exist, whoever was late: the caller hears how to find out, and no repeat is made for it."""
+    monkeypatch.setattr(LoopLag, "recent_seconds", property(lambda _: lag))
+    run = AsyncLedger.run
+
+    async def times_out(self, command):
+        await run(self, command)
+        raise RedisTimeoutError("Timeout reading from redis")
+
+    async with serve() as http:
+        monkeypatch.setattr(AsyncLedger, "run", times_out)
+        answer = await http.post("/api/jobs", json=BODY, headers={"Idempotency-Key": "k"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, code)
+        assert answer.json()["error"]["details"] == {"created": "unknown", "idempotency_key": "k"}
+        assert int(answer.headers["Retry-After"]) >= 1
+        # A held call whose job may exist: an equal call joins it.
+        cut = await http.post("/api/generate_logo", json=BODY)
+        assert (cut.status_code, cut.json()["error"]["code"]) == (503, code)
+        monkeypatch.setattr(AsyncLedger, "run", run)
+        first = (await http.get("/api/jobs")).json()["jobs"][0]["id"]
+        again = asyncio.create_task(http.post("/api/generate_logo", json=BODY))
+        while not http._transport.app.state.services.waiting._waiters:
+            await asyncio.sleep(0.01)
+        assert list(http._transport.app.state.services.waiting._waiters) == [first]
+        await http.delete(f"/api/jobs/{first}")
+        await again

@@ -65,6 +65,7 @@ def test_the_api_may_have_as_many_open_files_as_it_holds_calls():
     ("secret", "services"),
     [
         ("API_KEYS", {"api"}),
+        ("OPERATOR_KEYS", {"api"}),
         ("URL_SIGNING_KEYS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS_BY_KEY", {"api", "webhook"}),
