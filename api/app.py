@@ -33,6 +33,7 @@ from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
 from api.submission import Submission
 from api.waiting import Waiting
+from api.worker_metrics import Shown, folder
 from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
 from shared.errors import TooManyBytes, TooManyWaits
@@ -74,7 +75,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running(), calls.running():
-            with lag.running():
+            with lag.running(), shown.running():
                 yield
         await forecasts.close()
         tracing.shutdown()
@@ -128,6 +129,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
             TooManyBytes,
         ),
         lag=lag,
+    )
+    shown = Shown(
+        (definition.gauge(http.registry, together), read)
+        for definition, together, read in (metrics.own_gauges(app.state.services) if folder() else ())
     )
     errors.install(app)
     openai_errors.install(app)
