@@ -9,8 +9,10 @@ import signal
 import threading
 import time
 
+import httpx
 import psutil
 import redis
+from burst import RECOVERED_SECONDS, Burst
 from greedy import Greedy
 
 GENERATE, FINISH, SWEEPER, API, VALKEY = (
@@ -55,7 +57,12 @@ WEIGHTS = {
     "SIGTERM": {"generate parent": 1, "finish parent": 2, "sweeper": 1, "api": 1, "valkey": 1},
     "maxmemory": {"reached": 2},
     "neighbour": {"greedy": 2},
+    "burst": {"of polls and waits": 2},
 }
+
+
+# What all calls of a burst ask for.
+OF_BURST = {"prompt": "a white dove", "sizes": [64], "steps": 1}
 
 
 class Nemesis(threading.Thread):
@@ -69,6 +76,7 @@ class Nemesis(threading.Thread):
         self.paused = []  # (when to resume, process)
         self.full_until = None
         self.greedy = []  # the bursts of the greedy neighbour
+        self.bursts = []
         self.valkey = redis.Redis.from_url(stack.redis_url, socket_timeout=1, socket_connect_timeout=1)
         self.maxmemory = stack.env.get("REDIS_MAXMEMORY", "2gb")
         choices = [(f"{action} {part}", w) for action, parts in WEIGHTS.items() for part, w in parts.items()]
@@ -81,6 +89,8 @@ class Nemesis(threading.Thread):
         self._end_what_is_due(float("inf"))
         for burst in self.greedy:
             burst.join(30)
+        for burst in self.bursts:
+            burst.join(2 * RECOVERED_SECONDS)
 
     def stop(self):
         self.over.set()
@@ -88,7 +98,10 @@ class Nemesis(threading.Thread):
 
     def strike(self, name):
         action, target = name.split(" ", 1)
-        strikes = {"maxmemory": self._fill, "neighbour": self._let_loose}
+        strikes = {"maxmemory": self._fill, "neighbour": self._let_loose, "burst": self._flood}
+        # While a burst is on, Redis is well: an answer that blames it is a finding.
+        if (target == "valkey" or action == "maxmemory") and any(burst.is_alive() for burst in self.bursts):
+            return
         if strikes[action]() if action in strikes else self._signal(action, target):
             self.faults[name] += 1
 
@@ -128,6 +141,18 @@ class Nemesis(threading.Thread):
         self.greedy.append(burst)
         burst.start()
         return True
+
+    def _flood(self):
+        unwell = self.full_until is not None or any("valkey" in process.name() for _, process in self.paused)
+        if unwell or any(burst.is_alive() for burst in self.bursts):
+            return False
+        with contextlib.suppress(httpx.TransportError):
+            submitted = httpx.post(f"{self.stack.url}/api/jobs", json=OF_BURST, timeout=5)
+            if submitted.status_code == 202:
+                self.bursts.append(Burst(self.stack.url, submitted.json()["id"], self.random.getrandbits(32)))
+                self.bursts[-1].start()
+                return True
+        return False
 
     def _end_what_is_due(self, now):
         for due, process in [item for item in self.paused if item[0] <= now]:
