@@ -10,7 +10,7 @@ import hashlib
 import math
 import secrets
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
+    from shared.styles.known import Styles
+    from shared.styles.table import Style
 
 log = get_logger(__name__)
 # Images expire or are given up within seconds; how soon there is enough room is not known.
@@ -50,6 +52,7 @@ class Submission:
         ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
+        styles: Styles,
         *,
         max_queue_length: int,
         max_queued_per_key: int,
@@ -59,6 +62,7 @@ class Submission:
         self._ledger = ledger
         self._celery = celery
         self._forecasts = forecasts
+        self._styles = styles
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
@@ -77,6 +81,7 @@ class Submission:
 
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
+        :raises errors.InvalidRequest: no style has the request's name.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -85,7 +90,8 @@ class Submission:
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
-        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
+        style = self._style(request.style)
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, style)
         structlog.contextvars.bind_contextvars(job_id=job.id)
         command = moves.create(
             job,
@@ -155,6 +161,13 @@ class Submission:
         await self._publish(job)
         return created.reading, False
 
+    def _style(self, name: str | None) -> Style | None:
+        style = self._styles.find(name) if name else None
+        if name and style is None:
+            message = f"style: {name!r} is none of {', '.join(self._styles.names)}"
+            raise errors.InvalidRequest(message, details={"field": "style"})
+        return style
+
     async def _publish(self, job: Job) -> None:
         try:
             with tracing.span("job.publish", job_id=job.id):
@@ -166,11 +179,12 @@ class Submission:
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
     newer = ("priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons")
+    newer += ("style", "text", "layout", "colors", "background_color")
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
-def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:
+def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str, style: Style | None) -> Job:
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
@@ -184,7 +198,13 @@ def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
         webhook_url=request.webhook_url or "",
-        **asdict(request.outputs),
+        # The server's own wish, which counts for no bound of a request.
+        **asdict(replace(request.outputs, sheet=request.num_images > 1)),
+        style=style.name if style else "",
+        style_template=style.template if style else "",
+        style_lora=str(style.lora) if style and style.lora else "",
+        text=request.text or "",
+        layout=request.placed,
         webhook_shape=webhook_shape,
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),

@@ -131,14 +131,23 @@ class Job:
     webhook_url: str = ""
     webhook_tries: int = 0
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
-    formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
+    formats: tuple[str, ...] = ("png",)  # these eight: shared/outputs.py
     quality: int = 0
     transparent: bool = False
     holes: str = "keep"
     icons: bool = False
+    colors: tuple[str, ...] = ()
+    background_color: str = ""
+    sheet: bool = False
     files: tuple[JobFile, ...] = ()  # once succeeded
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
+    style: str = ""
+    style_template: str = ""  # the style's words as they were when the job was created
+    style_lora: str = ""  # the style's adapter, `FILE:SCALE`
+    text: str = ""  # that the logo shows
+    layout: str = ""  # wordmark or combination, where there is a text
+    colors_share: float = -1.0  # of the flat pixels, in the colours that were asked for; below 0: none were
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -147,7 +156,16 @@ class Job:
 
     @property
     def outputs(self) -> Outputs:
-        return Outputs(self.formats, self.quality, self.transparent, self.holes, self.icons)
+        return Outputs(
+            self.formats,
+            self.quality,
+            self.transparent,
+            self.holes,
+            self.icons,
+            self.colors,
+            self.background_color,
+            self.sheet,
+        )
 
     @property
     def drawn_prompt(self) -> str:
@@ -159,11 +177,11 @@ class Job:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores. A job of plain PNGs takes no memory for other outputs."""
+        """The flat strings that the ledger stores. A job that asks for nothing newer takes no memory for it."""
         return {
             field.name: encode_field(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in _OF_OUTPUTS or getattr(self, field.name) != field.default
+            if field.name not in _NEWER or getattr(self, field.name) != field.default
         }
 
     @classmethod
@@ -185,7 +203,8 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_OF_OUTPUTS = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette"})
+_OF_DESIGN = ("style", "style_template", "style_lora", "text", "layout", "colors_share")
+_NEWER = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", *_OF_DESIGN})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,

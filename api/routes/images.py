@@ -62,7 +62,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         Path(
             pattern=FILE_NAME_PATTERN,
             description="`SIZE.png`, for the second variation `SIZE-2.png`; or a name of the job's `files`, such as "
-            "`SIZE.webp`, `SIZE-transparent.png`, `logo.svg` and `icons.zip`.",
+            "`SIZE.webp`, `SIZE-transparent.png`, `logo.svg`, `icons.zip` and `sheet.png`.",
             examples=["512.png"],
         ),
     ],

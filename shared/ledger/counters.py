@@ -24,7 +24,10 @@ REJOINED = "rejoined"  # held calls that joined the job of an equal call that wa
 ABANDONED = "abandoned"  # jobs that were canceled because nobody did
 # Codes of `reduced` that are faults; a drawing without a plain ground (background_not_uniform) is none.
 OUTPUT_FAULTS = (
-    *(f"{output}_failed" for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "signing")),
+    *(
+        f"{output}_failed"
+        for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "colors", "sheet", "signing")
+    ),
     "file_too_large",
 )
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
