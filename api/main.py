@@ -16,6 +16,7 @@ from api.idle_connections import IdleConnections
 from api.settings import ApiSettings
 from shared import redis_state, settings
 from shared.observability import logging
+from shared.results import opening
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -72,6 +73,7 @@ def main() -> None:
     logging.configure(config.log_level, config.log_format, "api")
     open_files.raise_limit()
     redis_state.refuse_cluster(config.redis_url)
+    opening.check(config)
     server = Server(create_app(config), config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(_every_address(config.port) if config.host == "::" else None)

@@ -10,9 +10,10 @@ from prometheus_client.exposition import choose_encoder
 
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
-from api.snapshot import snapshot
+from api.snapshot import lag_seconds, snapshot
 from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
+from shared.ledger.usage import this_month
 from shared.observability import exporter, metrics
 from shared.schemas import MAX_PIXELS
 
@@ -52,14 +53,19 @@ async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
         metrics.WAITERS.family([((), services.waiting.count)]),
+        metrics.KEPT_WAITING.family([((), services.turns.waiting)]),
+        metrics.KEYS_FILE_BROKEN.family([((), services.tenants.broken)]),
         metrics.LOOP_LAG.family([((), services.lag.recent_seconds)]),
         metrics.IMAGE_BYTES.family([((), services.sending.total)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]
+    if (reachable := await services.results.reachable()) is not None:
+        families.append(metrics.STORE_UP.family([((), reachable)]))
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)
+        used = await this_month(services.client)
     except UNAVAILABLE:
         return [*families, metrics.REDIS_UP.family([((), 0)])]
     return [
@@ -70,12 +76,9 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.REDIS_DANGEROUS.family(((name,), name in state.redis_dangers) for name in redis_state.SETTINGS),
         metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
-        metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),
+        metrics.WEBHOOKS_WAITING.family([((), state.webhooks_waiting)]),
+        metrics.EVENTS_LAG.family([((), lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
+        *metrics.of_use({services.tenants.name_of(owner): use for owner, use in used.items()}),
         *metrics.of_workers(live),
     ]
-
-
-def _lag_seconds(newest: str, read: str) -> float:
-    """Seconds between two ids of the stream, which are milliseconds by the Redis server's clock, a dash, a number."""
-    return max(0, int((newest or "0-0").partition("-")[0]) - int(read.partition("-")[0])) / 1000

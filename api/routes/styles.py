@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, Field
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/styles", tags=["jobs"])
 # A picture's URL changes with the picture.
 PICTURE_SECONDS, LIST_SECONDS = 86400, 60
 _HEADERS = headers_of("ETag", "Cache-Control", "X-Content-Type-Options")
-_PICTURE = {
+_PICTURE: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {media_type: {} for media_type in ("image/webp", "image/png", "image/jpeg")},
         "description": "The picture.",

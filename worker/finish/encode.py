@@ -58,7 +58,7 @@ def make_all(pixels: bytes, job: Job, marking: Marking) -> Finished:
     finished = Finished()
     for index in range(len(pixels) // length):
         drawn = Image.frombytes("RGB", (job.width, job.height), pixels[index * length : (index + 1) * length])
-        finished.add(make(drawn, job.sizes, index, job.outputs, _about(job, index), marking), job.quality)
+        finished.add(make(drawn, job.canvases, index, job.outputs, _about(job, index), marking), job.quality)
     if len(finished.tiles) > 1:
         captions = [f"{number}  seed {seed}" for number, seed in enumerate(job.seeds, 1)]
         finished.add(make_sheet(finished.tiles, captions, _about(job, 0), marking), job.quality)
