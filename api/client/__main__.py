@@ -8,6 +8,7 @@ answer, or answered with an error; 130 interrupted. An interrupted job goes on: 
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ DONE, FAILED, NO_SERVER, INTERRUPTED = 0, 1, 3, 130
 
 
 def main() -> None:
+    _print_what_can_be_printed()
     console = Console()
     arguments = _parser().parse_args()
     try:
@@ -43,6 +45,22 @@ def main() -> None:
     raise SystemExit(code)
 
 
+def _print_what_can_be_printed() -> None:
+    """A terminal may know fewer letters than a prompt or a message has: the others are shown as marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _typed(text: str) -> str:
+    """What was typed in UTF-8, also where the locale does not know its letters, and Python keeps their bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("utf-8", "replace")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--url", default=os.environ.get("LOGO_URL", "http://127.0.0.1:7860"), help="or LOGO_URL")
@@ -56,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         return parser
     parser = argparse.ArgumentParser(prog="python -m api.client", parents=[common], epilog=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("prompt", nargs="?", help="what the logo shows; `check` checks a server")
+    what.add_argument("prompt", nargs="?", type=_typed, help="what the logo shows; `check` checks a server")
     what.add_argument("--resume", metavar="ID", help="return to a job that was submitted before")
     parser.add_argument("--key", help="the Idempotency-Key of an interrupted submit, to get its job")
     parser.add_argument("--sizes", type=_sizes, help="comma-separated pixels of squares (256,512)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
     for warning in job.get("warnings", []):
         console.print(f"  {warning['code']}: {warning['message']}", soft_wrap=True, markup=False, style="yellow")
     if getattr(arguments, "saved", None):
-        arguments.saved.write_text("".join(f"{path}\n" for path in paths))
+        arguments.saved.write_bytes(b"".join(os.fsencode(path) + b"\n" for path in paths))
     console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items()))
     return True
 

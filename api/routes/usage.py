@@ -65,7 +65,7 @@ class UsageView(BaseModel):
     quota: QuotaView | None = Field(description="Of this month, whatever was asked for; null without one.")
 
 
-@router.get("/usage", operation_id="get_usage", responses=USAGE | errors_of(401, 422, 503))
+@router.get("/usage", operation_id="get_usage", responses=USAGE | errors_of(401, 422, "too_many_requests", 503))
 async def get_usage(asked: Annotated[Period, Query()], response: Response, services: Deps, owner: Owner) -> UsageView:
     """What the caller's key has used. A job counts on the day on which it has ended, and stays when it is forgotten."""
     last = asked.to or datetime.now(UTC).date()

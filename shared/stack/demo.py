@@ -65,7 +65,7 @@ def main() -> None:
             stack.wait()
         if code:
             raise SystemExit(code)
-        paths = [Path(line) for line in saved.read_text().splitlines()]
+        paths = [Path(os.fsdecode(line)) for line in saved.read_bytes().splitlines()]
     sheet = _sheet_beside(paths)
     console.print(
         f"  [bold green]{sheet}[/]  all of them on white, on a dark colour and on a checkerboard", soft_wrap=True
@@ -114,7 +114,9 @@ def _wait_until_ready(url: str, stack: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if stack.poll() is not None:
-            Console(stderr=True).print(f"the stack did not start:\n{LOG.read_text()[-2000:]}", markup=False)
+            Console(stderr=True).print(
+                f"the stack did not start:\n{LOG.read_text(encoding='utf-8', errors='replace')[-2000:]}", markup=False
+            )
             raise SystemExit(stack.returncode or 1)
         try:
             # Not by the environment's proxy, which does not reach this machine.

@@ -118,15 +118,18 @@ def raised(method, path):
     if path == "/health/ready":
         codes |= {"service_unavailable"}
     if path.startswith(("/api/", "/v1/")):
+        codes |= {"too_many_requests"}
+    if path.startswith(("/api/", "/v1/")) and not path.startswith("/api/styles"):
         codes |= {"unauthorized", "service_unavailable"}
-    if path.startswith(("/api/", "/v1/images/")) or is_replicates(path):
+    if (path.startswith(("/api/", "/v1/images/")) or is_replicates(path)) and path != "/api/styles":
         codes |= {"validation_error"}
     if method == "post" and not path.endswith("/cancel"):
-        codes |= {"body_too_large", "too_many_requests", "queue_full", "no_room", "too_many_queued", "quota_exceeded"}
+        codes |= {"body_too_large", "queue_full", "no_room", "too_many_queued", "quota_exceeded"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
     sending = {"too_many_bytes", "overloaded"}
     codes |= {
+        ("get", "/api/styles/{name}/picture"): {"image_not_found"},
         ("get", "/api/jobs"): {"overloaded"},
         ("delete", "/api/jobs/{job_id}"): {"overloaded"},
         ("get", "/api/jobs/{job_id}"): {"images_expired", "too_many_waits", *sending},
