@@ -72,6 +72,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     tenants = Tenants(settings.keys_file)
     keys = Keys(settings.api_keys, settings.api_keys_file, tenants)
     lag = LoopLag(settings.max_loop_lag_seconds)
+    known_styles = Styles(read_styles(settings.styles_file) if settings.styles_file else ())
     turns = Turns()
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
@@ -118,6 +119,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            known_styles,
             tenants,
             lag,
             max_queue_length=settings.max_queue_length,
@@ -140,7 +142,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         ),
         lag=lag,
         watching=Watching(ledger, client, waiting, lag),
-        styles=Styles(read_styles(settings.styles_file) if settings.styles_file else ()),
+        styles=known_styles,
         turns=turns,
         tenants=tenants,
     )
