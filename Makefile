@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PROMPT ?= a red fox head, geometric
 SIZES  ?= 256,512
+ASPECT ?=
 
-export PROMPT SIZES
+export PROMPT SIZES ASPECT
 .DEFAULT_GOAL := help
 .PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
 
@@ -26,7 +27,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
 	@touch $@
 
-demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs, SVG, icons and a picture of all under out/, stop
+demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT, save PNGs, SVG, icons and a picture of all under out/, stop
 	@$(BIN)/python -m shared.stack.demo
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)
@@ -73,8 +74,8 @@ chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS 
 full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figures
 	FULL_SECONDS=$(SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_full_redis.py -m slow
 
-neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS; prints what the others notice
-	NEIGHBOURS_SECONDS=$(SECONDS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
+neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS (LOADS); prints what the others notice
+	NEIGHBOURS_SECONDS=$(SECONDS) NEIGHBOURS_LOADS=$(LOADS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
 
 CASES ?= 5000
 fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures

@@ -15,6 +15,7 @@ from api.methods import allowed
 from shared import errors
 from shared.connection import UNAVAILABLE, is_busy, is_full
 from shared.observability.logging import get_logger
+from shared.results.store import StoreAway
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -127,7 +128,12 @@ def of_late_loop(
 
 
 def of_store(error: Exception, lag: LoopLag) -> errors.LogoError:
-    """What a caller is told of an error of Redis' client."""
+    """What a caller is told of an error of Redis' client, or of the store of the images, whose client has threads of
+    its own.
+    """
+    if isinstance(error, StoreAway):
+        log.warning("store.unavailable", error=str(error))
+        return errors.ServiceUnavailable("the image store is out of reach; try again", retry_after_seconds=2)
     if late := of_late_loop(error, lag):
         return late
     log.warning("redis.unavailable", error=repr(error))

@@ -97,6 +97,10 @@ IMAGE: dict[int | str, dict[str, Any]] = {
         "headers": _IMAGE_HEADERS | headers_of("Content-Range"),
     },
     304: {"description": "The caller has the image: `If-None-Match` names its ETag.", "headers": _IMAGE_HEADERS},
+    307: {
+        "description": "Where the operator has it so: the store serves the image itself, at this URL for some minutes.",
+        "headers": headers_of("Location", "Cache-Control"),
+    },
 }
 LISTED: dict[int | str, dict[str, Any]] = {
     200: {

@@ -45,13 +45,14 @@ _STATUS = statuses_by_code()
 _PRIMARY = {_STATUS[code]: code for code in reversed(EXAMPLES)}
 HEADERS = {
     "Accept-Ranges": "`bytes`: one range may be asked for.",
-    "Cache-Control": "Image: private and immutable. Event stream: `no-store`.",
+    "Cache-Control": "Image: private and immutable. Event stream: `no-store`. Styles and their pictures: public. Page: "
+    "`no-cache`.",
     "Content-Disposition": "Of a zip: `attachment`, with its name.",
     "Content-Range": "The range of these bytes, or the image's length.",
-    "Content-Security-Policy": "Of an SVG: nothing in it runs or is loaded.",
+    "Content-Security-Policy": "Of an SVG: nothing in it runs or is loaded. Of a page: only files of this server.",
     "ETag": "For `If-None-Match` and `If-Range`.",
     "Idempotent-Replayed": "`true`: an earlier submit with this key created the job.",
-    "Location": "The job's URL.",
+    "Location": "The job's URL, or the image's in the store.",
     "Preference-Applied": "`wait=N`: the seconds that were applied.",
     "Retry-After": "Seconds to wait before the next request.",
     "Vary": "`Accept`: a browser gets an HTML page.",

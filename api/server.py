@@ -16,6 +16,7 @@ from api.idle_connections import IdleConnections
 from api.settings import ApiSettings
 from shared import redis_state, settings
 from shared.observability import logging
+from shared.results import opening
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -94,6 +95,7 @@ def make_server() -> Server:
 def serve() -> None:
     config = settings.load(ApiSettings)
     redis_state.refuse_cluster(config.redis_url)
+    opening.check(config)
     if config.processes > 1:
         logging.configure(config.log_level, config.log_format, "api")
         processes.run(config.processes, _bound(config))

@@ -6,8 +6,8 @@ import hashlib
 import math
 import secrets
 import uuid
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from asgi_correlation_id import correlation_id
@@ -18,7 +18,7 @@ from api.errors import of_late_loop
 from api.forecast import retry_after
 from shared import errors
 from shared.connection import is_busy
-from shared.jobs import Job, JobStatus
+from shared.jobs import Job, JobStatus, Priority
 from shared.ledger import moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
+    from shared.tenants import Tenant, Tenants
 
 log = get_logger(__name__)
 # Images expire or are given up within seconds; how soon there is enough room is not known.
@@ -49,21 +50,25 @@ class Submission:
         ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
+        tenants: Tenants,
         lag: LoopLag,
         *,
         max_queue_length: int,
         max_queued_per_key: int,
         max_queued_high_per_key: int,
         max_created_per_key_per_minute: int,
+        images_in_redis: bool = True,
     ) -> None:
         self._ledger = ledger
         self._celery = celery
         self._forecasts = forecasts
+        self._tenants = tenants
         self._lag = lag
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
+        self._images_in_redis = images_in_redis
 
     async def submit(
         self,
@@ -78,6 +83,7 @@ class Submission:
 
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
+        :raises errors.InvalidRequest: the key may not use this priority.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -87,19 +93,24 @@ class Submission:
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         :raises errors.Overloaded: this process was too late for the answer; likewise.
         """
-        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
+        tenant = self._tenants.of(owner)
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant)
         structlog.contextvars.bind_contextvars(job_id=job.id)
+        max_own = (tenant and tenant.max_queued) or self._max_queued_per_key
+        max_own_high = (tenant and tenant.max_queued_high) or self._max_queued_high_per_key
         command = moves.create(
             job,
             fingerprint=_fingerprint(request),
             idempotency_key=idempotency_key,
             max_queue=self._max_queue_length,
             # Without keys there is one owner, for whom the bound of the queue is enough.
-            max_own=self._max_queued_per_key if owner else 0,
-            max_own_high=self._max_queued_high_per_key if owner else 0,
+            max_own=max_own if owner else 0,
+            max_own_high=max_own_high if owner else 0,
             max_created_per_minute=self._max_created_per_key_per_minute if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
+            images_in_redis=self._images_in_redis,
+            weight=tenant.weight if tenant else 1,
             message=generate_message(self._celery, job.id, job.request_id, job.priority),
         )
         try:
@@ -122,13 +133,12 @@ class Submission:
                 )
             case Creation.OWNER_FULL:
                 raise errors.TooManyQueued(
-                    f"{created.depth} jobs of this key are queued, the bound is {self._max_queued_per_key}",
+                    f"{created.depth} jobs of this key are queued, the bound is {max_own}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case Creation.OWNER_HIGH_FULL:
                 raise errors.TooManyHigh(
-                    f"{created.depth} jobs of high priority of this key are queued, "
-                    f"the bound is {self._max_queued_high_per_key}",
+                    f"{created.depth} jobs of high priority of this key are queued, the bound is {max_own_high}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case Creation.OWNER_TOO_OFTEN:
@@ -146,7 +156,7 @@ class Submission:
             structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
             log.info("job.rejoined", status=created.reading.job.status)
             return created.reading, False
-        log.info("job.created", sizes=list(job.sizes), seed=job.seed)
+        log.info("job.created", sizes=[str(size) for size in job.canvases], seed=job.seed)
         return created.reading, False
 
     def _unanswered(self, error: Exception, idempotency_key: str) -> errors.LogoError:
@@ -160,21 +170,77 @@ class Submission:
         message = f"the job store is busy, {then}" if unsent else then
         return errors.ServiceUnavailable(message, details=details, retry_after_seconds=2)
 
+    async def requeue(self, failed: Job) -> Reading:
+        """Queues what a failed job asked for as a new job of its owner: a job that has ended stays as it is. The same
+        new job for each call.
+
+        :raises errors.QueueFull: the queue is at its bound.
+        :raises errors.NoRoom: Redis has too little memory left for the result.
+        """
+        job = again(failed)
+        tenant = self._tenants.of(job.owner)
+        command = moves.create(
+            job,
+            max_queue=self._max_queue_length,
+            images_in_redis=self._images_in_redis,
+            weight=tenant.weight if tenant else 1,
+            message=generate_message(self._celery, job.id, job.request_id, job.priority),
+        )
+        created = await self._ledger.run(command)
+        if created.outcome is Creation.NO_ROOM:
+            raise errors.NoRoom("there is no room for the result", retry_after_seconds=ROOM_RETRY_SECONDS)
+        if created.reading is None:
+            raise errors.QueueFull(f"{created.depth} jobs are queued", retry_after_seconds=ROOM_RETRY_SECONDS)
+        log.info("job.created", job_id=job.id, instead_of=failed.id, seed=job.seed)
+        return created.reading
+
 
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
-    newer = ("priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons")
+    newer = ["priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons"]
+    newer += ["width", "height", "aspect"]
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
-def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:
+# What happened to a job, and not what it asked for.
+_OF_ITS_WAY: tuple[str, ...] = (
+    "version",
+    "attempt",
+    "finish_tries",
+    "worker",
+    "claim",
+    "model",
+    "step",
+    "steps",
+    "prompt_characters",
+)
+_OF_ITS_WAY += ("cancel_requested", "error_code", "error_message", "created_at", "started_at", "drawn_at")
+_OF_ITS_WAY += ("finished_at", "deadline_at", "images_expire_at", "webhook_tries", "files", "warnings", "palette")
+
+
+def again(failed: Job) -> Job:
+    """A queued job that asks for the same, with an id that follows from the failed one's."""
+    unset: dict[str, Any] = {field.name: field.default for field in fields(Job) if field.name in _OF_ITS_WAY}
+    return replace(failed, id=str(uuid.uuid5(uuid.UUID(failed.id), "again")), status=JobStatus.QUEUED, **unset)
+
+
+def _priority(request: JobRequest, tenant: Tenant | None) -> Priority:
+    if tenant is None or request.priority in tenant.priorities:
+        return request.priority
+    if "priority" in request.model_fields_set:
+        raise errors.InvalidRequest(f"priority: this key may use {', '.join(tenant.priorities)}")
+    return next(found for found in (Priority.NORMAL, Priority.LOW, Priority.HIGH) if found in tenant.priorities)
+
+
+def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str, tenant: Tenant | None) -> Job:
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
         prompt=request.prompt,
-        priority=request.priority,
-        sizes=tuple(request.sizes),
+        priority=_priority(request, tenant),
+        sizes=tuple(canvas.longest for canvas in request.canvases),
+        canvas=next((str(canvas) for canvas in request.canvases if not canvas.is_square), ""),
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         enhance=request.enhance,
         num_images=request.num_images,
@@ -184,6 +250,8 @@ def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -
         webhook_url=request.webhook_url or "",
         **asdict(request.outputs),
         webhook_shape=webhook_shape,
+        result_ttl_seconds=(tenant and tenant.result_ttl_seconds) or 0,
+        job_ttl_seconds=(tenant and tenant.job_ttl_seconds) or 0,
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )

@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from shared.canvas import Canvas
 from shared.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -129,9 +130,12 @@ class Job:
     finished_at: int = 0
     deadline_at: int = 0
     images_expire_at: int = 0
+    denoise_ms: int = 0  # that the last attempt held a card, unless it was lost
     webhook_url: str = ""
     webhook_tries: int = 0
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
+    result_ttl_seconds: int = 0  # how long its owner's images and records are kept; 0: as the settings say
+    job_ttl_seconds: int = 0
     formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
     quality: int = 0
     transparent: bool = False
@@ -140,11 +144,26 @@ class Job:
     files: tuple[JobFile, ...] = ()  # once succeeded
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
+    canvas: str = ""  # `1536x512`: the one picture is no square; `sizes` has its longer edge, for older processes
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seed of each image, in order; a job of one image with that seed draws the same image."""
         return tuple((self.seed + index) % 2**32 for index in range(self.num_images))
+
+    @property
+    def canvases(self) -> tuple[Canvas, ...]:
+        """What pictures are made of each drawing, all of one aspect."""
+        return (Canvas.named(self.canvas),) if self.canvas else tuple(Canvas.of(size) for size in self.sizes)
+
+    @property
+    def drawn(self) -> Canvas:
+        """Of the raw pixels."""
+        return Canvas(self.width, self.height or self.width)
+
+    @property
+    def largest(self) -> Canvas:
+        return max(self.canvases)
 
     @property
     def outputs(self) -> Outputs:
@@ -160,11 +179,11 @@ class Job:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores. A job of plain PNGs takes no memory for other outputs."""
+        """The flat strings that the ledger stores, without rare fields at their defaults, which take no memory so."""
         return {
             field.name: encode_field(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in _OF_OUTPUTS or getattr(self, field.name) != field.default
+            if field.name not in _RARE or getattr(self, field.name) != field.default
         }
 
     @classmethod
@@ -186,7 +205,8 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_OF_OUTPUTS = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette"})
+_OF_A_KEY = {"result_ttl_seconds", "job_ttl_seconds"}
+_RARE = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas", *_OF_A_KEY})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,

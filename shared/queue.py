@@ -42,10 +42,14 @@ PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 5, Priority.LOW: 9}
 OUTAGE_BUDGET_SECONDS = 120
 # How long a generate worker waits for memory in Redis for a job's result before it lets the job's message go.
 ROOM_WAIT_SECONDS = 600
+# For so long a generate worker begins further jobs on one message.
+ONE_MESSAGE_SECONDS = 10
 # The largest job (four images of 2048 pixels, 50 steps) on the smallest card (docs/decisions/0015-hard-limit.md), with
-# the prompt's encoding, the decoding, and an outage at each of the hand-over's two parts.
+# the jobs before it, the prompt's encoding, the decoding, and an outage at each of the hand-over's two parts.
 SLOWEST_STEP_SECONDS = 30
-HARD_LIMIT_SECONDS = 4 * 50 * SLOWEST_STEP_SECONDS + 360 + 2 * OUTAGE_BUDGET_SECONDS + ROOM_WAIT_SECONDS
+HARD_LIMIT_SECONDS = (
+    4 * 50 * SLOWEST_STEP_SECONDS + 350 + 2 * OUTAGE_BUDGET_SECONDS + ROOM_WAIT_SECONDS + ONE_MESSAGE_SECONDS
+)
 FINISH_LIMIT_SECONDS = 900
 # How long an ending child waits until its parent has read its last result; billiard's default is 30 s. A Celery parent
 # that shuts down drops a job whose start it has not read yet and reads nothing more of it, so parent and child wait for

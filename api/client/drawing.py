@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-_OPTIONAL = ("seed", "steps", "num_images", "formats", "quality", "transparent", "holes", "icons")
+DEFAULT_SIZES = (256, 512)
+_SHAPE = ("aspect", "width", "height")
+_OPTIONAL = (*_SHAPE, "seed", "steps", "num_images", "formats", "quality", "transparent", "holes", "icons")
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 
@@ -94,6 +96,8 @@ def _state(job: Job) -> str:
 
 
 def _body(arguments: argparse.Namespace) -> dict[str, object]:
-    body: dict[str, object] = {"prompt": arguments.prompt, "sizes": list(arguments.sizes)}
+    body: dict[str, object] = {"prompt": arguments.prompt}
+    if arguments.sizes or not any(getattr(arguments, name, None) for name in _SHAPE):
+        body["sizes"] = list(arguments.sizes or DEFAULT_SIZES)
     given = {name: getattr(arguments, name, None) for name in _OPTIONAL}
     return body | {name: value for name, value in given.items() if value not in (None, False)}

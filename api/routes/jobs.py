@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
+from api.forgetting import forget_ended
 from api.image_answers import images_of, with_images
 from api.openapi import LISTED, job_of
 from api.openapi_errors import errors_of
@@ -18,18 +19,16 @@ from shared import errors
 from shared.addresses import check_webhook_url
 from shared.connection import UNAVAILABLE
 from shared.jobs import JobStatus  # noqa: TC001 - FastAPI reads the annotations
-from shared.ledger import forgetting, listing, moves
+from shared.ledger import listing, moves
 from shared.ledger.replies import Reading
 from shared.observability.logging import get_logger
 from shared.representation import view
-from shared.results import places
 from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.deps import Services
-    from api.settings import ApiSettings
     from shared.results.store import Image
 
 log = get_logger(__name__)
@@ -93,9 +92,10 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
     )
 
 
-def check_webhook(url: str, owner: str, settings: ApiSettings) -> None:
+def check_webhook(url: str, owner: str, services: Services) -> None:
     """:raises errors.InvalidRequest: this server sends no webhooks of this owner, or none to this URL."""
-    if not settings.webhook_secrets_of(owner):
+    settings = services.settings
+    if not services.tenants.webhook_secrets_of(owner, settings):
         raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
     check_webhook_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
 
@@ -127,7 +127,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     time, else 202. A caller that disconnects does not cancel its job.
     """
     if request.webhook_url is not None:
-        check_webhook(request.webhook_url, owner, services.settings)
+        check_webhook(request.webhook_url, owner, services)
     # The forecast is read while the job is created and published, so that the estimate costs no extra time.
     services.forecasts.prefetch()
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
@@ -152,7 +152,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     return await represent(services, reading, response)
 
 
-@router.get("", responses=LISTED | errors_of(401, 422, 503, "overloaded"))
+@router.get("", responses=LISTED | errors_of(401, 422, "too_many_requests", 503, "overloaded"))
 async def list_jobs(
     services: Deps,
     owner: Owner,
@@ -179,7 +179,8 @@ async def list_jobs(
     "/{job_id}",
     operation_id="get_job",
     response_model=JobView,
-    responses=job_of(200) | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", 503, "overloaded"),
+    responses=job_of(200)
+    | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", "too_many_requests", 503, "overloaded"),
 )
 async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
@@ -207,7 +208,7 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     "/{job_id}",
     operation_id="cancel_job",
     response_model=JobView,
-    responses=job_of(200) | errors_of(401, 404, 422, 503, "overloaded"),
+    responses=job_of(200) | errors_of(401, 404, 422, "too_many_requests", 503, "overloaded"),
 )
 async def cancel(
     job_id: JobId,
@@ -229,9 +230,7 @@ async def cancel(
         raise not_found(job_id)
     if forget:
         if moved.job.is_terminal:
-            for place in places.everything(job_id, moved.job.attempt):
-                await services.results.drop(place)
-            await services.ledger.run(forgetting.forget(job_id))
+            await forget_ended(services.ledger, services.results, moved.job)
         log.info("job.forgotten", status=moved.job.status)
     # After this call a job is never queued, so it has no position in the queue.
     return await represent(services, Reading(moved.job, None), response)

@@ -11,7 +11,7 @@ from prometheus_client.exposition import choose_encoder
 from api import worker_metrics
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
-from api.snapshot import snapshot
+from api.snapshot import lag_seconds, snapshot
 from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
 from shared.observability import exporter, metrics
@@ -58,6 +58,7 @@ def own_gauges(services: Services) -> list[tuple[Definition, Literal["livesum", 
     """The gauges of this process, what several processes have of each together, and how it is read."""
     return [
         (metrics.WAITERS, "livesum", lambda: services.waiting.count),
+        (metrics.KEPT_WAITING, "livesum", lambda: services.turns.waiting),
         (metrics.LOOP_LAG, "livemax", lambda: services.lag.recent_seconds),
         (metrics.IMAGE_BYTES, "livesum", lambda: services.sending.total),
     ]
@@ -70,9 +71,12 @@ def _own(services: Services) -> list[Metric]:
 async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
+        metrics.KEYS_FILE_BROKEN.family([((), services.tenants.broken)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]
+    if (reachable := await services.results.reachable()) is not None:
+        families.append(metrics.STORE_UP.family([((), reachable)]))
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)
@@ -86,12 +90,8 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.REDIS_DANGEROUS.family(((name,), name in state.redis_dangers) for name in redis_state.SETTINGS),
         metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
-        metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),
+        metrics.WEBHOOKS_WAITING.family([((), state.webhooks_waiting)]),
+        metrics.EVENTS_LAG.family([((), lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
         *metrics.of_workers(live),
     ]
-
-
-def _lag_seconds(newest: str, read: str) -> float:
-    """Seconds between two ids of the stream, which are milliseconds by the Redis server's clock, a dash, a number."""
-    return max(0, int((newest or "0-0").partition("-")[0]) - int(read.partition("-")[0])) / 1000

@@ -119,12 +119,12 @@ def _response_of(asked: ImagesRequest, job: Job, created: int, seen: JobView, *,
     return ImagesResponse(
         created=created,
         **generated(asked, job, seen, as_url=as_url),
-        size=f"{asked.pixels}x{asked.pixels}",
+        size=f"{asked.pixels.width}x{asked.pixels.height}",
         safety_identifier=asked.safety_identifier or asked.user or None,
     )
 
 
-@router.get("/models", responses=MODELS | openai_errors_of(401, "internal_error", 503))
+@router.get("/models", responses=MODELS | openai_errors_of(401, "too_many_requests", "internal_error", 503))
 async def list_models(services: Deps, _: Owner) -> ModelList:
     """The model of the workers, and names of OpenAI's that clients look for; all of them draw with the one model."""
     live = await workers.live(services.client)
@@ -134,7 +134,7 @@ async def list_models(services: Deps, _: Owner) -> ModelList:
 
 @router.get(
     "/models/{model:path}",  # noqa: FAST003 - taken from the request, see MODEL_NAME
-    responses=MODEL | openai_errors_of(401, "model_not_found", "internal_error", 503),
+    responses=MODEL | openai_errors_of(401, "model_not_found", "too_many_requests", "internal_error", 503),
     openapi_extra={"parameters": [MODEL_NAME]},
 )
 async def get_model(request: Request, services: Deps, owner: Owner) -> Model:

@@ -15,12 +15,20 @@ IMAGES = "logo:kept-images"  # zset of ids of jobs that have images; score: when
 HELD = "logo:held"  # hash: a worker's name to the id of the job that it draws
 COUNTERS = "logo:counters"  # hash of integers (counters.py)
 CALLS = "logo:calls"  # zset of ids of jobs that a call holds or held; score: when the job is canceled, in ms (calls.py)
+SHARES = "logo:shares"  # hash: what each owner has had of the cards (lua/turns.part.lua)
 SWEEPER = "logo:sweeper"  # string: the name of the leading sweeper
+AUDIT = "logo:audit"  # stream: an entry for each action of an operator, and one for its outcome (audit.py)
 
 # Prefixes, followed by a colon and the owner.
 OWNED = "logo:owned"  # zset of the owner's job ids; score: the order of their creation
 OWN_QUEUED = "logo:own-queued"  # set of the owner's queued job ids
 OWN_CREATED = "logo:own-created"  # string: the number of jobs that the owner has created in this minute
+
+# Prefixes, followed by a colon and a priority, and for a lane by a colon and the owner too.
+LANES = "logo:lane"  # zset of the owner's queued job ids of the priority; score: as in QUEUED
+TURNS = "logo:turns"  # zset of the owners with queued jobs of the priority; score: when their turn comes (virtual s)
+# The queue in the order of the turns, for the scripts that include lua/turns.part.lua.
+IN_TURN = (LANES, TURNS, SHARES)
 
 # What each priority adds to created_at (ms) to make the score in QUEUED; the offsets lie further apart than any two
 # times. Normal adds nothing, because a record without a queue_score is queued by its created_at (lua/move.lua).

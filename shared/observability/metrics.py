@@ -106,6 +106,15 @@ OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for whic
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis uses.")
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Redis' maxmemory; 0: no bound.")
+WEBHOOK_TRIES = Definition(
+    "logo_webhook_tries_total",
+    "counter",
+    "Tries to deliver webhooks: delivered, failed (tried again), given_up, postponed (its host or key has its share).",
+    ("outcome",),
+)
+WEBHOOKS_WAITING = Definition(
+    "logo_webhooks_waiting", "gauge", "Webhooks that are due and wait for a sender of the webhook workers."
+)
 REDIS_DANGEROUS = Definition(
     "logo_redis_dangerous_setting", "gauge", "1 if this setting of Redis endangers jobs.", ("setting",)
 )
@@ -116,7 +125,18 @@ PLANNED_PIXELS = Definition(
     "logo_planned_pixels_per_hour", "gauge", "Pixels of finished images in an hour for which Redis' memory is planned."
 )
 # From each API process.
+STORE_UP = Definition(
+    "logo_result_store_up", "gauge", "1 if the store of the images answers this process; only where that is not Redis."
+)
+KEYS_FILE_BROKEN = Definition(
+    "logo_keys_file_broken",
+    "gauge",
+    "1 while KEYS_FILE is broken, and its keys from before its last change are in use.",
+)
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
+KEPT_WAITING = Definition(
+    "logo_calls_kept_waiting", "gauge", "Calls that wait because others of their caller are at work in the process."
+)
 IMAGE_BYTES = Definition(
     "logo_images_in_flight_bytes", "gauge", "Bytes of images in the answers that the process is sending."
 )
@@ -166,6 +186,8 @@ _STARTING_AT_ZERO = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
     *(counted.ended(JobStatus.FAILED, code) for code in Failure),
     *(counted.reduced(code) for code in counted.OUTPUT_FAULTS),
+    *(counted.webhook(outcome) for outcome in counted.WEBHOOK_OUTCOMES),
+    counted.recovered("store_away", JobStatus.FINISHING),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
 )
 
@@ -206,6 +228,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
     yield REJOINED.family([((), counters.get(counted.REJOINED, 0))])
     yield ABANDONED.family([((), counters.get(counted.ABANDONED, 0))])
+    yield WEBHOOK_TRIES.family((names[1:], value) for names, value in parts if names[0] == "webhook")
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.canvas import Canvas
 from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SVG, split_file_name
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ SVG_PIXELS, ICONS_PIXELS = 2**16, 1_000_000
 REST_BYTES = 16 * 1024
 
 
-def pixels(sizes: Iterable[int], num_images: int, outputs: Outputs) -> int:
+def pixels(sizes: Iterable[Canvas | int], num_images: int, outputs: Outputs) -> int:
     """Of all images and files of a job. Without other outputs these are the pixels of its PNGs."""
     once = SVG_PIXELS * (SVG.name in outputs.formats) + ICONS_PIXELS * outputs.icons
     further = [FORMATS[name] for name in outputs.formats if name not in (PNG.name, SVG.name)]
     pictures = 1 + outputs.transparent + sum(_weight(form, outputs.quality) for form in further)
-    return num_images * (once + round(pictures * sum(size**2 for size in set(sizes))))
+    return num_images * (once + round(pictures * sum(size.pixels for size in {Canvas.of(size) for size in sizes})))
 
 
 def most_bytes(file_name: str, quality: int) -> int:
@@ -37,7 +38,7 @@ def most_bytes(file_name: str, quality: int) -> int:
     name = stem.partition("-")[0]
     if name in (LOGO, ICONS):
         return (SVG_PIXELS if name == LOGO else ICONS_PIXELS) * BYTES_PER_PIXEL
-    return round(int(name) ** 2 * BYTES_PER_PIXEL * _weight(form, quality)) + REST_BYTES
+    return round(Canvas.named(name).pixels * BYTES_PER_PIXEL * _weight(form, quality)) + REST_BYTES
 
 
 def _weight(form: Format, quality: int) -> float:

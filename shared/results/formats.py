@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from shared.results.places import image_name
+
+if TYPE_CHECKING:
+    from shared.canvas import Canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,10 @@ TRANSPARENT = "-transparent"
 LOGO, ICONS = "logo", "icons"  # the names, for `image_name`, of what has no size of its own
 
 _RASTER = "|".join(form.name for form in (WEBP, JPEG, AVIF))
-# `SIZE.png`, or for further variations `SIZE-2.png` and so on; `SIZE-transparent.png`, `SIZE.webp`, `logo.svg` and
-# `icons.zip` likewise.
+# `SIZE.png`, such as `512.png` and `1536x512.png`, or for further variations `SIZE-2.png` and so on;
+# `SIZE-transparent.png`, `SIZE.webp`, `logo.svg` and `icons.zip` likewise.
 FILE_NAME_PATTERN = (
-    rf"^([0-9]{{2,4}}(-[2-9])?(({TRANSPARENT})?\.{PNG.name}|\.({_RASTER}))"
+    rf"^([0-9]{{2,4}}(x[0-9]{{2,4}})?(-[2-9])?(({TRANSPARENT})?\.{PNG.name}|\.({_RASTER}))"
     rf"|{LOGO}(-[2-9])?\.{SVG.name}|{ICONS}(-[2-9])?\.{ZIP.name})$"
 )
 
@@ -64,5 +68,5 @@ def split_file_name(file_name: str) -> tuple[str, Format]:
     return stem, FORMATS[extension]
 
 
-def transparent_name(size: int | str, index: int) -> str:
+def transparent_name(size: Canvas | int | str, index: int) -> str:
     return image_name(size, index) + TRANSPARENT

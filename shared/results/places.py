@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.canvas import Canvas
 
 
 class Kind(StrEnum):
@@ -54,11 +58,16 @@ def everything(job_id: str, attempts: int) -> list[Place]:
     return [Place(kind, job_id, attempt) for kind in Kind for attempt in range(1, attempts + 1)]
 
 
+def folder(place: Place) -> str:
+    """Where a store of objects keeps the place's parts."""
+    return f"{place.job_id}/{place.attempt}"
+
+
 def pixels_prefix(job_id: str) -> str:
     """The key of a job's pixels without colon and attempt, for the ledger's moves, which delete pixels (move.lua)."""
     return pixels(job_id, 0).key.removesuffix(":0")
 
 
-def image_name(size: int | str, index: int) -> str:
+def image_name(size: Canvas | int | str, index: int) -> str:
     """The part's name for variation `index`, from 0: `512` for the first, `512-2` and so on for the others."""
     return f"{size}-{index + 1}" if index else str(size)

@@ -1,5 +1,5 @@
-"""`make demo`: starts the stack on a free port, draws PROMPT in SIZES, saves all forms of the logo and a picture of
-them, stops everything.
+"""`make demo`: starts the stack on a free port, draws PROMPT in SIZES or ASPECT, saves all forms of the logo and a
+picture of them, stops everything.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def main() -> None:
                 _wait_until_ready(url, stack)
             console.print(f"stack ready on {url}, its log is {LOG}")
             # The prompt is last and behind --, so that it may be `check` or begin with a dash.
-            options = ["--sizes", env["SIZES"], "--format", "png,svg", "--transparent", "--icons"]
+            shape = ["--aspect", env["ASPECT"]] if env.get("ASPECT") else ["--sizes", env["SIZES"]]
+            options = [*shape, "--format", "png,svg", "--transparent", "--icons"]
             options += ["--saved", str(saved), "--follow", "--url", url]
             command = [sys.executable, "-m", "api.client", *options, "--", env["PROMPT"]]
             code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603

@@ -53,7 +53,7 @@ def make_all(pixels: bytes, job: Job, marking: Marking) -> Finished:
     finished = Finished()
     for index in range(len(pixels) // length):
         drawn = Image.frombytes("RGB", (job.width, job.height), pixels[index * length : (index + 1) * length])
-        finished.add(make(drawn, job.sizes, index, job.outputs, _about(job, index), marking), job.quality)
+        finished.add(make(drawn, job.canvases, index, job.outputs, _about(job, index), marking), job.quality)
     return finished
 
 

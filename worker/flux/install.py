@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.attention import SDPBackend
 
+from shared.canvas import Canvas
 from shared.observability.logging import get_logger
 from worker.flux import attention
 from worker.flux.decoder import CompiledDecoder
@@ -73,14 +74,14 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     pipeline: Any,
     plan: SpeedPlan,
     memory: MemoryPlan,
-    edges: Collection[int],
+    sizes: Collection[Canvas | int],
     *,
     images: int = 1,
     fp8_attention: bool = False,
 ) -> Installed:
     """Puts `plan` on a `FluxPipeline` whose weights are on the card, in the order of the table above.
 
-    :param edges: pixels of the sizes that are served; the decoder is compiled for them.
+    :param sizes: that are served, in pixels; the decoder is compiled for them.
     :param images: of a batch, at most.
     :param fp8_attention: attend in fp8 where that is faster, if the plan multiplies in fp8.
     """
@@ -105,7 +106,7 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     forward: Callable[..., Any] = Denoiser(transformer, backends, side_stream=not memory.tiles_vae, kernels=known)
     # 4.
     if not memory.tiles_vae:
-        forward = installed.graphed(forward, len(edges) * images)
+        forward = installed.graphed(forward, len(sizes) * images)
     # 5.
     forward = Modulated(forward, modulations, pipeline.scheduler)
     # 6.
@@ -121,7 +122,8 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     # 9.
     if not memory.tiles_vae:
         decoder = pipeline.vae.decoder
-        decoder.forward = CompiledDecoder(decoder.forward, {edge // pipeline.vae_scale_factor for edge in edges})
+        served, cell = [Canvas.of(size) for size in sizes], pipeline.vae_scale_factor
+        decoder.forward = CompiledDecoder(decoder.forward, {Canvas(s.width // cell, s.height // cell) for s in served})
     return installed
 
 

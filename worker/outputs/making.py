@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from shared.canvas import Canvas
 from shared.observability.logging import get_logger
 from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SVG, ZIP, transparent_name
 from shared.results.places import image_name
 from worker.outputs import ground, tracing
 from worker.outputs.encoding import encode
 from worker.outputs.files import About, File, Made, Marking, Shortfall
+from worker.outputs.framing import framed
 from worker.outputs.icons import icons
 from worker.outputs.metadata import rdf
 
@@ -35,29 +37,36 @@ cv2.setNumThreads(1)
 
 
 def make(  # noqa: PLR0913 - the whole interface
-    drawn: Image.Image, sizes: tuple[int, ...], index: int, outputs: Outputs, about: About, settings: Marking
+    drawn: Image.Image, sizes: tuple[Canvas | int, ...], index: int, outputs: Outputs, about: About, settings: Marking
 ) -> Made:
     """The files of variation `index`, from 0. Only a plain PNG that cannot be made is an exception; any other output
     that cannot be made is left out, logged, and named by a warning.
 
-    :param drawn: RGB, at the full size that was drawn.
+    :param drawn: RGB, at the full size that was drawn; one of another aspect is put on a larger ground, with a warning.
+    :param sizes: of one aspect.
     """
-    making = _Making(drawn, index, outputs, about, settings)
-    making.run(sorted(set(sizes)))
+    canvases = sorted({Canvas.of(size) for size in sizes})
+    whole, around = framed(drawn.convert("RGB"), canvases[-1])
+    making = _Making(whole, index, outputs, about, settings)
+    if around:
+        names = ", ".join(PNG.file_name(image_name(canvas, index)) for canvas in canvases)
+        message = f"{names}: drawn in {drawn.width}x{drawn.height} pixels, and {around} was continued around it"
+        making.made.warnings.append(Shortfall("padded", message))
+    making.run(canvases)
     return making.made
 
 
 class _Making:
     def __init__(self, drawn: Image.Image, index: int, outputs: Outputs, about: About, marking: Marking) -> None:
         self.made = Made()
-        self._drawn = drawn.convert("RGB")
+        self._drawn = drawn
         self._index = index
         self._outputs = outputs
         self._about = about
         self._marking = marking
         self._unsigned: list[str] = []
 
-    def run(self, sizes: list[int]) -> None:
+    def run(self, sizes: list[Canvas]) -> None:
         outputs = self._outputs
         opaque = {size: _resized(self._drawn, size) for size in sizes}
         for size, image in opaque.items():
@@ -65,7 +74,7 @@ class _Making:
         cut = None
         if outputs.transparent or outputs.icons:
             cut = self._attempt("transparent", self._with_ground(sizes), self._cut_out)
-        clear: dict[int, Image.Image] = {}
+        clear: dict[Canvas, Image.Image] = {}
         if cut and outputs.transparent:
             clear = self._attempt("transparent", self._with_ground(sizes), self._add_transparent, cut, sizes) or {}
         for form in self._formats():
@@ -82,7 +91,7 @@ class _Making:
         known = [FORMATS[name] for name in dict.fromkeys(self._outputs.formats) if name in FORMATS]
         return [form for form in known if form.encoder and form is not PNG]
 
-    def _add_transparent(self, cut: Image.Image, sizes: list[int]) -> dict[int, Image.Image]:
+    def _add_transparent(self, cut: Image.Image, sizes: list[Canvas]) -> dict[Canvas, Image.Image]:
         clear = {size: _resized(cut, size) for size in sizes}
         for size, image in clear.items():
             self._add_image(transparent_name(size, self._index), PNG, image)
@@ -120,7 +129,7 @@ class _Making:
     def _trace(self, cut: Image.Image | None) -> Traced:
         return tracing.trace(np.asarray(cut or self._drawn))
 
-    def _with_ground(self, sizes: list[int]) -> str:
+    def _with_ground(self, sizes: list[Canvas]) -> str:
         """What a warning says when the ground stays."""
         names: list[str] = []
         if self._outputs.transparent:
@@ -166,9 +175,6 @@ class _Making:
         self.made.warnings.append(Shortfall(code, message))
 
 
-def _resized(image: Image.Image, size: int) -> Image.Image:
-    """The larger side becomes `size`."""
-    scale = size / max(image.size)
-    if scale == 1:
-        return image
-    return image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+def _resized(image: Image.Image, size: Canvas) -> Image.Image:
+    asked = (size.width, size.height)
+    return image if image.size == asked else image.resize(asked, Image.Resampling.LANCZOS)

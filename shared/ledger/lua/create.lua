@@ -7,7 +7,8 @@
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 reserved hash (room.py: bytes by job id)
 --       10 prefix of the numbers of jobs created in a minute; a colon and the owner follow
 --       11 calls zset (score: when the job is canceled)  12 twins zset (jobs of equal calls; let_go.lua)
---       13 counters hash (counters.py)  14 list of messages to the workers
+--       13 counters hash (counters.py)  14 prefix of the lanes  15 prefix of the turns  16 shares hash (turns.part.lua)
+--       17 list of messages to the workers
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
 --       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
@@ -16,7 +17,8 @@
 --       14 bound of the jobs that the owner creates in a minute (0: none)
 --       15 id of the held call that asks; empty: none  16 how long its job may be joined once it is cut (ms)
 --       17 how long it counts as alive (ms)  18 the twins are kept for this long (ms)  19 counter of joined jobs
---       20 message to the workers; empty: none
+--       20 the owner's weight
+--       21 message to the workers; empty: none
 -- Reply {created | replayed | rejoined | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
 --       {no_room, bytes that the job needs}
@@ -24,18 +26,22 @@
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local owned_prefix, forget_key, own_queued_prefix, reserved_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local created_prefix, calls_key, twins_key, counters_key = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
-local messages_key = KEYS[14]
+local lanes_prefix, turns_prefix, shares_key = KEYS[14], KEYS[15], KEYS[16]
+local messages_key = KEYS[17]
 local job_id, record, fingerprint, idempotency_ttl_s = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
 local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local pixels_room, images_room, max_created = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local call_id, rejoin_ms, lease_ms, twins_kept_ms = ARGV[15], tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18]
-local rejoined_field, message = ARGV[19], ARGV[20]
+local rejoined_field, weight = ARGV[19], ARGV[20]
+local message = ARGV[21]
 
 -- include memory
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
+-- include turns
+-- include order
 local function reply(outcome, id)
-  return {outcome, redis.call('ZRANK', queued_key, id) or -1, unpack(redis.call('HGETALL', jobs_prefix .. id))}
+  return {outcome, rank_of(id), unpack(redis.call('HGETALL', jobs_prefix .. id))}
 end
 if redis.call('EXISTS', job_key) == 1 then
   return reply('created', job_id) -- the API retries after a lost reply
@@ -129,6 +135,12 @@ local score = string.format('%.0f', now_ms + offset_ms)
 redis.call('HSET', job_key, 'queue_score', score)
 redis.call('ZADD', queued_key, score, job_id)
 redis.call('SADD', own_queued_key, job_id)
+if weight == '1' then
+  redis.call('HDEL', shares_key, 'weight:' .. owner)
+else
+  redis.call('HSET', shares_key, 'weight:' .. owner, weight)
+end
+enqueue(job_id, score, owner)
 -- Each creation adds one job to its owner's list and removes up to ten expired ones, so that lists do not outgrow the
 -- records.
 local owned_key = owned_prefix .. ':' .. owner

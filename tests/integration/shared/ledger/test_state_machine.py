@@ -115,7 +115,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim_next(self, worker, repeats):
         self.deliveries += 1
         name = f"next-{self.deliveries}"
-        queued = self.queued()
+        queued = self.ledger.run(reads.queued())  # whose turn comes when depends on how long drawings took
         job = self.known[queued[0]] if queued else None
         first, *again = [self.ledger.run(moves.claim_next(worker=worker, delivery=name)) for _ in range(repeats)]
         if job is None:
@@ -192,13 +192,15 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_indexes_are_the_models(self):
         in_queue = self.queued()
-        assert self.ledger.run(reads.queued()) == in_queue
+        in_turn = self.ledger.run(reads.queued())
+        assert [self.ledger.run(reads.job(i)).queue_position for i in in_turn] == list(range(1, len(in_queue) + 1))
         assert self.ledger.run(reads.backlog()).depth == len(in_queue)
         leased = {job_id.decode() for job_id in self.client.zrange(LEASES, 0, -1)}
         assert leased == {i for i, job in self.known.items() if job.status in LEASED}
         for owner in OWNERS:
             own = {job_id.decode() for job_id in self.client.smembers(f"{OWN_QUEUED}:{owner}")}
             assert own == set(self.queued(owner))
+            assert [i for i in in_turn if self.known[i].owner == owner] == self.queued(owner)
         assert self.client.zcard(QUEUED) == len(in_queue)
         running = {i for i, job in self.known.items() if job.status is S.RUNNING}
         assert {job_id.decode() for job_id in self.client.hvals(keys.HELD)} <= running

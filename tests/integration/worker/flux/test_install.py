@@ -1,5 +1,6 @@
 """What a card's plans put into the pipeline, as far as a processor can run it: on the CPU model."""
 
+import functools
 from dataclasses import replace
 from itertools import pairwise
 from types import MethodType, SimpleNamespace
@@ -23,12 +24,16 @@ from worker.settings import WorkerSettings
 DRAWING = Drawing("orange flame in a dark blue circle", 256, (7,), steps=8, guidance=2.0)
 
 
-@pytest.fixture
-def model():
+def loaded():
     settings = WorkerSettings(_env_file=None, torch_device="cpu", warmup_enabled=False, max_concurrent_jobs=2)
     model = FluxModel(settings, None)
     model.setup()
     return model
+
+
+@pytest.fixture
+def model():
+    return loaded()
 
 
 def draw(model, drawing=DRAWING):
@@ -36,8 +41,14 @@ def draw(model, drawing=DRAWING):
     return np.frombuffer(pixels.data, np.uint8).astype(float)
 
 
+@functools.cache
+def plainly(drawing=DRAWING):
+    """What the pipeline draws with nothing installed, once for all tests."""
+    return draw(loaded(), drawing)
+
+
 def test_modulations_computed_at_once_are_those_of_each_step(model):
-    expected = draw(model)
+    expected = plainly()
     pipeline = model._pipeline
     modulations = Modulations(pipeline.transformer)
     pipeline.transformer.forward = Modulated(pipeline.transformer.forward, modulations, pipeline.scheduler)
@@ -50,7 +61,7 @@ def test_modulations_computed_at_once_are_those_of_each_step(model):
 
 def test_without_the_row_of_the_step_the_image_is_another(model):
     """The test above would see it."""
-    expected = draw(model)
+    expected = plainly()
     pipeline = model._pipeline
     modulations = Modulations(pipeline.transformer)
     modulations.select = lambda _step: None
@@ -62,7 +73,7 @@ def test_without_the_row_of_the_step_the_image_is_another(model):
 def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
     """Two images at once, with all that a card's plans put around it; the products of the 8-bit and 4-bit ones too."""
     two = Drawing(DRAWING.prompt, 256, (7, 8), steps=2, guidance=2.0)
-    expected = draw(model, two)
+    expected = plainly(two)
     pipeline = model._pipeline
     transformer = pipeline.transformer
     for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
@@ -78,7 +89,7 @@ def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
 
 def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
     sixteen = replace(DRAWING, steps=16)
-    expected = draw(model, sixteen)
+    expected = plainly(sixteen)
     pipeline, calls = model._pipeline, []
     forward = pipeline.transformer.forward
 
@@ -125,7 +136,7 @@ def test_a_velocity_that_is_linear_in_sigma_is_extrapolated_exactly():
 
 def test_fp8_products_are_of_the_blocks_but_not_of_their_modulations(model):
     transformer = model._pipeline.transformer
-    expected = draw(model)
+    expected = plainly()
     _to_fp8(transformer.transformer_blocks)
     _to_fp8(transformer.single_transformer_blocks)
     kinds = {type(module).__name__ for block in transformer.transformer_blocks for module in block.attn.modules()}
