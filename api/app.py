@@ -31,7 +31,7 @@ from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, watch
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, usage, watch
 from api.submission import Submission
 from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
@@ -72,6 +72,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     tenants = Tenants(settings.keys_file)
     keys = Keys(settings.api_keys, settings.api_keys_file, tenants)
     lag = LoopLag(settings.max_loop_lag_seconds)
+    known_styles = Styles(read_styles(settings.styles_file) if settings.styles_file else ())
     turns = Turns()
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
@@ -118,6 +119,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            known_styles,
             tenants,
             lag,
             max_queue_length=settings.max_queue_length,
@@ -140,15 +142,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
         ),
         lag=lag,
         watching=Watching(ledger, client, waiting, lag),
-        styles=Styles(read_styles(settings.styles_file) if settings.styles_file else ()),
+        styles=known_styles,
         turns=turns,
         tenants=tenants,
     )
+    _install_routes(app, settings)
     shown = Shown(
         (definition.gauge(http.registry, together), read)
         for definition, together, read in (metrics.own_gauges(app.state.services) if folder() else ())
     )
-    _install_routes(app, settings)
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
     # caller; HEAD and OPTIONS; the bound on bodies; compression.
@@ -173,6 +175,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "Preference-Applied",
             "Accept-Ranges",
             "Content-Range",
+            "X-Quota-Remaining",
         ],
     )
     app.add_middleware(
@@ -193,7 +196,7 @@ def _install_routes(app: FastAPI, settings: ApiSettings) -> None:
     # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL and
     # for the pictures of styles. That of predictions limits its submits itself, and is before OpenAI's, one of whose
     # paths has its paths too.
-    for module in (health, metrics, images, styles, predictions, watch):
+    for module in (health, metrics, images, styles, predictions, usage, watch):
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])

@@ -45,6 +45,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.TooManyWaits: 429,
     errors.TooManyBytes: 429,
     errors.TooManyRequests: 429,
+    errors.QuotaExceeded: 429,
     errors.ServiceUnavailable: 503,
     errors.Overloaded: 503,
     errors.StillRunning: 504,

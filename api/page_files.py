@@ -29,7 +29,7 @@ def policy(*, styles: str = "'self'", more: str = "", store: str = "") -> str:
 
 @functools.cache
 def _text(name: str) -> str:
-    return (assets.STATIC / "pages" / f"{name}.html").read_text()
+    return (assets.STATIC / "pages" / f"{name}.html").read_text(encoding="utf-8")
 
 
 def page(

@@ -17,7 +17,7 @@ ALIVE_SECONDS = 15.0
 # What a worker was told is forgotten when it sends no heartbeat for this long.
 HOLD_KEPT_SECONDS = 86400
 Hold = Literal["", "paused", "draining"]
-_PUBLISH = (Path(__file__).parent / "ledger" / "lua" / "heartbeat.lua").read_text()
+_PUBLISH = (Path(__file__).parent / "ledger" / "lua" / "heartbeat.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

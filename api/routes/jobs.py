@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
+from api import quota
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
 from api.forgetting import forget_ended
@@ -105,10 +106,10 @@ def check_webhook(url: str, owner: str, services: Services) -> None:
     operation_id="submit_job",
     status_code=202,
     response_model=JobView,
-    responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
+    responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied", "X-Quota-Remaining"))
     | errors_of(
         *(401, 410, 413, 422, "idempotency_conflict", 429, "no_room", "too_many_queued", "too_many_high"),
-        *("too_many_requests", "too_many_bytes", 503, "overloaded"),
+        *("too_many_requests", "quota_exceeded", "too_many_bytes", 503, "overloaded"),
     ),
     openapi_extra={"parameters": [PREFER]},
 )
@@ -132,6 +133,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     services.forecasts.prefetch()
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
     reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
+    quota.tell(response, reading.quota_remaining)
     job_id = reading.job.id
     response.headers["Location"] = f"{services.settings.root_path}/api/jobs/{job_id}"
     if replayed:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
+from api import quota
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.errors import of_late_loop
@@ -32,7 +33,7 @@ log = get_logger(__name__)
 
 _ERRORS = (
     *(401, 409, 410, 413, 422, "queue_full", "no_room", "too_many_queued", "too_many_requests", "too_many_waits"),
-    *("generation_failed", "internal_error", 503, "overloaded", 504),
+    *("quota_exceeded", "generation_failed", "internal_error", 503, "overloaded", 504),
 )
 
 
@@ -50,6 +51,7 @@ async def generate_logo(  # noqa: PLR0913 - FastAPI's way of naming a request's 
     async with services.calls.hold(sent, caller, f"logo {asked.model_dump_json()}") as held:
         with services.holding.hold(caller):
             submitted, _ = await services.submission.submit(asked, owner, call=held.call)
+            quota.tell(response, submitted.quota_remaining)
             held.job_id = submitted.job.id
             with named_in_errors(services, submitted.job.id):
                 job = (await held.unless_gone(succeeded(services, owner, submitted.job.id))).job

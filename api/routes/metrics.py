@@ -14,6 +14,7 @@ from api.memory_check import capacity
 from api.snapshot import lag_seconds, snapshot
 from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
+from shared.ledger.usage import this_month
 from shared.observability import exporter, metrics
 from shared.schemas import MAX_PIXELS
 
@@ -59,6 +60,7 @@ def own_gauges(services: Services) -> list[tuple[Definition, Literal["livesum", 
     return [
         (metrics.WAITERS, "livesum", lambda: services.waiting.count),
         (metrics.KEPT_WAITING, "livesum", lambda: services.turns.waiting),
+        (metrics.KEYS_FILE_BROKEN, "livemax", lambda: services.tenants.broken),
         (metrics.LOOP_LAG, "livemax", lambda: services.lag.recent_seconds),
         (metrics.IMAGE_BYTES, "livesum", lambda: services.sending.total),
     ]
@@ -71,7 +73,6 @@ def _own(services: Services) -> list[Metric]:
 async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
-        metrics.KEYS_FILE_BROKEN.family([((), services.tenants.broken)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]
@@ -80,6 +81,7 @@ async def _shared(services: Services) -> list[Metric]:
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)
+        used = await this_month(services.client)
     except UNAVAILABLE:
         return [*families, metrics.REDIS_UP.family([((), 0)])]
     return [
@@ -93,5 +95,6 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.WEBHOOKS_WAITING.family([((), state.webhooks_waiting)]),
         metrics.EVENTS_LAG.family([((), lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
+        *metrics.of_use({services.tenants.name_of(owner): use for owner, use in used.items()}),
         *metrics.of_workers(live),
     ]

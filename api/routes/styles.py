@@ -57,7 +57,7 @@ _EXAMPLE = {
     "",
     responses={
         200: {"description": "All styles.", "headers": headers_of("Cache-Control"), **example_of(_EXAMPLE)},
-        **errors_of("internal_error"),
+        **errors_of("too_many_requests", "internal_error"),
     },
 )
 async def list_styles(services: Deps, response: Response) -> StyleList:
@@ -83,7 +83,7 @@ async def list_styles(services: Deps, response: Response) -> StyleList:
 @router.get(
     "/{name}/picture",
     response_class=Response,
-    responses={**_PICTURE, **errors_of("image_not_found", "validation_error")},
+    responses={**_PICTURE, **errors_of("image_not_found", "validation_error", "too_many_requests")},
 )
 async def style_picture(
     services: Deps,

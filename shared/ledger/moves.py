@@ -79,7 +79,7 @@ class Move:
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
-                *(keys.CALLS, keys.OWNED, *keys.IN_TURN),
+                *(keys.CALLS, keys.OWNED, *keys.IN_TURN, keys.USAGE, keys.PENDING, keys.USERS, keys.FORGOTTEN),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -98,13 +98,16 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     deadline_seconds: float = 0,
     call: calls.Call | None = None,
     weight: float = 1,
+    quota_images: int | None = None,
+    quota_ms: int | None = None,
     images_in_redis: bool = True,
     message: tuple[str, str] = ("", ""),
 ) -> Command[Created]:
     """Creates a queued job, and pushes `message` (a list in Redis, a text) with it, by which a worker learns of it.
     `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and `max_created_per_minute` what
     the owner creates, also if it ends at once; 0: no bound but `max_queue`.
-    `weight` is the owner's share of the cards against those of others (lua/turns.part.lua).
+    `weight` is the owner's share of the cards against those of others (lua/turns.part.lua),
+    a quota bounds what it uses in a month of UTC.
     A held `call` joins the job of an equal one that was cut, if there is one. `images_in_redis`: room for them is
     needed there.
     """
@@ -114,7 +117,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
             *(keys.RESERVED, keys.OWN_CREATED, keys.CALLS, call.twins if call else keys.twins("", ""), keys.COUNTERS),
-            *keys.IN_TURN,
+            *(*keys.IN_TURN, keys.USAGE, keys.PENDING),
             message[0],
         ),
         (
@@ -137,6 +140,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             (call.rejoin_ms if call else 0) + calls.LONGEST_MS,
             counters.REJOINED,
             f"{weight:g}",
+            *("" if quota is None else quota for quota in (quota_images, quota_ms)),
             message[1],
         ),
         created_of,
@@ -192,16 +196,20 @@ def finish(  # noqa: PLR0913 - each describes the drawing
     model: str,
     steps: int = 0,
     prompt_characters: int | None = None,
+    warnings: tuple[JobWarning, ...] | None = None,
 ) -> Command[Moved]:
     """RUNNING -> FINISHING: the raw pixels of this attempt are stored.
 
     :param prompt_characters: that the model took of the prompt and what was appended to it; None: all.
+    :param warnings: of the drawing, in place of those of an earlier attempt; None: there can be none.
     """
     drawn = {"width": width, "height": height, "model": model, "step": steps, "steps": steps}
     return Move(
         to=JobStatus.FINISHING,
         attempt=attempt,
-        set=drawn | {"prompt_characters": prompt_characters or 0},
+        set=drawn
+        | {"prompt_characters": prompt_characters or 0}
+        | ({} if warnings is None else {"warnings": warnings}),
         stamp="drawn_at",
         lease_ms=LEASE_MS,
         stage="denoise",
@@ -233,6 +241,7 @@ def succeed(  # noqa: PLR0913 - each describes the result
     files: tuple[JobFile, ...] = (),
     warnings: tuple[JobWarning, ...] = (),
     palette: tuple[str, ...] = (),
+    colors_share: float | None = None,
 ) -> Command[Moved]:
     """FINISHING -> SUCCEEDED: the images and files of this attempt, of so many pixels, are stored for
     `images_ttl_seconds`.
@@ -241,7 +250,8 @@ def succeed(  # noqa: PLR0913 - each describes the result
     return Move(
         to=JobStatus.SUCCEEDED,
         attempt=attempt,
-        set={name: value for name, value in result.items() if value},
+        set={name: value for name, value in result.items() if value}
+        | ({} if colors_share is None else {"colors_share": colors_share}),
         stamp="finished_at",
         stamp_later={"images_expire_at": images_ttl_seconds * 1000},
         ttl_s=ttl_seconds,

@@ -48,7 +48,7 @@ _LUA = Path(__file__).parent / "lua"
 
 def _read(name: str) -> str:
     """The text of a script. A line `-- include NAME` in it stands for the file NAME.part.lua, which scripts share."""
-    text = (_LUA / f"{name}.lua").read_text()
+    text = (_LUA / f"{name}.lua").read_text(encoding="utf-8")
     return re.sub(r"^-- include (\w+)\n", lambda line: _read(f"{line[1]}.part"), text, flags=re.MULTILINE)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from shared.ledger.usage import Use
     from shared.workers import WorkerInfo
 
 
@@ -103,6 +104,13 @@ ABANDONED = Definition(
     "logo_jobs_abandoned_total", "counter", "Jobs that were canceled because their held call was cut and not repeated."
 )
 OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
+KEY_JOBS = Definition(
+    "logo_key_jobs_month", "gauge", "Jobs of a key that have ended in this month (UTC), by status.", ("key", "status")
+)
+KEY_IMAGES = Definition("logo_key_images_month", "gauge", "Images drawn for a key in this month (UTC).", ("key",))
+KEY_DENOISE = Definition(
+    "logo_key_denoise_seconds_month", "gauge", "Seconds of denoising for a key in this month (UTC).", ("key",)
+)
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis uses.")
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Redis' maxmemory; 0: no bound.")
@@ -211,6 +219,14 @@ def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:
     yield GPU_USED.family((labels(info), info.gpu_memory_used_bytes) for info in cards)
     yield GPU_TOTAL.family((labels(info), info.memory_total_bytes) for info in cards)
     yield GPU_UTILIZATION.family((labels(info), info.gpu_utilization) for info in cards)
+
+
+def of_use(by_key: Mapping[str, Use]) -> Iterator[Metric]:
+    """`by_key`: what each key has used in this month, by its name."""
+    ends = [status for status in JobStatus if is_terminal(status)]
+    yield KEY_JOBS.family(((key, end), getattr(use, end)) for key, use in by_key.items() for end in ends)
+    yield KEY_IMAGES.family(((key,), use.images) for key, use in by_key.items())
+    yield KEY_DENOISE.family(((key,), use.denoise_ms / 1000) for key, use in by_key.items())
 
 
 def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:

@@ -11,6 +11,8 @@
 --       14 calls zset (score: when the job of a call that was cut is canceled)
 --       15 prefix of the owned zsets; a colon and the owner follow
 --       16 prefix of the lanes  17 prefix of the turns  18 shares hash (turns.part.lua)
+--       19 prefix of the usage hashes  20 pending hash (usage.part.lua)  21 users zset (score: when they last used something)
+--       22 number of forgotten jobs (string)
 -- ARGV  1 job id; empty for a claim of the job whose turn it is  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -39,11 +41,13 @@ local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local owned_prefix, lanes_prefix, turns_prefix, shares_key = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local usage_prefix, pending_key, users_key, forgotten_key = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 
 -- include memory
 -- include turns
+-- include usage
 local function has(list, value)
   for _, item in ipairs(list or {}) do
     if item == value then return true end
@@ -183,7 +187,23 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':' .. bucket, 1)
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
 end
-if move.ttl_s then redis.call('ZREM', deadlines_key, job_id) end
+if move.ttl_s then
+  redis.call('ZREM', deadlines_key, job_id)
+  local drawn = redis.call('HMGET', job_key, 'num_images', 'denoise_ms', 'pending')
+  local images, succeeded = tonumber(drawn[1]) or 1, move.to == 'succeeded'
+  count_use(owner, now_ms, {
+    [move.to] = 1,
+    images = succeeded and images or 0,
+    pixels = succeeded and (move.count or {}).pixels or 0,
+    denoise_ms = tonumber(drawn[2]) or 0,
+  })
+  redis.call('ZADD', users_key, now, owner)
+  -- Those that an older version created were not counted as pending.
+  if drawn[3] then
+    redis.call('HINCRBY', pending_key, owner .. ':jobs', -1)
+    redis.call('HINCRBY', pending_key, owner .. ':images', -images)
+  end
+end
 local forgotten = move.ttl_s and (move.forget or redis.call('HGET', job_key, 'forget_requested') == '1')
 if move.ttl_s and not forgotten then
   local kept = redis.call('HMGET', job_key, 'webhook_url', 'job_ttl_seconds')
@@ -203,5 +223,6 @@ if forgotten then
   redis.call('UNLINK', job_key)
   redis.call('ZREM', owned_prefix .. ':' .. owner, job_id)
   redis.call('ZREM', images_key, job_id)
+  redis.call('INCR', forgotten_key)
 end
 return ended

@@ -59,6 +59,8 @@ WEIGHTS = {
     "neighbour": {"greedy": 2},
     "burst": {"of polls and waits": 2},
 }
+# Where images are in a store of their own.
+STORE_WEIGHTS = {"store": {"killed": 8, "paused": 3}}
 
 
 # What all calls of a burst ask for.
@@ -66,7 +68,7 @@ OF_BURST = {"prompt": "a white dove", "sizes": [64], "steps": 1}
 
 
 class Nemesis(threading.Thread):
-    def __init__(self, stack, seed, *, gap_seconds, pause_seconds):
+    def __init__(self, stack, seed, *, gap_seconds, pause_seconds, store=None):
         super().__init__(name="nemesis", daemon=True)
         self.stack = stack
         self.random = random.Random(seed)
@@ -75,11 +77,13 @@ class Nemesis(threading.Thread):
         self.faults = collections.Counter()
         self.paused = []  # (when to resume, process)
         self.full_until = None
+        self.store, self.store_away_until = store, None
         self.greedy = []  # the bursts of the greedy neighbour
         self.bursts = []
         self.valkey = redis.Redis.from_url(stack.redis_url, socket_timeout=1, socket_connect_timeout=1)
         self.maxmemory = stack.env.get("REDIS_MAXMEMORY", "2gb")
-        choices = [(f"{action} {part}", w) for action, parts in WEIGHTS.items() for part, w in parts.items()]
+        weights = WEIGHTS | (STORE_WEIGHTS if store else {})
+        choices = [(f"{action} {part}", w) for action, parts in weights.items() for part, w in parts.items()]
         self.names, self.weights = zip(*choices, strict=True)
 
     def run(self):
@@ -98,7 +102,12 @@ class Nemesis(threading.Thread):
 
     def strike(self, name):
         action, target = name.split(" ", 1)
-        strikes = {"maxmemory": self._fill, "neighbour": self._let_loose, "burst": self._flood}
+        strikes = {
+            "maxmemory": self._fill,
+            "neighbour": self._let_loose,
+            "store": lambda: self._strike_store(target),
+            "burst": self._flood,
+        }
         # While a burst is on, Redis is well: an answer that blames it is a finding.
         if (target == "valkey" or action == "maxmemory") and any(burst.is_alive() for burst in self.bursts):
             return
@@ -134,6 +143,12 @@ class Nemesis(threading.Thread):
             return True
         return False
 
+    def _strike_store(self, action):
+        if self.store_away_until is not None or not self.store.strike(action):
+            return False
+        self.store_away_until = time.monotonic() + self.random.uniform(*self.pause_seconds)
+        return True
+
     def _let_loose(self):
         if any(burst.is_alive() for burst in self.greedy):
             return False
@@ -159,6 +174,9 @@ class Nemesis(threading.Thread):
             self.paused.remove((due, process))
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGCONT)
+        if self.store_away_until is not None and self.store_away_until <= now:
+            self.store.mend()
+            self.store_away_until = None
         if self.full_until is not None and self.full_until <= now:
             deadline = time.monotonic() + (30 if now == float("inf") else 0)
             while self.full_until is not None:

@@ -24,7 +24,7 @@ def circumstances(seed, seconds):
 
 def faults(counts):
     """A row for each part, a column for each action."""
-    others = ("maxmemory reached", "neighbour greedy", "burst of polls and waits")
+    others = ("maxmemory reached", "neighbour greedy", "burst of polls and waits", "store killed", "store paused")
     signals = [name.split(" ", 1) for name in counts if name not in others]
     actions, parts = (sorted(set(words)) for words in zip(*signals, strict=True)) if signals else ((), ())
     yield f"{'fault':<18}" + "".join(f"{action:>10}" for action in actions)

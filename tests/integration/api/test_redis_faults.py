@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -46,6 +47,22 @@ async def test_away(serve, valkey):
         assert (await http.get("/health/live")).status_code == 200
         valkey.start()
         assert (await http.get(f"/api/jobs/{job['id']}")).json()["status"] == "queued"
+
+
+async def test_a_disk_that_fills_costs_no_job_that_was_accepted(serve, valkey):
+    """Valkey ends at the first write that its file has no room for, in the midst of a record, and is started again."""
+    async with serve() as http:
+        first = (await http.post("/api/jobs", json=BODY)).json()
+        (file,) = valkey.directory.glob("appendonlydir/*.incr.aof")
+        server = psutil.Process(valkey.process.pid)
+        server.rlimit(psutil.RLIMIT_FSIZE, (file.stat().st_size + 100, psutil.RLIM_INFINITY))
+        refused = await http.post("/api/jobs", json=BODY)
+        assert (refused.status_code, refused.json()["error"]["details"]["created"]) == (503, "unknown")
+        valkey.process.wait(10)
+        assert (await http.get(f"/api/jobs/{first['id']}")).status_code == 503
+        valkey.start()
+        assert [job["id"] for job in (await http.get("/api/jobs")).json()["jobs"]] == [first["id"]]
+        assert (await http.post("/api/jobs", json=BODY)).status_code == 202
 
 
 async def test_stopped_in_mid_connection(serve, valkey):

@@ -4,6 +4,7 @@ a lost reply, with the server killed between commands.
 
 import os
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,7 @@ from shared.ledger.keys import LEASES, OWN_QUEUED, QUEUED
 from shared.ledger.moves import MAX_ATTEMPTS
 from shared.ledger.replies import Hold, Outcome
 from shared.ledger.run import Ledger
+from shared.ledger.usage import Use, of_job, usage
 
 S = JobStatus
 TTL, MAX_QUEUE, MAX_OWN = 3600, 5, 3
@@ -204,6 +206,17 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.client.zcard(QUEUED) == len(in_queue)
         running = {i for i, job in self.known.items() if job.status is S.RUNNING}
         assert {job_id.decode() for job_id in self.client.hvals(keys.HELD)} <= running
+
+    @invariant()
+    def the_usage_is_the_sum_over_the_jobs(self):
+        today = datetime.now(UTC).date()
+        for owner in OWNERS:
+            own = {i: job for i, job in self.known.items() if job.owner == owner}
+            ended = [self.ledger.run(reads.job(i)).job for i, job in own.items() if is_terminal(job.status)]
+            found = self.ledger.run(usage(owner, today - timedelta(1), today + timedelta(1)))
+            assert found.total == sum((of_job(job, 0) for job in ended), Use())
+            pending = self.client.hmget(keys.PENDING, f"{owner}:jobs", f"{owner}:images")
+            assert [int(count or 0) for count in pending] == [len(own) - len(ended)] * 2
 
     @invariant()
     def the_events_are_the_models(self):
