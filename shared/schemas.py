@@ -27,7 +27,7 @@ from shared.results.formats import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pydantic.config import JsonDict
+    from pydantic.config import JsonDict, JsonValue
 
 MIN_SIZE, MAX_SIZE = MIN_EDGE, MAX_EDGE
 MAX_SIZES = 16
@@ -107,6 +107,10 @@ def _check_pixels(sizes: Sequence[Canvas | int], num_images: int = 1, outputs: O
         )
 
 
+_WIDE_EXAMPLES: list[JsonValue] = [
+    {"prompt": PROMPT_EXAMPLE, "width": 1536, "height": 512},
+    {"prompt": PROMPT_EXAMPLE, "aspect": "3:1"},
+]
 _WHOLE_EXAMPLE: JsonDict = {
     "prompt": PROMPT_EXAMPLE,
     "sizes": [512],
@@ -129,7 +133,9 @@ _WHOLE_EXAMPLE: JsonDict = {
 class JobRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}, _WHOLE_EXAMPLE]},
+        json_schema_extra={
+            "examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}, *_WIDE_EXAMPLES, _WHOLE_EXAMPLE]
+        },
     )
 
     prompt: Prompt

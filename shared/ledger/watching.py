@@ -22,8 +22,8 @@ _HELD: tuple[str, ...] = (
     "started_at",
     "num_images",
     "prompt",
+    "cancel_requested",
 )
-_HELD += ("prompt", "cancel_requested")
 _ENDED = ("owner", "worker", "error_code", "error_message", "created_at", "started_at", "drawn_at", "num_images")
 
 

@@ -87,7 +87,7 @@ def _fastest(inputs: Inputs, out: torch.Tensor) -> Callable[[Inputs, torch.Tenso
 @lru_cache
 def _ways(device: torch.device) -> dict[str, Callable[[Inputs, torch.Tensor], None]]:
     """Those that the card has the shared memory for, by name."""
-    most = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+    most = torch.cuda.get_device_properties(device).shared_memory_per_block_optin  # type: ignore[attr-defined] # unknown to its stub
     ways: dict[str, Callable[[Inputs, torch.Tensor], None]] = {SUMS_APART: sums_apart}
     for tile in tiles(most):
         ways[f"{tile.rows}x{tile.columns}"] = partial(in_one, tile=tile)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ def product(layer: Any, rows: Rows, dtype: torch.dtype, out: torch.Tensor | None
     if isinstance(layer, QuantizedLinear):
         return layer.product(rows, dtype, out)
     if out is None or layer.bias is None:
-        return layer(rows.values)
+        return cast("torch.Tensor", layer(rows.values))
     return torch.addmm(layer.bias, rows.values, layer.weight.t(), out=out)
 
 

@@ -211,7 +211,8 @@ function message({key, body, upload}) {
 
 // What asks for the same drawing again, as far as an answer says it.
 export function bodyOf(job) {
-  const body = {prompt: job.prompt, sizes: job.sizes, num_images: job.num_images};
+  const shape = job.width ? {width: job.width, height: job.height} : {sizes: job.sizes};
+  const body = {prompt: job.prompt, ...shape, num_images: job.num_images};
   const formats = [...new Set(job.files.map(file => file.format))].filter(format => !["png", "zip"].includes(format));
   if (formats.length) body.formats = ["png", ...formats];
   if (job.files.some(file => file.name.includes("transparent"))) body.transparent = true;

@@ -34,7 +34,8 @@ export function say(text) {
 
 export function bytes(count) {
   if (count < 1000) return `${count} B`;
-  return count < 1e6 ? `${Math.round(count / 1000)} kB` : `${(count / 1e6).toFixed(1)} MB`;
+  if (count < 1e6) return `${Math.round(count / 1000)} kB`;
+  return count < 1e9 ? `${(count / 1e6).toFixed(1)} MB` : `${(count / 1e9).toFixed(1)} GB`;
 }
 
 export function duration(seconds) {

@@ -8,7 +8,7 @@ import {t} from "./strings.js";
 export function filesOf(job, index) {
   const urls = job.variations[index]?.urls ?? job.urls.images;
   const end = index ? `-${index + 1}` : "";
-  const plain = Object.entries(urls).map(([size, url]) => ({name: `${size}${end}.png`, url, note: `${size} px`}));
+  const plain = Object.entries(urls).map(([size, url]) => ({name: `${size}${end}.png`, url, note: `${size.replace("x", " × ")} px`}));
   const mine = name => (name.match(/-([2-9])(?=-transparent|\.)/)?.[1] ?? "1") === String(index + 1);
   const made = job.files.filter(({name}) => mine(name)).map(({name, url, width, height, bytes: count}) =>
     ({name, url, note: [width ? `${width} × ${height}` : "", bytes(count)].filter(Boolean).join(", ")}));

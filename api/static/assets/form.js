@@ -8,6 +8,7 @@ import {t, suggestions} from "./strings.js";
 import {Styles} from "./styles.js";
 
 const SIZES = [256, 512, 1024, 2048];
+const SHAPES = ["3:2", "2:1", "3:1", "4:1", "2:3", "1:2", "1:3"]; // of those that the server has; 1:1 is a square
 const {fields} = options;
 
 // The schema of a field behind `null` and lists of alternatives.
@@ -59,8 +60,9 @@ export class Form {
   }
 
   #aspects() {
-    const values = [null, ...(schema("aspect").enum ?? ["1:1", "2:1", "3:1", "4:1", "1:2"])];
-    el("aspects").replaceChildren(...segments("aspect", values.filter(value => value !== "1:1"), this.#aspect,
+    const offered = schema("aspect").enum ?? [];
+    const values = [null, ...SHAPES.filter(value => offered.includes(value) || value === this.#aspect)];
+    el("aspects").replaceChildren(...segments("aspect", values, this.#aspect,
       value => { this.#aspect = value; el("size").disabled = value !== null; }, value => value ?? t("square")));
   }
 
@@ -114,7 +116,10 @@ export class Form {
     if (this.#locked && el("seed").value) body.seed = Number(el("seed").value);
     if ("text" in fields && el("text").value.trim()) body.text = el("text").value.trim();
     if ("layout" in fields && el("layout").value) body.layout = el("layout").value;
-    return {...body, ...this.styles.body(), ...this.colors.body(), ...this.source.body()};
+    const whole = {...body, ...this.styles.body(), ...this.colors.body(), ...this.source.body()};
+    // A ground of its own colour is none that is taken away.
+    if (whole.background_color) delete whole.transparent;
+    return whole;
   }
 
   // Sets the controls to those of an earlier body; `seed` locks it.
@@ -124,7 +129,8 @@ export class Form {
     this.#aspect = body.aspect ?? null;
     this.#counts();
     this.#aspects();
-    el("size").value = Math.max(...(body.sizes ?? [512]));
+    el("size").value = Math.max(...(body.sizes?.length ? body.sizes : [512]));
+    el("size").disabled = this.#aspect !== null;
     for (const format of ["svg", "webp"]) el(format).checked = (body.formats ?? []).includes(format);
     for (const name of ["transparent", "icons"]) el(name).checked = Boolean(body[name]);
     el("literal").checked = body.enhance === false;

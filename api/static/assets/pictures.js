@@ -43,13 +43,17 @@ export async function show(image, path) {
 // Each variation of a job that has succeeded: {index, seed, png, clear}, the URLs of its largest PNG and of the
 // transparent one if there is one.
 export function variations(job) {
-  const size = String(Math.max(...job.sizes));
+  // Of a square "512", of another shape "1536x512".
+  const pixels = name => {
+    const [width, height = width] = name.split("x").map(Number);
+    return width * height;
+  };
   const several = job.variations.length ? job.variations : [{seed: job.seed, urls: job.urls.images}];
   return several.map(({seed, urls}, index) => {
     const end = index ? `-${index + 1}` : "";
-    const largest = urls[size] ?? Object.values(urls).at(-1);
+    const size = Object.keys(urls).toSorted((one, other) => pixels(one) - pixels(other)).at(-1);
     const clear = job.files.find(({name}) => name === `${size}${end}-transparent.png`);
-    return {index, seed, png: largest, clear: clear?.url ?? null};
+    return {index, seed, png: urls[size], clear: clear?.url ?? null};
   });
 }
 
