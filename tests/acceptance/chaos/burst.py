@@ -12,6 +12,7 @@ import time
 from collections import Counter
 
 import httpx
+from tenants import BURST
 
 CALLS = 10_000
 WAITS = 0.2  # the share of calls that wait
@@ -77,7 +78,8 @@ class Burst(threading.Thread):
         reader, writer = await asyncio.open_connection(self.url.host, self.url.port)
         try:
             writer.write(
-                f"GET /api/jobs/{self.job_id}{query} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode()
+                f"GET /api/jobs/{self.job_id}{query} HTTP/1.1\r\nHost: t\r\nX-API-Key: {BURST}\r\n"
+                "Connection: close\r\n\r\n".encode()
             )
             head = await reader.readuntil(b"\r\n\r\n")
             return int(head[9:12]), head, await reader.readexactly(int(_LENGTH.search(head)[1]))

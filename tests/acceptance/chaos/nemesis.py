@@ -14,6 +14,7 @@ import psutil
 import redis
 from burst import RECOVERED_SECONDS, Burst
 from greedy import Greedy
+from tenants import BURST
 
 GENERATE, FINISH, SWEEPER, API, VALKEY = (
     "worker.generate",
@@ -162,7 +163,8 @@ class Nemesis(threading.Thread):
         if unwell or any(burst.is_alive() for burst in self.bursts):
             return False
         with contextlib.suppress(httpx.TransportError):
-            submitted = httpx.post(f"{self.stack.url}/api/jobs", json=OF_BURST, timeout=5)
+            headers = {"X-API-Key": BURST}
+            submitted = httpx.post(f"{self.stack.url}/api/jobs", json=OF_BURST, timeout=5, headers=headers)
             if submitted.status_code == 202:
                 self.bursts.append(Burst(self.stack.url, submitted.json()["id"], self.random.getrandbits(32)))
                 self.bursts[-1].start()

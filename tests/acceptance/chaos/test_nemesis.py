@@ -8,6 +8,7 @@ import findings
 import pytest
 import recovery
 import report
+import tenants
 from clients import TERMINAL, Client, Watcher
 from memory import Memory
 from nemesis import PARTS, Nemesis
@@ -24,7 +25,11 @@ def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, st
     """Clients against a nemesis until the jobs are done or the time is over."""
     over = threading.Event()
     share = -(-jobs // clients)
-    clients = [Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over) for n in range(clients)]
+    keys = [tenants.MANY if n % 4 else tenants.FEW for n in range(clients)]
+    clients = [
+        Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over, api_key=key)
+        for n, key in enumerate(keys)
+    ]
     nemesis = Nemesis(stack, seed, gap_seconds=gap_seconds, pause_seconds=pause_seconds, store=store)
     memory = Memory(stack, PARTS)
     start = time.monotonic()
@@ -50,6 +55,7 @@ def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, st
 
 def chaos(stack, *, rounds, **options):
     """Runs clients and faults, then checks what is left. Prints the report; returns its parts."""
+    stack.http.headers["X-API-Key"] = tenants.OWN
     watcher = Watcher(stack.redis_url)
     watcher.start()
     clients, nemesis, memory = storm(stack, **options)
@@ -70,6 +76,8 @@ def chaos(stack, *, rounds, **options):
     found += [f"{note.ids}: an image that is not its own" for note in wrong]
     found += [f"{job_id}: {line}" for job_id, moves in watcher.events.items() for line in findings.of_events(moves)]
     found += findings.left_over(watcher.client)
+    found += findings.of_usage(watcher.client)
+    found += findings.of_shares(watcher.client)
     for connection in (watcher.client, nemesis.valkey, stack.http, *(client.http for client in clients)):
         connection.close()
     found += findings.held_calls(stack)
@@ -104,7 +112,7 @@ def store(request, tmp_path):
 @pytest.mark.parametrize("store", ["redis", "s3"], indirect=True)
 def test_a_short_run(new_stack, store):
     nemesis, notes, _, found, _ = chaos(
-        new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **store[1]),
+        new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **tenants.ENV, **store[1]),
         clients=12,
         jobs=600,
         seconds=15,
@@ -126,7 +134,7 @@ def test_the_long_run(new_stack, store):
     """`make chaos JOBS=... SECONDS=... SEED=... STORE=...`; FAULTS=0: no faults, so that processes live long."""
     jobs, seconds, seed, faults = (int(os.environ[f"CHAOS_{name}"]) for name in ("JOBS", "SECONDS", "SEED", "FAULTS"))
     _, notes, recovered, found, compared = chaos(
-        new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **store[1]),
+        new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **tenants.ENV, **store[1]),
         clients=40,
         jobs=jobs,
         seconds=seconds,
