@@ -5,8 +5,14 @@ BIN    := $(VENV)/bin
 PROMPT ?= a red fox head, geometric
 SIZES  ?= 256,512
 ASPECT ?=
+STYLE  ?=
+COLORS ?=
+BACKGROUND ?=
+TEXT   ?=
+LAYOUT ?=
 
-export PROMPT SIZES ASPECT
+# Not in any recipe, where a # would begin a comment of the shell's: the demo reads them from its environment.
+export PROMPT SIZES ASPECT STYLE COLORS BACKGROUND TEXT LAYOUT
 .DEFAULT_GOAL := help
 .PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
 
@@ -27,7 +33,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
 	@touch $@
 
-demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT, save PNGs, SVG, icons and a picture of all under out/, stop
+demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT (STYLE=emblem COLORS=#0A7B83 BACKGROUND TEXT LAYOUT), save PNGs, SVG, icons and a picture of all under out/, stop
 	@$(BIN)/python -m shared.stack.demo
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)

@@ -36,6 +36,7 @@ from api.submission import Submission
 from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
 from api.watching import Watching
+from api.worker_metrics import Shown, folder
 from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
 from shared.errors import TooManyBytes, TooManyWaits
@@ -71,6 +72,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     tenants = Tenants(settings.keys_file)
     keys = Keys(settings.api_keys, settings.api_keys_file, tenants)
     lag = LoopLag(settings.max_loop_lag_seconds)
+    known_styles = Styles(read_styles(settings.styles_file) if settings.styles_file else ())
     turns = Turns()
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
@@ -82,7 +84,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running(), calls.running():
-            with lag.running():
+            with lag.running(), shown.running():
                 yield
         await forecasts.close()
         tracing.shutdown()
@@ -117,6 +119,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            known_styles,
             tenants,
             lag,
             max_queue_length=settings.max_queue_length,
@@ -139,11 +142,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
         ),
         lag=lag,
         watching=Watching(ledger, client, waiting, lag),
-        styles=Styles(read_styles(settings.styles_file) if settings.styles_file else ()),
+        styles=known_styles,
         turns=turns,
         tenants=tenants,
     )
     _install_routes(app, settings)
+    shown = Shown(
+        (definition.gauge(http.registry, together), read)
+        for definition, together, read in (metrics.own_gauges(app.state.services) if folder() else ())
+    )
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
     # caller; HEAD and OPTIONS; the bound on bodies; compression.

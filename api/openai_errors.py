@@ -113,7 +113,8 @@ def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse
     code = error.code
     if isinstance(error, errors.Unauthorized):
         code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
-    return _respond(status, _type_of(status), error.message, code, None, headers)
+    param = (error.details or {}).get("field")
+    return _respond(status, _type_of(status), error.message, code, param, headers)
 
 
 def error_of(error: Exception, lag: LoopLag) -> OpenAIError:

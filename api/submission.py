@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
+    from shared.styles.known import Styles
+    from shared.styles.table import Style
     from shared.tenants import Tenant, Tenants
 
 log = get_logger(__name__)
@@ -51,6 +53,7 @@ class Submission:
         ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
+        styles: Styles,
         tenants: Tenants,
         lag: LoopLag,
         *,
@@ -63,6 +66,7 @@ class Submission:
         self._ledger = ledger
         self._celery = celery
         self._forecasts = forecasts
+        self._styles = styles
         self._tenants = tenants
         self._lag = lag
         self._max_queue_length = max_queue_length
@@ -84,7 +88,7 @@ class Submission:
 
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
-        :raises errors.InvalidRequest: the key may not use this priority.
+        :raises errors.InvalidRequest: no style has the request's name, or the key may not use this priority.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -95,8 +99,8 @@ class Submission:
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         :raises errors.Overloaded: this process was too late for the answer; likewise.
         """
-        tenant = self._tenants.of(owner)
-        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant)
+        tenant, style = self._tenants.of(owner), self._style(request.style)
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant, style)
         structlog.contextvars.bind_contextvars(job_id=job.id)
         max_own = (tenant and tenant.max_queued) or self._max_queued_per_key
         max_own_high = (tenant and tenant.max_queued_high) or self._max_queued_high_per_key
@@ -166,6 +170,13 @@ class Submission:
         log.info("job.created", sizes=[str(size) for size in job.canvases], seed=job.seed)
         return reading, False
 
+    def _style(self, name: str | None) -> Style | None:
+        style = self._styles.find(name) if name else None
+        if name and style is None:
+            message = f"style: {name!r} is none of {', '.join(self._styles.names)}"
+            raise errors.InvalidRequest(message, details={"field": "style"})
+        return style
+
     def _unanswered(self, error: Exception, idempotency_key: str) -> errors.LogoError:
         """What a caller is told where Redis' answer to the creation did not come, or came too late for this process."""
         unsent = is_busy(error)
@@ -205,7 +216,7 @@ class Submission:
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
     newer = ["priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons"]
-    newer += ["width", "height", "aspect"]
+    newer += ["width", "height", "aspect", "style", "text", "layout", "colors", "background_color"]
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
@@ -223,7 +234,16 @@ _OF_ITS_WAY: tuple[str, ...] = (
     "prompt_characters",
 )
 _OF_ITS_WAY += ("cancel_requested", "error_code", "error_message", "created_at", "started_at", "drawn_at")
-_OF_ITS_WAY += ("finished_at", "deadline_at", "images_expire_at", "webhook_tries", "files", "warnings", "palette")
+_OF_ITS_WAY += (
+    "finished_at",
+    "deadline_at",
+    "images_expire_at",
+    "webhook_tries",
+    "files",
+    "warnings",
+    "palette",
+    "colors_share",
+)
 
 
 def again(failed: Job) -> Job:
@@ -240,7 +260,9 @@ def _priority(request: JobRequest, tenant: Tenant | None) -> Priority:
     return next(found for found in (Priority.NORMAL, Priority.LOW, Priority.HIGH) if found in tenant.priorities)
 
 
-def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str, tenant: Tenant | None) -> Job:
+def _new_job(  # noqa: PLR0913 - all that a job has from its caller
+    request: JobRequest, owner: str, job_id: str, webhook_shape: str, tenant: Tenant | None, style: Style | None
+) -> Job:
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
@@ -255,7 +277,13 @@ def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str, t
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
         webhook_url=request.webhook_url or "",
-        **asdict(request.outputs),
+        # The server's own wish, which counts for no bound of a request.
+        **asdict(replace(request.outputs, sheet=request.num_images > 1)),
+        style=style.name if style else "",
+        style_template=style.template if style else "",
+        style_lora=str(style.lora) if style and style.lora else "",
+        text=request.text or "",
+        layout=request.placed,
         webhook_shape=webhook_shape,
         result_ttl_seconds=(tenant and tenant.result_ttl_seconds) or 0,
         job_ttl_seconds=(tenant and tenant.job_ttl_seconds) or 0,

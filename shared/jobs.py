@@ -136,15 +136,24 @@ class Job:
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
     result_ttl_seconds: int = 0  # how long its owner's images and records are kept; 0: as the settings say
     job_ttl_seconds: int = 0
-    formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
+    formats: tuple[str, ...] = ("png",)  # these eight: shared/outputs.py
     quality: int = 0
     transparent: bool = False
     holes: str = "keep"
     icons: bool = False
+    colors: tuple[str, ...] = ()
+    background_color: str = ""
+    sheet: bool = False
     files: tuple[JobFile, ...] = ()  # once succeeded
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
     canvas: str = ""  # `1536x512`: the one picture is no square; `sizes` has its longer edge, for older processes
+    style: str = ""
+    style_template: str = ""  # the style's words as they were when the job was created
+    style_lora: str = ""  # the style's adapter, `FILE:SCALE`
+    text: str = ""  # that the logo shows
+    layout: str = ""  # wordmark or combination, where there is a text
+    colors_share: float = -1.0  # of the flat pixels, in the colours that were asked for; below 0: none were
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -167,7 +176,16 @@ class Job:
 
     @property
     def outputs(self) -> Outputs:
-        return Outputs(self.formats, self.quality, self.transparent, self.holes, self.icons)
+        return Outputs(
+            self.formats,
+            self.quality,
+            self.transparent,
+            self.holes,
+            self.icons,
+            self.colors,
+            self.background_color,
+            self.sheet,
+        )
 
     @property
     def drawn_prompt(self) -> str:
@@ -206,7 +224,9 @@ def encode_field(value: Any) -> str:
 
 
 _OF_A_KEY = {"result_ttl_seconds", "job_ttl_seconds"}
-_RARE = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas", *_OF_A_KEY})
+_OF_DESIGN = {"style", "style_template", "style_lora", "text", "layout", "colors_share"}
+_OF_RESULT = {"files", "warnings", "palette"}
+_RARE = frozenset({*(field.name for field in fields(Outputs)), *_OF_RESULT, "canvas", *_OF_A_KEY, *_OF_DESIGN})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -96,6 +97,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--transparent", action="store_true", help="without its ground: a second PNG, WebP, AVIF, SVG")
     parser.add_argument("--holes", choices=("keep", "cut"), help="with --transparent: enclosed areas of ground (keep)")
     parser.add_argument("--icons", action="store_true", help="a zip of icons for the web, Android, iOS and macOS")
+    parser.add_argument("--style", metavar="NAME", help="such as emblem; GET /api/styles lists them")
+    parser.add_argument(
+        "--colors", type=_colours, metavar="COLOURS", help="of the symbol: 0A7B83,F2A541, with # or without"
+    )
+    parser.add_argument(
+        "--background-color", type=_colour, metavar="COLOUR", help="of the ground; not with --transparent"
+    )
+    parser.add_argument("--text", help="what the logo says")
+    parser.add_argument(
+        "--layout", choices=("icon", "wordmark", "combination"), help="of symbol and text (combination)"
+    )
     parser.add_argument(
         "--saved", type=Path, metavar="FILE", help="write the paths of what was saved there, one a line"
     )
@@ -106,6 +118,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split(","))
+
+
+def _colour(text: str) -> str:
+    """A shell takes what follows a # for a comment, so it may be left out."""
+    return f"#{text}" if re.fullmatch("[0-9a-fA-F]{6}", text) else text
+
+
+def _colours(text: str) -> list[str]:
+    return [_colour(name) for name in _names(text)]
 
 
 def _names(text: str) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DEFAULT_SIZES = (256, 512)
 _SHAPE = ("aspect", "width", "height")
 _OPTIONAL = (*_SHAPE, "seed", "steps", "num_images", "formats", "quality", "transparent", "holes", "icons")
+_OPTIONAL += ("style", "colors", "background_color", "text", "layout")
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 
@@ -44,6 +45,8 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
         raise
     for path in paths:
         console.print(f"  [bold green]{escape(str(path))}[/]", soft_wrap=True)
+    if job.get("colors_share") is not None:
+        console.print(f"  {job['colors_share']:.1%} of the plain areas are in the colours that were asked for")
     for warning in job.get("warnings", []):
         console.print(f"  {warning['code']}: {warning['message']}", soft_wrap=True, markup=False, style="yellow")
     if getattr(arguments, "saved", None):

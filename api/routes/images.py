@@ -70,7 +70,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
             pattern=FILE_NAME_PATTERN,
             description="`SIZE.png`, for the second variation `SIZE-2.png`; SIZE is such as 512, or 1536x512 of "
             "what is no square. Or a name of the job's `files`, such as `SIZE.webp`, `SIZE-transparent.png`, "
-            "`logo.svg` and `icons.zip`.",
+            "`logo.svg`, `icons.zip` and `sheet.png`.",
             examples=["512.png"],
         ),
     ],

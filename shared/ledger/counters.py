@@ -26,7 +26,10 @@ ABANDONED = "abandoned"  # jobs that were canceled because nobody did
 WEBHOOK_OUTCOMES = ("delivered", "failed", "given_up", "postponed")
 # Codes of `reduced` that are faults; a drawing without a plain ground (background_not_uniform) is none.
 OUTPUT_FAULTS = (
-    *(f"{output}_failed" for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "signing")),
+    *(
+        f"{output}_failed"
+        for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "colors", "sheet", "signing")
+    ),
     "file_too_large",
 )
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).

@@ -196,16 +196,20 @@ def finish(  # noqa: PLR0913 - each describes the drawing
     model: str,
     steps: int = 0,
     prompt_characters: int | None = None,
+    warnings: tuple[JobWarning, ...] | None = None,
 ) -> Command[Moved]:
     """RUNNING -> FINISHING: the raw pixels of this attempt are stored.
 
     :param prompt_characters: that the model took of the prompt and what was appended to it; None: all.
+    :param warnings: of the drawing, in place of those of an earlier attempt; None: there can be none.
     """
     drawn = {"width": width, "height": height, "model": model, "step": steps, "steps": steps}
     return Move(
         to=JobStatus.FINISHING,
         attempt=attempt,
-        set=drawn | {"prompt_characters": prompt_characters or 0},
+        set=drawn
+        | {"prompt_characters": prompt_characters or 0}
+        | ({} if warnings is None else {"warnings": warnings}),
         stamp="drawn_at",
         lease_ms=LEASE_MS,
         stage="denoise",
@@ -237,6 +241,7 @@ def succeed(  # noqa: PLR0913 - each describes the result
     files: tuple[JobFile, ...] = (),
     warnings: tuple[JobWarning, ...] = (),
     palette: tuple[str, ...] = (),
+    colors_share: float | None = None,
 ) -> Command[Moved]:
     """FINISHING -> SUCCEEDED: the images and files of this attempt, of so many pixels, are stored for
     `images_ttl_seconds`.
@@ -245,7 +250,8 @@ def succeed(  # noqa: PLR0913 - each describes the result
     return Move(
         to=JobStatus.SUCCEEDED,
         attempt=attempt,
-        set={name: value for name, value in result.items() if value},
+        set={name: value for name, value in result.items() if value}
+        | ({} if colors_share is None else {"colors_share": colors_share}),
         stamp="finished_at",
         stamp_later={"images_expire_at": images_ttl_seconds * 1000},
         ttl_s=ttl_seconds,

@@ -132,8 +132,10 @@ class Finisher:
                 ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
                 pixels=room.image_pixels(job),
                 files=self._stored(place, finished),
-                warnings=tuple(JobWarning(shortfall.code, shortfall.message) for shortfall in finished.warnings),
+                warnings=job.warnings
+                + tuple(JobWarning(shortfall.code, shortfall.message) for shortfall in finished.warnings),
                 palette=tuple(finished.palette),
+                colors_share=finished.colors_share,
             )
         )
         if moved.job is None or not moved.outcome.holds:

@@ -7,13 +7,14 @@ import os
 import signal
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from shared.canvas import Canvas
 from shared.connection import UNAVAILABLE, is_full
-from shared.jobs import Failure
+from shared.jobs import Failure, JobWarning
 from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
@@ -23,10 +24,11 @@ from shared.results import places
 from shared.results.opening import open_pixels
 from shared.results.places import WHOLE
 from shared.results.store import PIXELS_TTL_SECONDS
+from worker import adapters
 from worker.generate import readiness
 from worker.lease import Lease, Stopped
 from worker.model import DeviceLost, Drawing, GenerationError
-from worker.prompts import enhance
+from worker.prompts import Wish, compose
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -71,6 +73,7 @@ class Generator:
         self._previews = open_pixels(fail_fast.client)  # a preview lives for seconds, beside the lease
         self._celery = celery
         self._settings = settings
+        self._loras = {f"{path.name}:{scale:g}" for path, scale in adapters.named(settings.lora_paths)}
         # For the heartbeat.
         self.job_id = ""  # the job in hand
         self.waits_for_room = False
@@ -153,8 +156,19 @@ class Generator:
         return moved
 
     def _pixels(self, job: Job, lease: Lease) -> Pixels:
+        composed = compose(
+            Wish(
+                job.prompt,
+                job.enhance,
+                job.style_template,
+                job.text,
+                job.layout,
+                job.colors,
+                job.background_color,
+            )
+        )
         drawing = Drawing(
-            prompt=enhance(job.prompt) if job.enhance else job.prompt,
+            prompt=composed.text,
             size=job.largest,
             seeds=job.seeds,
             steps=job.requested_steps or None,
@@ -176,7 +190,10 @@ class Generator:
             raise GenerationError(Failure.GENERATION_FAILED, f"the model failed ({type(error).__name__})") from error
         drawn = Canvas(pixels.width, pixels.height)
         log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=str(drawn))
-        return pixels
+        if pixels.prompt_characters is None:
+            return pixels
+        # Of the job's own prompt, and one at least: 0 means all.
+        return replace(pixels, prompt_characters=max(1, pixels.prompt_characters - composed.start))
 
     def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
         lease.drawn()
@@ -191,6 +208,7 @@ class Generator:
                 model=self._model.name,
                 steps=lease.steps,
                 prompt_characters=pixels.prompt_characters,
+                warnings=self._shortfalls(job) if job.style_lora else None,
             )
         )
         if not moved.outcome.holds or moved.job is None:
@@ -208,6 +226,14 @@ class Generator:
             # Only the estimates need this time.
             with contextlib.suppress(*UNAVAILABLE):
                 self._fail_fast.run(measuring.learn_drawing(moved.job, lease.step_seconds))
+
+    def _shortfalls(self, job: Job) -> tuple[JobWarning, ...]:
+        """A style's words say most of it: a worker without its adapter draws with them alone, and says so."""
+        if job.style_lora in self._loras:
+            return ()
+        message = f"style: {job.style} was drawn by its words alone; this worker has no LoRA {job.style_lora}"
+        log.warning("lora.missing", style=job.style, lora=job.style_lora)
+        return (JobWarning("style_lora_missing", message),)
 
     def _store(self, place: Place, pixels: Pixels, lease: Lease) -> None:
         """Waits as long as Redis is full: the lease holds meanwhile, and the drawing must not be lost."""
