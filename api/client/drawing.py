@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZES = (256, 512)
 _SHAPE = ("aspect", "width", "height")
-_OPTIONAL = (*_SHAPE, "seed", "steps", "num_images", "formats", "quality", "transparent", "holes", "icons")
+_OPTIONAL: tuple[str, ...] = (
+    *_SHAPE,
+    "seed",
+    "steps",
+    "num_images",
+    "formats",
+    "quality",
+    "transparent",
+    "holes",
+    "icons",
+)
 _OPTIONAL += ("style", "colors", "background_color", "text", "layout")
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
