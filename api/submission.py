@@ -6,6 +6,7 @@ Once the record exists the answer is 202: the sweeper publishes a job whose mess
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import math
 import secrets
@@ -20,9 +21,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.forecast import retry_after
 from shared import errors
-from shared.connection import is_busy
+from shared.connection import UNAVAILABLE, is_busy
 from shared.jobs import Job, JobStatus
-from shared.ledger import moves
+from shared.ledger import counters, keys, moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
 from shared.observability.logging import get_logger
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
+    from shared.prompt_filter import PromptFilter
 
 log = get_logger(__name__)
 # Images expire or are given up within seconds; how soon there is enough room is not known.
@@ -56,6 +58,7 @@ class Submission:
         max_queued_high_per_key: int,
         max_created_per_key_per_minute: int,
         images_in_redis: bool = True,
+        prompt_filter: PromptFilter | None = None,
     ) -> None:
         self._ledger = ledger
         self._celery = celery
@@ -65,6 +68,7 @@ class Submission:
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
         self._images_in_redis = images_in_redis
+        self._prompt_filter = prompt_filter
 
     async def submit(  # noqa: C901 - a case for each outcome
         self,
@@ -79,6 +83,7 @@ class Submission:
 
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
+        :raises errors.ContentFiltered: SAFETY refuses the prompt.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -87,6 +92,7 @@ class Submission:
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         """
+        await self._refuse_filtered(request.prompt)
         job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
         structlog.contextvars.bind_contextvars(job_id=job.id)
         command = moves.create(
@@ -157,6 +163,15 @@ class Submission:
         log.info("job.created", sizes=list(job.sizes), seed=job.seed)
         await self._publish(job)
         return created.reading, False
+
+    async def _refuse_filtered(self, prompt: str) -> None:
+        """The prompt is in no log."""
+        if self._prompt_filter is None or not self._prompt_filter.refuses(prompt):
+            return
+        log.info("prompt.refused")
+        with contextlib.suppress(*UNAVAILABLE):  # only a metric needs it
+            await self._ledger.client.hincrby(keys.COUNTERS, counters.PROMPTS_REFUSED, 1)
+        raise errors.ContentFiltered("prompt: this server does not draw this")
 
     async def _publish(self, job: Job) -> None:
         try:

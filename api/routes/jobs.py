@@ -104,8 +104,8 @@ def check_webhook(url: str, owner: str, settings: ApiSettings) -> None:
     response_model=JobView,
     responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
     | errors_of(
-        *(401, 410, 413, 422, "idempotency_conflict", 429, "no_room", "too_many_queued", "too_many_high"),
-        *("too_many_requests", "too_many_bytes", 503, "overloaded"),
+        *(401, 410, 413, 422, "content_filtered", "idempotency_conflict", 429, "no_room", "too_many_queued"),
+        *("too_many_high", "too_many_requests", "too_many_bytes", 503, "overloaded"),
     ),
     openapi_extra={"parameters": [PREFER]},
 )
