@@ -113,8 +113,6 @@ def is_replicates(path):
 def raised(method, path):
     """The codes that a call can answer with. Answers in other tests are checked against the page too (conftest.py)."""
     codes = {"internal_error"}
-    if path.startswith("/api/styles"):  # of no caller and of no job
-        return codes | ({"image_not_found", "validation_error"} if path.endswith("/picture") else set())
     if path == "/health/ready":
         codes |= {"service_unavailable"}
     if path.startswith(("/api/", "/v1/")):
