@@ -36,6 +36,7 @@ from api.submission import Submission
 from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
 from api.watching import Watching
+from api.worker_metrics import Shown, folder
 from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
 from shared.errors import TooManyBytes, TooManyWaits
@@ -83,7 +84,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running(), calls.running():
-            with lag.running():
+            with lag.running(), shown.running():
                 yield
         await forecasts.close()
         tracing.shutdown()
@@ -146,6 +147,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
         tenants=tenants,
     )
     _install_routes(app, settings)
+    shown = Shown(
+        (definition.gauge(http.registry, together), read)
+        for definition, together, read in (metrics.own_gauges(app.state.services) if folder() else ())
+    )
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
     # caller; HEAD and OPTIONS; the bound on bodies; compression.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
 from pathlib import Path  # noqa: TC003 - likewise
@@ -40,6 +41,9 @@ Origin = Annotated[str, AfterValidator(_origin)]
 class ApiSettings(Settings):
     host: Host = "0.0.0.0"  # noqa: S104 - a server in a container must listen on all addresses
     port: int = Field(7860, ge=1, le=65535)
+    api_workers: int | None = Field(
+        None, ge=1, le=64, description="API processes behind the port; unset: one for two cores, four at most."
+    )
     keep_alive_seconds: int = Field(75, ge=1, le=3600, description="Seconds that an idle connection is kept open.")
     max_idle_connections: int = Field(
         500, ge=1, description="Idle connections of one API process; beyond it one of the address with most is closed."
@@ -94,6 +98,11 @@ class ApiSettings(Settings):
         (), description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
     )
     cors_origins: Annotated[tuple[Origin, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")
+
+    @property
+    def processes(self) -> int:
+        """API processes: API_WORKERS, else by the cores, of which Redis and the workers need as many."""
+        return self.api_workers or max(1, min(4, len(os.sched_getaffinity(0)) // 2))
 
 
 if __name__ == "__main__":  # checks the settings, for `make serve`

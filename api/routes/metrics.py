@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from api import worker_metrics
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
 from api.snapshot import lag_seconds, snapshot
@@ -18,11 +19,12 @@ from shared.observability import exporter, metrics
 from shared.schemas import MAX_PIXELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from prometheus_client.core import Metric
 
     from api.deps import Services
+    from shared.observability.metrics import Definition
 
 router = APIRouter(tags=["service"])
 
@@ -42,21 +44,35 @@ async def scrape(request: Request, services: Deps) -> Response:
     """Metrics for Prometheus. They contain no prompt, job id or API key."""
     encode, content_type = choose_encoder(exporter.readable(request.headers.get("accept", "")))
     everything = CollectorRegistry()
-    everything.register(services.http.registry)
     everything.register(_Fixed(await _shared(services)))
-    ProcessCollector(registry=everything)
+    if counted_in := worker_metrics.folder():
+        worker_metrics.register_all(everything, counted_in)
+    else:
+        everything.register(services.http.registry)
+        everything.register(_Fixed(_own(services)))
+        ProcessCollector(registry=everything)
     PlatformCollector(registry=everything)
     return Response(encode(everything), media_type=content_type)
+
+
+def own_gauges(services: Services) -> list[tuple[Definition, Literal["livesum", "livemax"], Callable[[], float]]]:
+    """The gauges of this process, what several processes have of each together, and how it is read."""
+    return [
+        (metrics.WAITERS, "livesum", lambda: services.waiting.count),
+        (metrics.KEPT_WAITING, "livesum", lambda: services.turns.waiting),
+        (metrics.KEYS_FILE_BROKEN, "livemax", lambda: services.tenants.broken),
+        (metrics.LOOP_LAG, "livemax", lambda: services.lag.recent_seconds),
+        (metrics.IMAGE_BYTES, "livesum", lambda: services.sending.total),
+    ]
+
+
+def _own(services: Services) -> list[Metric]:
+    return [definition.family([((), read())]) for definition, _, read in own_gauges(services)]
 
 
 async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
-        metrics.WAITERS.family([((), services.waiting.count)]),
-        metrics.KEPT_WAITING.family([((), services.turns.waiting)]),
-        metrics.KEYS_FILE_BROKEN.family([((), services.tenants.broken)]),
-        metrics.LOOP_LAG.family([((), services.lag.recent_seconds)]),
-        metrics.IMAGE_BYTES.family([((), services.sending.total)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from shared.jobs import Failure, JobStatus, is_terminal
@@ -45,6 +45,10 @@ class Definition:
 
     def counter(self, registry: CollectorRegistry) -> Counter:
         return Counter(self.name, self.help, self.labels, registry=registry)
+
+    def gauge(self, registry: CollectorRegistry, together: Literal["livesum", "livemax"]) -> Gauge:
+        """:param together: what several processes behind one port have of it (api/worker_metrics.py)."""
+        return Gauge(self.name, self.help, self.labels, registry=registry, multiprocess_mode=together)
 
     def histogram(self, registry: CollectorRegistry, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(self.name, self.help, self.labels, registry=registry, buckets=buckets)

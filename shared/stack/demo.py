@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import httpx
 from rich.console import Console
 
+from shared.parenthood import end_with
 from shared.settings import refuse
-from shared.stack.parenthood import end_with
 from shared.stack.ports import free_port
 from shared.stack.sheet import save_sheet
 
