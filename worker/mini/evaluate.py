@@ -156,9 +156,7 @@ def main() -> None:
     parser.add_argument("--outputs", action="store_true", help="measure what is made of the drawings instead")
     parser.add_argument("--brand", action="store_true", help="measure drawings in colours that were asked for instead")
     parser.add_argument("--safety", action="store_true", help="count the false alarms of SAFETY instead")
-    parser.add_argument(
-        "--count", type=int, help="number of drawings: 100, with --safety 400"
-    )
+    parser.add_argument("--count", type=int, help="number of drawings: 100, with --safety 400")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.outputs:
