@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 
-from api import errors, openai_errors, openapi, reference_pages, replicate_errors
+from api import errors, multipart, openai_errors, openapi, reference_pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys
 from api.body_limit import BodyLimit
@@ -99,6 +99,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.lag = lag
     app.state.rate_limit = RateLimit(settings.rate_limit, client)
+    results = open_reader(client, bulk, settings)
     app.state.services = Services(
         settings=settings,
         client=client,
@@ -108,6 +109,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            results,
             max_queue_length=settings.max_queue_length,
             max_queued_per_key=settings.max_queued_per_key,
             max_queued_high_per_key=settings.max_queued_high_per_key,
@@ -116,7 +118,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
         forecasts=forecasts,
-        results=open_reader(client, bulk, settings),
+        results=results,
         calls=calls,
         holding=holding,
         sending=Bound(
@@ -143,7 +145,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; HEAD and OPTIONS;
     # the bound on bodies; compression.
     app.add_middleware(Compression)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=MAX_BODY_BYTES,
+        longer={"/v1/images/generations": MAX_PROMPT_BYTES},
+        forms={"/api/jobs": multipart.MAX_BODY_BYTES, "/v1/images/edits": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES},
+    )
     app.add_middleware(Methods)
     app.add_middleware(AccessLog, observe=http.observe)
     app.add_middleware(Overload, lag=lag, held=lambda: holding.total, count=http.count_refusal)

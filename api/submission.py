@@ -27,15 +27,18 @@ from shared.ledger.replies import Creation
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.queue import send_generate
+from shared.results import places
 from shared.schemas import JobRequest
+from shared.strength import DEFAULT_STRENGTH
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from api.forecasting import Forecasts
     from shared.ledger.calls import Call
-    from shared.ledger.replies import Reading
-    from shared.ledger.run import AsyncLedger
+    from shared.ledger.replies import Created, Reading
+    from shared.ledger.run import AsyncLedger, Command
+    from shared.results.store import ResultReader
 
 log = get_logger(__name__)
 # Images expire or are given up within seconds; how soon there is enough room is not known.
@@ -50,6 +53,7 @@ class Submission:
         ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
+        results: ResultReader,
         *,
         max_queue_length: int,
         max_queued_per_key: int,
@@ -59,22 +63,25 @@ class Submission:
         self._ledger = ledger
         self._celery = celery
         self._forecasts = forecasts
+        self._results = results
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
 
-    async def submit(  # noqa: C901 - a case for each outcome
+    async def submit(  # noqa: C901, PLR0913 - a case for each outcome, and what a job may have
         self,
         request: JobRequest,
         owner: str,
         idempotency_key: str = "",
         call: Call | None = None,
         webhook_shape: str = "",
+        image: bytes | None = None,
     ) -> tuple[Reading, bool]:
         """The job as the ledger returned it, and whether an earlier submit with the same idempotency key created it.
         A held `call` may join the job of an equal one that was cut.
 
+        :param image: what the job starts from, an RGB PNG.
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
@@ -99,19 +106,12 @@ class Submission:
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
         )
-        try:
-            created = await self._ledger.run(command)
-        except _UNANSWERED as error:
-            log.warning("redis.unavailable", error=repr(error))
-            if is_busy(error):
-                raise errors.ServiceUnavailable(
-                    "the job store is busy, no job was created; try again", retry_after_seconds=2
-                ) from error
-            raise errors.ServiceUnavailable(
-                "it is not known whether the job was created; submit again with the same Idempotency-Key",
-                details={"created": "unknown", "idempotency_key": idempotency_key or None},
-                retry_after_seconds=2,
-            ) from error
+        if image is not None:
+            # Whatever fails here, no job was created: the image expires, and its pieces with it.
+            await self._results.put_input(job.id, image)
+        created = await self._create(command, idempotency_key)
+        if image is not None and created.outcome is not Creation.CREATED:
+            await self._results.drop(places.input_image(job.id))
         match created.outcome:
             case Creation.CONFLICT:
                 raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
@@ -124,6 +124,10 @@ class Submission:
                 raise errors.NoRoom(
                     f"there is no room for the result, which may take {created.depth} bytes; try again later",
                     retry_after_seconds=ROOM_RETRY_SECONDS,
+                )
+            case Creation.IMAGE_GONE:
+                raise errors.ServiceUnavailable(
+                    "the image took too long to be stored; try again", retry_after_seconds=2
                 )
             case Creation.OWNER_FULL:
                 raise errors.TooManyQueued(
@@ -155,6 +159,22 @@ class Submission:
         await self._publish(job)
         return created.reading, False
 
+    async def _create(self, command: Command[Created], idempotency_key: str) -> Created:
+        """:raises errors.ServiceUnavailable: Redis did not answer."""
+        try:
+            return await self._ledger.run(command)
+        except _UNANSWERED as error:
+            log.warning("redis.unavailable", error=repr(error))
+            if is_busy(error):
+                raise errors.ServiceUnavailable(
+                    "the job store is busy, no job was created; try again", retry_after_seconds=2
+                ) from error
+            raise errors.ServiceUnavailable(
+                "it is not known whether the job was created; submit again with the same Idempotency-Key",
+                details={"created": "unknown", "idempotency_key": idempotency_key or None},
+                retry_after_seconds=2,
+            ) from error
+
     async def _publish(self, job: Job) -> None:
         try:
             with tracing.span("job.publish", job_id=job.id):
@@ -166,7 +186,7 @@ class Submission:
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
     newer = ["priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons"]
-    newer += ["width", "height", "aspect"]
+    newer += ["width", "height", "aspect", "image", "image_number", "strength"]
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
@@ -184,6 +204,7 @@ def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -
         num_images=request.num_images,
         requested_steps=request.steps or 0,
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
+        strength=-1.0 if request.image is None else DEFAULT_STRENGTH if request.strength is None else request.strength,
         owner=owner,
         webhook_url=request.webhook_url or "",
         **asdict(request.outputs),

@@ -41,6 +41,7 @@ class Failure(StrEnum):
     OUTPUT_NOT_FINITE = "output_not_finite"
     OUTPUT_BLACK = "output_black"
     FINISH_FAILED = "finish_failed"  # the pixels could not be encoded
+    IMAGE_GONE = "image_gone"  # the request's own image had expired before the job was drawn
 
 
 class Priority(StrEnum):
@@ -141,6 +142,7 @@ class Job:
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
     canvas: str = ""  # `1536x512`: the one picture is no square; `sizes` has its longer edge, for older processes
+    strength: float = -1.0  # of the change to an image that came with the request; below 0: none did
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -151,6 +153,10 @@ class Job:
     def canvases(self) -> tuple[Canvas, ...]:
         """What pictures are made of each drawing, all of one aspect."""
         return (Canvas.named(self.canvas),) if self.canvas else tuple(Canvas.of(size) for size in self.sizes)
+
+    @property
+    def has_image(self) -> bool:
+        return self.strength >= 0
 
     @property
     def drawn(self) -> Canvas:
@@ -201,7 +207,7 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_NEWER = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas"})
+_NEWER = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas", "strength"})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 
-from worker.mini import captions, colours, logos
+from worker.mini import captions, colours, logos, same_but
 from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
 from worker.mini.output_evaluation import evaluate
@@ -138,11 +138,14 @@ def main() -> None:
         "--out", type=Path, default=Path("out/evaluation"), help="folder for the contact sheets and verdicts"
     )
     parser.add_argument("--outputs", action="store_true", help="measure what is made of the drawings instead")
-    parser.add_argument("--count", type=int, default=100, help="with --outputs: number of drawings")
+    parser.add_argument("--same-but", action="store_true", help="measure image to image at each strength instead")
+    parser.add_argument("--count", type=int, default=100, help="with --outputs and --same-but: number of drawings")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.outputs:
         sys.exit(not evaluate_outputs(options.model, options.count, options.out / "drawings"))
+    if options.same_but:
+        sys.exit(not same_but.evaluate(held_out_cases(options.count)))
     pipeline = load(options.model).to(options.device)
     for name, cases in (("held-out", held_out_cases(options.held_out)), ("free-wording", free_cases())):
         start = time.perf_counter()

@@ -7,7 +7,7 @@
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 reserved hash (room.py: bytes by job id)
 --       10 prefix of the numbers of jobs created in a minute; a colon and the owner follow
 --       11 calls zset (score: when the job is canceled)  12 twins zset (jobs of equal calls; let_go.lua)
---       13 counters hash (counters.py)
+--       13 counters hash (counters.py)  14 image that the job starts from; it is there already
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
 --       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
@@ -16,9 +16,11 @@
 --       14 bound of the jobs that the owner creates in a minute (0: none)
 --       15 id of the held call that asks; empty: none  16 how long its job may be joined once it is cut (ms)
 --       17 how long it counts as alive (ms)  18 the twins are kept for this long (ms)  19 counter of joined jobs
+--       20 TTL of the image that the job starts from (s; 0: it has none)
 -- Reply {created | replayed | rejoined | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
 --       {no_room, bytes that the job needs}
+--       {image_gone, 0}: the image that it starts from has expired already
 --       {owner_too_often, number of jobs counted against the bound, ms until the minute is over}
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local owned_prefix, forget_key, own_queued_prefix, reserved_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
@@ -28,7 +30,7 @@ local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARG
 local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local pixels_room, images_room, max_created = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local call_id, rejoin_ms, lease_ms, twins_kept_ms = ARGV[15], tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18]
-local rejoined_field = ARGV[19]
+local rejoined_field, input_key, input_ttl_s = ARGV[19], KEYS[14], tonumber(ARGV[20])
 
 -- include memory
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
@@ -103,6 +105,7 @@ local _, maximum, free = memory(reserved_key)
 if maximum > 0 and pixels_room + images_room > free then
   return {'no_room', pixels_room + images_room}
 end
+if input_ttl_s > 0 and redis.call('EXPIRE', input_key, input_ttl_s) == 0 then return {'image_gone', 0} end
 -- The minute begins with the first job of it. Only jobs that are created count, whether they are queued still or not.
 if max_created > 0 then
   local created_key = created_prefix .. ':' .. owner

@@ -10,6 +10,7 @@
 --       13 held hash (field: a worker's name; value: the job that it draws)
 --       14 calls zset (score: when the job of a call that was cut is canceled)
 --       15 prefix of the owned zsets; a colon and the owner follow
+--       16 prefix of the images that jobs start from; the job's id and ':0' follow
 -- ARGV  1 job id; empty for a claim of the next job in the queue's order  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -36,7 +37,7 @@
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local owned_prefix = KEYS[15]
+local owned_prefix, input_prefix = KEYS[15], KEYS[16]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 
 -- include memory
@@ -168,7 +169,10 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':' .. bucket, 1)
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
 end
-if move.ttl_s then redis.call('ZREM', deadlines_key, job_id) end
+if move.ttl_s then
+  redis.call('ZREM', deadlines_key, job_id)
+  redis.call('UNLINK', input_prefix .. job_id .. ':0')
+end
 local forgotten = move.ttl_s and (move.forget or redis.call('HGET', job_key, 'forget_requested') == '1')
 if move.ttl_s and not forgotten then
   local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
