@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 # Of a body: the image, and what is beside it.
 MAX_BODY_BYTES = pictures.MAX_BYTES + 64 * 1024
-MAX_FIELDS, MAX_FIELD_BYTES = 64, 64 * 1024
+MAX_FILES, MAX_FIELDS, MAX_FIELD_BYTES = 4, 64, 64 * 1024
 FILE = "image"
 _OTHER_NAMES = {"image[]": FILE}  # as OpenAI's clients name the part of a list
 
@@ -54,7 +54,7 @@ class UploadRoute(APIRoute):
             if body is None or not is_multipart(request.headers.get("content-type", "")):
                 return await handle(request)
             await auth.check(request)
-            options = {"max_files": 1, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
+            options = {"max_files": MAX_FILES, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
             form = MultiPartParser(request.headers, request.stream(), **options)
             try:
                 given = await _given(request, await form.parse(), body.field_info.annotation)
@@ -84,6 +84,8 @@ async def _given(request: Request, form: FormData, schema: type[BaseModel] | Any
         files = [value for value in values if isinstance(value, UploadFile)]
         if files and field != FILE:
             raise errors.InvalidRequest(f"{field}: is a file, and only {FILE} may be one")
+        if len(files) > 1:
+            raise errors.InvalidRequest(f"{field}: {len(files)} files, and one is taken")
         if files:
             given[field] = await _digest(request, files[0])
         elif field in texts:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from api.loop_lag import LoopLag
 
 log = get_logger(__name__)
-_CALLS = "this server has POST /v1/images/generations, GET /v1/models and GET /v1/models/{model}"
+_CALLS = "this server has POST /v1/images/generations and /v1/images/edits, GET /v1/models and GET /v1/models/{model}"
 
 
 class OpenAIError(BaseModel):

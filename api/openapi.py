@@ -241,6 +241,27 @@ WITH_FILE: dict[str, Any] = {
     }
 }
 
+EDIT_FORM: dict[str, Any] = {
+    "requestBody": {
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "title": "EditsForm",
+                    "type": "object",
+                    "description": "The fields below as parts, and the file.",
+                    "required": ["prompt", "image"],
+                    "properties": {
+                        "prompt": {"type": "string"},
+                        "image": {"type": "string", "format": "binary", "description": "PNG, JPEG, WebP; 8 MiB."},
+                        "strength": {"type": "number", "minimum": 0, "maximum": 1},
+                    },
+                    "additionalProperties": True,
+                }
+            }
+        }
+    }
+}
+
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The stream. The data of `snapshot`, `status` and `done` is the job without its images.",
