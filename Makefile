@@ -5,8 +5,14 @@ BIN    := $(VENV)/bin
 PROMPT ?= a red fox head, geometric
 SIZES  ?= 256,512
 ASPECT ?=
+STYLE  ?=
+COLORS ?=
+BACKGROUND ?=
+TEXT   ?=
+LAYOUT ?=
 
-export PROMPT SIZES ASPECT
+# Not in any recipe, where a # would begin a comment of the shell's: the demo reads them from its environment.
+export PROMPT SIZES ASPECT STYLE COLORS BACKGROUND TEXT LAYOUT
 .DEFAULT_GOAL := help
 .PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
 
@@ -27,7 +33,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
 	@touch $@
 
-demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT, save PNGs, SVG, icons and a picture of all under out/, stop
+demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT (STYLE=emblem COLORS=#0A7B83 BACKGROUND TEXT LAYOUT), save PNGs, SVG, icons and a picture of all under out/, stop
 	@$(BIN)/python -m shared.stack.demo
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)
@@ -68,14 +74,15 @@ JOBS    ?= 100000
 SECONDS ?= 300
 SEED    ?= 1
 FAULTS  ?= 1
-chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED; FAULTS=0: load only), print findings
-	CHAOS_FAULTS=$(FAULTS) CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
+STORE   ?= redis
+chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED; STORE=s3|file: images there; FAULTS=0: load only), print findings
+	CHAOS_STORE=$(STORE) CHAOS_FAULTS=$(FAULTS) CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
 
 full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figures
 	FULL_SECONDS=$(SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_full_redis.py -m slow
 
-neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS; prints what the others notice
-	NEIGHBOURS_SECONDS=$(SECONDS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
+neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS (LOADS); prints what the others notice
+	NEIGHBOURS_SECONDS=$(SECONDS) NEIGHBOURS_LOADS=$(LOADS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
 
 CASES ?= 5000
 fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.ledger.room import ALLOCATOR, PNG_BYTES_PER_PIXEL, SERVER_BYTES
+from shared.ledger.room import ALLOCATOR, PNG_BYTES_PER_PIXEL, RAW_BYTES_PER_PIXEL, SERVER_BYTES
 from shared.schemas import MAX_PIXELS
 
 # One job takes its hash, its entries in the queue, the owner's list and the deadlines, and its idempotency key. 9.0 KiB
@@ -21,13 +21,19 @@ FILES_BYTES = 16 * 1024
 EVENTS_BYTES = 2 * 2**20
 
 
+# Where images are in another store: their index, of 16 sizes of four images in all formats; and how long raw pixels
+# wait to be finished, of two jobs at least.
+INDEX_BYTES = 48 * 1024
+PIXELS_SECONDS, LEAST_JOBS = 600, 2
+
+
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """Bytes that Redis holds in the worst case."""
 
     queue: int  # records of queued jobs
     records: int  # records of jobs that have ended
-    images: int  # finished images and files; the raw pixels before them take fewer bytes
+    images: int  # finished images and files; the raw pixels before them take fewer bytes. Elsewhere: pixels and indexes
     service: int  # events, and the server itself
 
     @property
@@ -36,15 +42,25 @@ class Capacity:
 
 
 def worst_case(
-    *, max_queue_length: int, jobs_per_hour: float, result_ttl_seconds: int, job_ttl_seconds: int
+    *,
+    max_queue_length: int,
+    jobs_per_hour: float,
+    result_ttl_seconds: int,
+    job_ttl_seconds: int,
+    images_in_redis: bool = True,
 ) -> Capacity:
     """`jobs_per_hour`: jobs of MAX_PIXELS each that all workers together can draw in an hour. Files count as pixels
     (shared/results/footprint.py), so that a job with files may count as two.
     """
-    images = MAX_PIXELS * PNG_BYTES_PER_PIXEL * ALLOCATOR
+    kept = jobs_per_hour / 3600 * result_ttl_seconds
+    if images_in_redis:
+        images = round(kept * MAX_PIXELS * PNG_BYTES_PER_PIXEL * ALLOCATOR)
+    else:
+        finished_at_once = max(LEAST_JOBS, jobs_per_hour / 3600 * PIXELS_SECONDS)
+        images = round(finished_at_once * MAX_PIXELS * RAW_BYTES_PER_PIXEL * ALLOCATOR + kept * INDEX_BYTES)
     return Capacity(
         queue=max_queue_length * RECORD_BYTES,
         records=round(jobs_per_hour / 3600 * max(job_ttl_seconds, result_ttl_seconds) * (RECORD_BYTES + FILES_BYTES)),
-        images=round(jobs_per_hour / 3600 * result_ttl_seconds * images),
+        images=images,
         service=EVENTS_BYTES + SERVER_BYTES,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from api import pictures
 from api.deps import own_job
+from api.multipart import uploaded
 from shared import errors
 from shared.jobs import JobStatus
 from shared.results import places
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from shared.schemas import JobRequest
 
 
-async def input_of(
-    services: Services, request: JobRequest, upload: bytes | None, owner: str
-) -> tuple[JobRequest, bytes | None]:
+async def input_of(services: Services, request: JobRequest, owner: str) -> tuple[JobRequest, bytes | None]:
     """The request with a shape, which is its image's where it asks for none, and the image as an RGB PNG; None without.
 
     :raises errors.InvalidRequest: it is no image, none that is taken, or cut short.
@@ -34,6 +33,7 @@ async def input_of(
     if request.image is None:
         return request, None
     if request.image.startswith(UPLOADED):
+        upload = uploaded(request.image)
         if upload is None:
             raise errors.InvalidRequest("image: must be the id of a job, or a file of a multipart body")
         data = upload

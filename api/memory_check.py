@@ -24,6 +24,7 @@ def capacity(settings: ApiSettings) -> Capacity:
         jobs_per_hour=settings.planned_jobs_per_hour,
         result_ttl_seconds=settings.result_ttl_seconds,
         job_ttl_seconds=settings.job_ttl_seconds,
+        images_in_redis=settings.images_in_redis,
     )
 
 

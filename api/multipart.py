@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
@@ -36,15 +37,23 @@ FILE = "image"
 _OTHER_NAMES = {"image[]": FILE}  # as OpenAI's clients name the part of a list
 
 
+# Of the call that is answered in this context: digest and bytes.
+_upload: ContextVar[tuple[str, bytes] | None] = ContextVar("upload", default=None)
+
+
+def uploaded(digest: str) -> bytes | None:
+    """The image of this digest, if it came with this call; once, so that a call that waits for its job holds none."""
+    found = _upload.get()
+    _upload.set(None)
+    return found[1] if found and found[0] == digest else None
+
+
 def is_multipart(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == "multipart/form-data"
 
 
 class UploadRoute(APIRoute):
-    """A route whose body is JSON, or a form with the same fields and an image.
-
-    `request.state.upload` has the bytes of the image.
-    """
+    """A route whose body is JSON, or a form with the same fields and an image; `uploaded` has its bytes."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -57,7 +66,7 @@ class UploadRoute(APIRoute):
             options = {"max_files": MAX_FILES, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
             form = MultiPartParser(request.headers, request.stream(), **options)
             try:
-                given = await _given(request, await form.parse(), body.field_info.annotation)
+                given = await _given(await form.parse(), body.field_info.annotation)
             except MultiPartException as error:
                 raise errors.InvalidRequest(f"body: {error.message}") from None
             except ClientDisconnect:
@@ -74,7 +83,7 @@ class UploadRoute(APIRoute):
         return handle_upload
 
 
-async def _given(request: Request, form: FormData, schema: type[BaseModel] | Any) -> dict[str, Any]:
+async def _given(form: FormData, schema: type[BaseModel] | Any) -> dict[str, Any]:
     """The fields as JSON has them."""
     texts, lists = _kinds(schema)
     given: dict[str, Any] = {}
@@ -87,7 +96,7 @@ async def _given(request: Request, form: FormData, schema: type[BaseModel] | Any
         if len(files) > 1:
             raise errors.InvalidRequest(f"{field}: {len(files)} files, and one is taken")
         if files:
-            given[field] = await _digest(request, files[0])
+            given[field] = await _digest(files[0])
         elif field in texts:
             given[field] = values[0] if len(values) == 1 else values
         else:
@@ -96,7 +105,7 @@ async def _given(request: Request, form: FormData, schema: type[BaseModel] | Any
     return given
 
 
-async def _digest(request: Request, file: UploadFile) -> str:
+async def _digest(file: UploadFile) -> str:
     given = (file.content_type or "application/octet-stream").partition(";")[0].strip().lower()
     if given not in (*pictures.MEDIA_TYPES, "image/jpg", "application/octet-stream"):
         raise errors.MediaTypeNotTaken(f"{FILE}: must be {', '.join(pictures.MEDIA_TYPES)}, not {given[:100]}")
@@ -105,8 +114,9 @@ async def _digest(request: Request, file: UploadFile) -> str:
         raise HTTPException(413, f"{FILE}: more than {pictures.MAX_BYTES} bytes")
     if not data:
         raise errors.InvalidRequest(f"{FILE}: is empty")
-    request.state.upload = data
-    return UPLOADED + hashlib.sha256(data).hexdigest()
+    digest = UPLOADED + hashlib.sha256(data).hexdigest()
+    _upload.set((digest, data))
+    return digest
 
 
 def _read(text: str) -> Any:

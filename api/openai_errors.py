@@ -103,15 +103,18 @@ def as_logo_error(error: Exception, lag: LoopLag) -> errors.LogoError:
 
 def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
     status = _status_of(error)
-    headers = {}
+    headers = dict(error.headers)
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
+    # Of a quota too: its client would try again at once, because the month's end is too far away for it.
+    final = (errors.JobNotSuccessful, errors.GenerationFailed, errors.QuotaExceeded)
+    if isinstance(error, final) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
         headers["X-Should-Retry"] = "false"
     code = error.code
     if isinstance(error, errors.Unauthorized):
         code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
-    return _respond(status, _type_of(status), error.message, code, None, headers)
+    param = (error.details or {}).get("field")
+    return _respond(status, _type_of(status), error.message, code, param, headers)
 
 
 def error_of(error: Exception, lag: LoopLag) -> OpenAIError:

@@ -26,6 +26,7 @@ from shared.schemas import (
     not_blank,
     shape_fields,
 )
+from shared.styles.file import NAME
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # What OpenAI's own API takes, and what a job takes: of a longer prompt the job gets the beginning.
 MAX_PROMPT, MAX_DRAWN = 32_000, 500
 DEFAULT_SIZE = 1024
+NO_STYLE = ("vivid", "natural")  # OpenAI's, which mean nothing here
 BACKGROUND_NOT_UNIFORM = "background_not_uniform"  # the warning of a job whose drawing has no ground to take away
 
 _WHOLE_EXAMPLE: JsonDict = {
@@ -124,7 +126,9 @@ class ImagesRequest(BaseModel):
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(
         "auto", description="No effect: the server has one quality."
     )
-    style: Literal["vivid", "natural"] | None = Field(None, description="No effect.")
+    style: Annotated[str, Field(pattern=rf"^{NAME}$")] | None = Field(
+        None, description="A name of `GET /api/styles`; vivid and natural have no effect."
+    )
     complexity: Literal["low", "medium", "high"] | None = Field(None, description="No effect.")
     moderation: Literal["auto", "low"] | None = Field("auto", description="No effect: nothing is moderated.")
     stream: bool | None = Field(False, description="Whether the answer is a stream of events.")
@@ -161,6 +165,7 @@ class ImagesRequest(BaseModel):
             formats=[self.output_format or "png"],
             quality=made.quality or None,
             transparent=made.transparent,
+            style=None if self.style in NO_STYLE else self.style,
         )
 
     @model_validator(mode="after")

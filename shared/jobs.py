@@ -8,6 +8,7 @@ queued -> running -> finishing -> succeeded
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -130,19 +131,31 @@ class Job:
     finished_at: int = 0
     deadline_at: int = 0
     images_expire_at: int = 0
+    denoise_ms: int = 0  # that the last attempt held a card, unless it was lost
     webhook_url: str = ""
     webhook_tries: int = 0
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
-    formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
+    result_ttl_seconds: int = 0  # how long its owner's images and records are kept; 0: as the settings say
+    job_ttl_seconds: int = 0
+    formats: tuple[str, ...] = ("png",)  # these eight: shared/outputs.py
     quality: int = 0
     transparent: bool = False
     holes: str = "keep"
     icons: bool = False
+    colors: tuple[str, ...] = ()
+    background_color: str = ""
+    sheet: bool = False
     files: tuple[JobFile, ...] = ()  # once succeeded
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
     canvas: str = ""  # `1536x512`: the one picture is no square; `sizes` has its longer edge, for older processes
     strength: float = -1.0  # of the change to an image that came with the request; below 0: none did
+    style: str = ""
+    style_template: str = ""  # the style's words as they were when the job was created
+    style_lora: str = ""  # the style's adapter, `FILE:SCALE`
+    text: str = ""  # that the logo shows
+    layout: str = ""  # wordmark or combination, where there is a text
+    colors_share: float = -1.0  # of the flat pixels, in the colours that were asked for; below 0: none were
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -169,7 +182,16 @@ class Job:
 
     @property
     def outputs(self) -> Outputs:
-        return Outputs(self.formats, self.quality, self.transparent, self.holes, self.icons)
+        return Outputs(
+            self.formats,
+            self.quality,
+            self.transparent,
+            self.holes,
+            self.icons,
+            self.colors,
+            self.background_color,
+            self.sheet,
+        )
 
     @property
     def drawn_prompt(self) -> str:
@@ -181,11 +203,11 @@ class Job:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores. A job takes no memory for newer fields at their defaults."""
+        """The flat strings that the ledger stores, without rare fields at their defaults, which take no memory so."""
         return {
             field.name: encode_field(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in _NEWER or getattr(self, field.name) != field.default
+            if field.name not in _RARE or getattr(self, field.name) != field.default
         }
 
     @classmethod
@@ -193,7 +215,7 @@ class Job:
         """The job of a record. Unknown fields are ignored and missing ones take their defaults, so that processes of
         different versions can share a ledger.
         """
-        return cls(**{f.name: _DECODERS[str(f.type)](record[f.name]) for f in fields(cls) if f.name in record})
+        return cls(**{name: decode(record[name]) for name, decode in _decoders() if name in record})
 
 
 def encode_field(value: Any) -> str:
@@ -207,7 +229,12 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_NEWER = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette", "canvas", "strength"})
+_OF_A_KEY = {"result_ttl_seconds", "job_ttl_seconds"}
+_OF_DESIGN = {"style", "style_template", "style_lora", "text", "layout", "colors_share"}
+_OF_RESULT = {"files", "warnings", "palette"}
+_RARE = frozenset(
+    {*(field.name for field in fields(Outputs)), *_OF_RESULT, "canvas", "strength", *_OF_A_KEY, *_OF_DESIGN}
+)
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -221,3 +248,9 @@ _DECODERS: dict[str, Any] = {
     "tuple[JobFile, ...]": lambda text: tuple(JobFile(*item[:5]) for item in json.loads(text)),
     "tuple[JobWarning, ...]": lambda text: tuple(JobWarning(*item[:2]) for item in json.loads(text)),
 }
+
+
+@functools.cache
+def _decoders() -> tuple[tuple[str, Any], ...]:
+    """Each field of a job, and what makes its value of the text in a record."""
+    return tuple((field.name, _DECODERS[str(field.type)]) for field in fields(Job))

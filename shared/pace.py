@@ -38,7 +38,9 @@ def asked_field(drawn: Canvas) -> str:
 
 def finish_field(outputs: Outputs) -> str:
     """What a finish's time is kept under, behind `EDGExIMAGES:`."""
-    names = {*outputs.formats, "transparent" * outputs.transparent, "icons" * outputs.icons} - {"png", ""}
+    coloured = bool(outputs.colors or outputs.background_color)
+    further = {"transparent": outputs.transparent, "icons": outputs.icons, "colors": coloured, "sheet": outputs.sheet}
+    names = {*outputs.formats, *(name for name, wanted in further.items() if wanted)} - {"png"}
     return ":".join(["finish", "+".join(sorted(names))]) if names else "finish"
 
 

@@ -66,6 +66,12 @@ def view(  # noqa: PLR0913 - an answer has these parts
         files=_files(job, file_url, (images or {}) if with_files else {}),
         warnings=[OutputWarning(code=warning.code, message=warning.message) for warning in job.warnings],
         palette=list(job.palette),
+        style=job.style or None,
+        text=job.text or None,
+        layout=job.layout or None,
+        colors=list(job.colors),
+        background_color=job.background_color or None,
+        colors_share=None if job.colors_share < 0 else job.colors_share,
         model=job.model or None,
         timings=Timings(
             queued=_seconds(job.created_at, job.started_at),

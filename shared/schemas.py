@@ -19,16 +19,18 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.canvas import MAX_EDGE, MAX_RATIO, MIN_EDGE, Canvas
+from shared.design_fields import DesignFields
 from shared.jobs import JobStatus, Priority
 from shared.outputs import Outputs
 from shared.results import footprint
 from shared.results.formats import FORMATS
 from shared.strength import DEFAULT_STRENGTH
+from shared.styles.colours import TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pydantic.config import JsonDict
+    from pydantic.config import JsonDict, JsonValue
 
 MIN_SIZE, MAX_SIZE = MIN_EDGE, MAX_EDGE
 MAX_SIZES = 16
@@ -110,6 +112,10 @@ def _check_pixels(sizes: Sequence[Canvas | int], num_images: int = 1, outputs: O
         )
 
 
+_WIDE_EXAMPLES: list[JsonValue] = [
+    {"prompt": PROMPT_EXAMPLE, "width": 1536, "height": 512},
+    {"prompt": PROMPT_EXAMPLE, "aspect": "3:1"},
+]
 _WHOLE_EXAMPLE: JsonDict = {
     "prompt": PROMPT_EXAMPLE,
     "sizes": [512],
@@ -126,13 +132,32 @@ _WHOLE_EXAMPLE: JsonDict = {
     "transparent": True,
     "holes": "cut",
     "icons": True,
+    "style": "emblem",
+    "text": "Kaffee Nord",
+    "layout": "combination",
+    "colors": ["#0A7B83", "#F2A541"],
+}
+_BRAND_EXAMPLE: JsonDict = {
+    "prompt": "a fox head",
+    "sizes": [512],
+    "style": "minimal",
+    "colors": ["#0A7B83"],
+    "background_color": "#FFFFFF",
+    "formats": ["png", "svg"],
 }
 
 
-class JobRequest(BaseModel):
+class JobRequest(DesignFields):
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}, _WHOLE_EXAMPLE]},
+        json_schema_extra={
+            "examples": [
+                {"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7},
+                *_WIDE_EXAMPLES,
+                _BRAND_EXAMPLE,
+                _WHOLE_EXAMPLE,
+            ]
+        },
     )
 
     prompt: Prompt
@@ -234,7 +259,15 @@ class JobRequest(BaseModel):
 
     @property
     def outputs(self) -> Outputs:
-        return Outputs(tuple(self.formats), self.quality or 0, self.transparent, self.holes or "keep", self.icons)
+        return Outputs(
+            tuple(self.formats),
+            self.quality or 0,
+            self.transparent,
+            self.holes or "keep",
+            self.icons,
+            tuple(self.colors or ()),
+            self.background_color or "",
+        )
 
     @field_validator("image_number", "strength")
     @classmethod
@@ -376,7 +409,7 @@ class Urls(BaseModel):
 class FileView(BaseModel):
     """An image or file that is no plain PNG."""
 
-    name: str = Field(description="Such as `512.webp`, `512-transparent.png`, `logo.svg` or `icons.zip`.")
+    name: str = Field(description="Such as `512.webp`, `512-transparent.png`, `logo.svg`, `icons.zip` or `sheet.png`.")
     format: str
     media_type: str
     width: int | None = Field(description="Pixels; null for a zip.")
@@ -431,6 +464,16 @@ class JobView(BaseModel):
     )
     warnings: list[OutputWarning] = Field([], description="What could not be done; the job succeeds without it.")
     palette: list[str] = Field([], description="The colours of the SVG, as `#rrggbb`.")
+    style: str | None = None
+    text: str | None = None
+    layout: str | None = None
+    colors: list[str] = Field([], description="Those that were asked for, as `#rrggbb`.")
+    background_color: str | None = None
+    colors_share: float | None = Field(
+        None,
+        description=f"Once succeeded, of the pixels in plain areas that were asked for in a colour, the share within "
+        f"{TOLERANCE:g} (CIEDE2000) of one; of variations the lowest. Null without `colors` and `background_color`.",
+    )
     model: str | None
     timings: Timings
     error: JobError | None

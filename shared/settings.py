@@ -83,6 +83,15 @@ def _root_path(value: str) -> str:
     return value
 
 
+_STORES = r"redis|s3://[A-Za-z0-9][A-Za-z0-9._-]+(/[A-Za-z0-9!_.*'()/-]*)?|file:///.*[^/].*"
+
+
+def _result_store(value: str) -> str:
+    if re.fullmatch(_STORES, value):
+        return value.rstrip("/")
+    raise ValueError("must be redis, s3://BUCKET, s3://BUCKET/PREFIX or file:///FOLDER")
+
+
 CommaSeparated = (NoDecode, BeforeValidator(split))
 LogFormat = Annotated[Literal["json", "text"], BeforeValidator(_lower)]
 Host = Annotated[str, BeforeValidator(_host)]
@@ -91,6 +100,7 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 KeySecret = Annotated[SecretStr, AfterValidator(_key_secret)]
 SigningKey = Annotated[SecretStr, Field(min_length=32)]
 BasicAuth = Annotated[SecretStr, AfterValidator(_basic_auth)]
+ResultStoreUrl = Annotated[str, AfterValidator(_result_store)]
 RedisUrl = Annotated[str, AfterValidator(redis_url.check)]
 
 
@@ -108,6 +118,14 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: LogFormat = "json"
     result_ttl_seconds: int = Field(3600, ge=1, le=7 * 86400, description="How long images are kept.")
+    result_store: ResultStoreUrl = Field("redis", description="Where finished images and files are kept.")
+    aws_access_key_id: SecretStr | None = Field(None, description="Of s3://; unset: as the cloud's machine has it.")
+    aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    aws_region: str | None = Field(None, pattern=r"^[a-z0-9-]+$", description="Unset: us-east-1.")
+    aws_endpoint_url: str | None = Field(
+        None, pattern=r"^https?://[^/?#\s@]+(/\S*)?$", description="The S3 server; unset: Amazon's of the region."
+    )
     url_signing_keys: Annotated[tuple[SigningKey, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; the first signs image URLs, all verify. Empty: URLs are not signed."
     )
@@ -143,6 +161,10 @@ class Settings(BaseSettings):
         pairs = [pair.get_secret_value().split(":", 1) for pair in self.webhook_secrets_by_key]
         own = [secret for caller, secret in pairs if owner.startswith(caller)]
         return own or [secret.get_secret_value() for secret in self.webhook_secrets]
+
+    @property
+    def images_in_redis(self) -> bool:
+        return self.result_store == "redis"
 
     @property
     def base_url(self) -> str:
@@ -191,6 +213,7 @@ def load(kind: type[S]) -> S:
     except ValidationError as error:
         for item in error.errors():
             name = "_".join(map(str, item["loc"])).upper()
-            value = "" if any(word in name for word in _SECRET_WORDS) else f"={item.get('input')!r}"
+            secret = any(word in name for word in _SECRET_WORDS) or "@" in str(item.get("input"))
+            value = "" if secret else f"={item.get('input')!r}"
             print(f"setting {name}{value}: {item['msg']}", file=sys.stderr)  # noqa: T201 - before logging
         raise SystemExit(SETTING_IS_WRONG) from None

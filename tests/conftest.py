@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import redis
 from redis.backoff import ConstantBackoff
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 # of one product wait for each other at its end: four drawings took over 100 s with two threads beside two busy loops,
 # and 6.8 s with one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+pytest_plugins = ["tests.shares"]
 
 
 class Valkey:
@@ -93,3 +98,55 @@ def client(valkey) -> Iterator[redis.Redis]:
 @pytest.fixture
 def ledger(client) -> Ledger:
     return Ledger(client)
+
+
+class S3:
+    """A server with S3's interface in a process of its own. It keeps what it has in memory: a test stops it by signals,
+    and puts a relay before it that it may kill.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.buckets = 0
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as http:
+            http.get(self.url, timeout=30)
+
+    def settings(self, prefix: str = "", endpoint: str = "") -> dict[str, str]:
+        """Those of a process that keeps its results in a new bucket."""
+        self.buckets += 1
+        bucket = f"results-{self.buckets}"
+        httpx.put(f"{self.url}/{bucket}").raise_for_status()
+        return {
+            "result_store": f"s3://{bucket}{prefix}",
+            "aws_endpoint_url": endpoint or self.url,
+            "aws_access_key_id": "an-access-key",
+            "aws_secret_access_key": "a-secret-key",
+        }
+
+    def objects(self, settings: dict[str, str]) -> list[str]:
+        bucket = settings["result_store"].split("/")[2]
+        return re.findall("<Key>(.*?)</Key>", httpx.get(f"{self.url}/{bucket}?list-type=2").text)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    server = S3()
+    yield server
+    server.process.kill()
+    server.process.wait()
+
+
+@pytest.fixture(params=["redis", "file", "s3"])
+def store_settings(request, tmp_path) -> dict[str, str]:
+    """The settings of each store, in turn."""
+    if request.param == "redis":
+        return {}
+    if request.param == "file":
+        return {"result_store": f"file://{tmp_path}/results"}
+    return request.getfixturevalue("s3").settings("/logos")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +34,17 @@ def configure(kind: type[S], process: str) -> S:
     # Celery configures logging itself unless this signal has a receiver.
     signals.setup_logging.connect(lambda **_: None, weak=False)
     return config
+
+
+def check_store() -> None:
+    """Looks at the store of the results in a process of its own: the threads of its library outlive no fork, and a pool
+    forks.
+
+    :raises SystemExit: it cannot be used; the process has said why.
+    """
+    looked = subprocess.run([sys.executable, "-m", "worker.store_check"], check=False)
+    if looked.returncode == settings.SETTING_IS_WRONG:
+        raise SystemExit(settings.SETTING_IS_WRONG)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

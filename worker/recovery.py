@@ -9,8 +9,9 @@ from shared.ledger import counters, moves
 from shared.ledger.moves import MAX_ATTEMPTS
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import send_finish, send_generate
+from shared.queue import OUTAGE_BUDGET_SECONDS, send_finish, send_generate
 from shared.results import places
+from shared.results.store import PIXELS_TTL_SECONDS
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -77,6 +78,14 @@ class Recovery:
         tries = job.finish_tries + 1
         self._ledger.run(moves.refinish(job.id, job.attempt, tries, reason=reason))
         log.warning("job.finish_published_again", reason=reason, tries=tries)
+
+    def finish_later(self, job: Job, reason: str) -> None:
+        """Puts a job that its finisher holds at the end of the queue, as often as need be: this is no try."""
+        self._results.keep(places.pixels(job.id, job.attempt), PIXELS_TTL_SECONDS)
+        again = moves.refinish(job.id, job.attempt, job.finish_tries, reason=reason)
+        if self._ledger.run(again).outcome.holds:
+            send_finish(self._celery, job.id, job.request_id, outage_seconds=OUTAGE_BUDGET_SECONDS)
+            log.warning("job.finish_postponed", reason=reason)
 
     def _fail_poisonous(self, job: Job, reason: str, unless_leased: bool) -> None:
         message = f"the job was given up after {job.attempt} attempts"

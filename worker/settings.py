@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, Secr
 
 from shared.canvas import ASPECTS, MAX_EDGE, MAX_RATIO, MIN_EDGE, Canvas
 from shared.settings import AtHome, CommaSeparated, Settings, load
+from shared.tenants import KeysFile  # noqa: TC001 - pydantic reads it when the class is built
 from worker import adapters
 
 
@@ -109,6 +110,10 @@ class WorkerSettings(Settings):
         if self.served_sizes:
             return list(self.served_sizes)
         return [Canvas.of(edge) for edge in ((512, 1024) if device == "cuda" else (self.warmup_size,))]
+
+
+class WebhookSettings(WorkerSettings):
+    keys_file: KeysFile = Field(None, description="Keys may have webhook secrets of their own in it (api/settings.py).")
 
 
 if __name__ == "__main__":  # checks the settings, for `make serve`

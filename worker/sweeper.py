@@ -20,8 +20,11 @@ from shared.ledger.moves import LEASE_SECONDS
 from shared.ledger.run import Ledger
 from shared.observability import exporter, logging, metrics, tracing
 from shared.queue import make_celery
+from shared.results import opening
 from shared.results.opening import open_results
+from worker.expiry import Expiry
 from worker.outpacing import Outpacing
+from worker.rewriting import Rewriting
 from worker.settings import WorkerSettings
 from worker.sweeping import Sweeper
 
@@ -64,10 +67,14 @@ def run(config: WorkerSettings) -> None:
     exporter.serve(config, "sweeper", watch.trouble, watch.collect)
     # No retries, so that the loop sees each outage: in it, leases run out because holders cannot renew them.
     ledger = Ledger(patient_client(config.redis_url, outage_seconds=0, answer_seconds=ANSWER_SECONDS))
-    results = open_results(ledger.client)
+    results = open_results(ledger.client, config)
     celery = make_celery(config.redis_url)
-    sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=config.evict_images_when_full)
+    # In another store, images take no room of Redis.
+    evict = config.evict_images_when_full and config.images_in_redis
+    sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=evict)
+    expiry = Expiry(results, config.result_ttl_seconds)
     outpacing = Outpacing(ledger.client, config.planned_jobs_per_hour)
+    rewriting = Rewriting(ledger.client)
     dangers, looked_at = redis_state.Watch(ledger.client), float("-inf")
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
@@ -86,6 +93,8 @@ def run(config: WorkerSettings) -> None:
                     sweeper.sweep(leases=time.monotonic() >= trusted_from)
                     watch.swept_at = time.time()
                     outpacing.look()
+                    expiry.look()
+                    rewriting.look()
             except OUTAGE as error:
                 log.warning("sweeper.redis_unavailable", error=repr(error))
                 # A full Redis still lets holders renew their leases.
@@ -104,6 +113,7 @@ def main() -> None:
     config = settings.load(WorkerSettings)
     logging.configure(config.log_level, config.log_format, "sweeper")
     redis_state.refuse_cluster(config.redis_url)
+    opening.check(config)
     tracing.configure(config.otel_exporter_otlp_endpoint, "sweeper")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     run(config)

@@ -18,6 +18,7 @@ from shared.ledger.room import room
 from shared.observability.logging import get_logger
 from shared.queue import FINISH, GENERATE, WEBHOOK, lists_of, send_webhook, waiting_job_ids, waiting_messages_of
 from shared.results import places
+from shared.results.store import PIXELS_TTL_SECONDS
 from worker.recovery import Recovery
 from worker.server_clock import ServerClock
 
@@ -123,6 +124,8 @@ class Sweeper:
             if job.status is JobStatus.FINISHING and job.id in to_finish:
                 # The job waits for a finisher, and nobody holds it yet.
                 self._ledger.run(moves.renew(job.id, job.attempt))
+                # However long the finishers are away, or the store of the images.
+                self._results.keep(places.pixels(job.id, job.attempt), PIXELS_TTL_SECONDS)
                 continue
             if job.status is JobStatus.FINISHING and full and not job.cancel_requested:
                 # No message can be sent, and the drawing is safe where it is.
@@ -139,6 +142,7 @@ class Sweeper:
         """
         if removed := self._ledger.run(wakeups.trim(lists_of(GENERATE))):
             log.info("messages.removed", count=removed)
+        self._ledger.run(wakeups.adopt())
         found = self._ledger.run(room())
         queued = self._ledger.run(reads.queued())
         waiting = waiting_messages_of(self._ledger.client, GENERATE) if queued else {}

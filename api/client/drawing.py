@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,19 +22,9 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZES = (256, 512)
 _SHAPE = ("aspect", "width", "height")
-_OPTIONAL = (
-    *_SHAPE,
-    "image",
-    "strength",
-    "seed",
-    "steps",
-    "num_images",
-    "formats",
-    "quality",
-    "transparent",
-    "holes",
-    "icons",
-)
+_OUTPUTS = ("formats", "quality", "transparent", "holes", "icons")
+_DESIGN = ("style", "colors", "background_color", "text", "layout")
+_OPTIONAL = (*_SHAPE, "image", "strength", "seed", "steps", "num_images", *_OUTPUTS, *_DESIGN)
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 
@@ -56,10 +47,12 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
         raise
     for path in paths:
         console.print(f"  [bold green]{escape(str(path))}[/]", soft_wrap=True)
+    if job.get("colors_share") is not None:
+        console.print(f"  {job['colors_share']:.1%} of the plain areas are in the colours that were asked for")
     for warning in job.get("warnings", []):
         console.print(f"  {warning['code']}: {warning['message']}", soft_wrap=True, markup=False, style="yellow")
     if getattr(arguments, "saved", None):
-        arguments.saved.write_text("".join(f"{path}\n" for path in paths))
+        arguments.saved.write_bytes(b"".join(os.fsencode(path) + b"\n" for path in paths))
     console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items()))
     return True
 

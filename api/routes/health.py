@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
+from api import pages
 from api.cors import for_any_page
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.openapi import example_of
@@ -31,6 +31,7 @@ _HEALTH = {
     "environment": "production",
     "version": VERSION,
     "queue": {"depth": 0, "oldest_age_seconds": 0.0},
+    "result_store": {"kind": "s3", "reachable": True},
     "workers": [],
 }
 _UNHEALTHY = {
@@ -38,21 +39,23 @@ _UNHEALTHY = {
     "headers": headers_of("Retry-After"),
     **example_of({"status": "unhealthy", "error": "Redis is out of reach: ConnectionError"}),
 }
-_PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
+_PAGE_HEADERS = headers_of("Vary", "Content-Security-Policy", "X-Content-Type-Options", "Cache-Control")
 
 
-@router.get("/", response_model=None, responses={200: {"headers": headers_of("Vary"), **example_of(_ROOT)}})
+@router.get("/", response_model=None, responses={200: {"headers": _PAGE_HEADERS, **example_of(_ROOT)}})
 async def root(request: Request, services: Deps) -> Response:
-    """Name and version; a browser gets a page to try prompts."""
+    """Name and version; a browser gets the studio, a page to make logos on."""
     vary = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_PLAYGROUND.read_text(), headers=vary)
+        return pages.studio(services.settings, vary)
     return JSONResponse(_ROOT | {"docs": f"{services.settings.root_path}/docs"}, headers=vary)
 
 
 @router.get("/health", response_model=None, responses={200: example_of(_HEALTH), 503: _UNHEALTHY})
 async def health(request: Request, services: Deps) -> JSONResponse | dict[str, Any]:
-    """The state of the service, its queue and its workers. `gpu` is the device of the first live worker."""
+    """The state of the service, its queue, its workers and the store of the images. `gpu` is the device of the first
+    live worker. While that store is out of reach, finished drawings wait.
+    """
     try:
         live = await workers.live(services.client)
         backlog = await services.ledger.run(reads.backlog())
@@ -60,6 +63,7 @@ async def health(request: Request, services: Deps) -> JSONResponse | dict[str, A
         message = f"Redis is out of reach: {type(error).__name__}"
         return JSONResponse({"status": "unhealthy", "error": message}, 503, {"Retry-After": "2"})
     named = not for_any_page(request)
+    reachable = await services.results.reachable()
     return {
         "status": "healthy",
         "model": live[0].model if live else "none",
@@ -68,6 +72,10 @@ async def health(request: Request, services: Deps) -> JSONResponse | dict[str, A
         "environment": services.settings.environment,
         "version": VERSION,
         "queue": {"depth": backlog.depth, "oldest_age_seconds": round(backlog.oldest_age_seconds, 3)},
+        "result_store": {
+            "kind": services.settings.result_store.partition(":")[0],
+            "reachable": reachable is not False,
+        },
         "workers": [
             {
                 "name": w.name,

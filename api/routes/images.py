@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from api import byte_range
+from api import byte_range, conditional
 from api.auth import Bearer, KeyHeader, caller_of, owner_of
 from api.deps import Deps, JobId, Services, own_job
 from api.image_answers import decoded, expired, stream
+from api.methods import AS_HEAD
 from api.openapi import IMAGE
 from api.openapi_errors import errors_of
 from shared import errors
@@ -20,7 +22,10 @@ from shared.results.places import image_name
 
 if TYPE_CHECKING:
     from shared.jobs import Job
+    from shared.results.store import Image
 
+# Long enough for a slow client to resume its download; a client that keeps the URL for longer asks this server again.
+REDIRECT_SECONDS = 900
 # Opened by its own URL, an SVG is a document of this server's origin: it must not run or load anything.
 _SVG_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
@@ -50,7 +55,9 @@ Viewer = Annotated[str | None, Depends(_viewer)]
     operation_id="get_image",
     response_class=Response,
     responses=IMAGE
-    | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", 503, "overloaded"),
+    | errors_of(
+        401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", "too_many_requests", 503, "overloaded"
+    ),
 )
 async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: Request,
@@ -63,7 +70,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
             pattern=FILE_NAME_PATTERN,
             description="`SIZE.png`, for the second variation `SIZE-2.png`; SIZE is such as 512, or 1536x512 of "
             "what is no square. Or a name of the job's `files`, such as `SIZE.webp`, `SIZE-transparent.png`, "
-            "`logo.svg` and `icons.zip`.",
+            "`logo.svg`, `icons.zip` and `sheet.png`.",
             examples=["512.png"],
         ),
     ],
@@ -95,7 +102,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         headers |= _SVG_HEADERS
     if form is ZIP:
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    if if_none_match and _names(if_none_match, etag):
+    if if_none_match and conditional.has(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     try:
         # If-Range with another ETag: a range of this image would not fit the bytes that the caller has.
@@ -104,6 +111,9 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         raise errors.RangeNotSatisfiable(
             f"Range: the image has {length} bytes", headers={"Content-Range": f"bytes */{length}"}
         ) from None
+    redirects = services.settings.result_redirects and AS_HEAD not in request.scope  # what is signed is a GET
+    if redirects and (url := await _elsewhere(services, job, stored)):
+        return Response(status_code=307, headers={"Location": url, "Cache-Control": "no-store"})
     if part is not None:
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{length}"
     sent = part or slice(0, length)
@@ -117,12 +127,12 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     )
 
 
+async def _elsewhere(services: Services, job: Job, stored: Image) -> str | None:
+    """The URL by which the store itself serves the image for a while, and no longer than it is kept."""
+    left = job.images_expire_at // 1000 - round(time.time())
+    return await services.results.direct_url(stored, max(1, min(REDIRECT_SECONDS, left)))
+
+
 def _names_of(job: Job) -> list[str]:
     images = [(index, size) for index in range(job.num_images) for size in sorted(set(job.canvases))]
     return [PNG.file_name(image_name(size, index)) for index, size in images] + [file.name for file in job.files]
-
-
-def _names(if_none_match: str, etag: str) -> bool:
-    """Whether If-None-Match contains `etag`, by weak comparison: a compressing proxy marks our ETag as weak."""
-    offered = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag in offered or offered == ["*"]

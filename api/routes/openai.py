@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
+from api import quota
 from api.auth import Caller, Keys, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import answer_of, find_images, with_images
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "no_room", "too_many_queued"),
-    *("too_many_requests", "too_many_waits", "too_many_bytes"),
+    *("too_many_requests", "quota_exceeded", "too_many_waits", "too_many_bytes"),
     *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
 # Names that clients offer only if the server lists them, or that they test the connection with.
@@ -88,7 +89,7 @@ async def edit_images(  # noqa: PLR0913 - as above
 ) -> Response:
     """As generations, from an image (`multipart/form-data`). There are no masks: the whole image changes."""
     as_url = _wants_url(asked, request, services)
-    started, image = await input_of(services, asked.started, getattr(request.state, "upload", None), owner)
+    started, image = await input_of(services, asked.started, owner)
     canvas = max(started.canvases) if started.has_shape else asked.pixels
     asked = asked.model_copy(update={"size": f"{canvas.width}x{canvas.height}"})
     return await _draw(asked, image, request, response, services, owner, caller, idempotency_key or "", as_url=as_url)
@@ -124,6 +125,7 @@ async def _draw(  # noqa: PLR0913 - what both calls have
             submitted, replayed = await services.submission.submit(
                 job_request, owner, idempotency_key, held.call, image=image
             )
+            quota.tell(response, submitted.quota_remaining)
             held.job_id = submitted.job.id
             if asked.stream:
                 return ImageStream(services, asked, submitted.job.id, held, stack.pop_all())
@@ -178,7 +180,7 @@ def _response_of(asked: ImagesRequest, job: Job, created: int, seen: JobView, *,
     )
 
 
-@router.get("/models", responses=MODELS | openai_errors_of(401, "internal_error", 503))
+@router.get("/models", responses=MODELS | openai_errors_of(401, "too_many_requests", "internal_error", 503))
 async def list_models(services: Deps, _: Owner) -> ModelList:
     """The model of the workers, and names of OpenAI's that clients look for; all of them draw with the one model."""
     live = await workers.live(services.client)
@@ -188,7 +190,7 @@ async def list_models(services: Deps, _: Owner) -> ModelList:
 
 @router.get(
     "/models/{model:path}",  # noqa: FAST003 - taken from the request, see MODEL_NAME
-    responses=MODEL | openai_errors_of(401, "model_not_found", "internal_error", 503),
+    responses=MODEL | openai_errors_of(401, "model_not_found", "too_many_requests", "internal_error", 503),
     openapi_extra={"parameters": [MODEL_NAME]},
 )
 async def get_model(request: Request, services: Deps, owner: Owner) -> Model:

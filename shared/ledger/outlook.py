@@ -45,7 +45,7 @@ class Outlook:
 def outlook() -> Command[Outlook]:
     return Command(
         "outlook",
-        (keys.QUEUED, keys.LEASES, workers.WORKERS),
+        (keys.QUEUED, keys.LEASES, workers.WORKERS, *keys.IN_TURN),
         (keys.job(""), LOOKED_AT, workers.key(""), keys.pace("")),
         _outlook,
     )

@@ -53,7 +53,7 @@ class Room:
     used: int
     maximum: int  # Redis' maxmemory; 0: no bound
     free: int  # neither used nor reserved, less a margin for messages and records; below 0 if there is too little
-    next_job: int  # what the first queued job needs; 0 if none is queued
+    next_job: int  # what the job whose turn it is needs; 0 if none is queued
 
     @property
     def full(self) -> bool:
@@ -72,4 +72,4 @@ class Room:
 
 
 def room() -> Command[Room]:
-    return Command("room", (keys.RESERVED, keys.QUEUED), (keys.job(""),), lambda reply: Room(*reply))
+    return Command("room", (keys.RESERVED, keys.QUEUED, *keys.IN_TURN), (keys.job(""),), lambda reply: Room(*reply))

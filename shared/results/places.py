@@ -68,6 +68,11 @@ def everything(job_id: str, attempts: int) -> list[Place]:
     return [Place(kind, job_id, attempt) for kind in Kind for attempt in range(1, attempts + 1)] + [input_image(job_id)]
 
 
+def folder(place: Place) -> str:
+    """Where a store of objects keeps the place's parts."""
+    return f"{place.job_id}/{place.attempt}"
+
+
 def pixels_prefix(job_id: str) -> str:
     """The key of a job's pixels without colon and attempt, for the ledger's moves, which delete pixels (move.lua)."""
     return pixels(job_id, 0).key.removesuffix(":0")

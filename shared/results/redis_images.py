@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shared.results.store import Image
 
@@ -39,10 +39,10 @@ def image_key(place: Place, name: str) -> str:
     return f"{place.key}:{name}"
 
 
-def describe(name: str, encoded: bytes) -> Image:
-    """`encoded`: the image as base64."""
+def describe(name: str, encoded: bytes, path: str = "") -> Image:
+    """`encoded`: the image as base64. `path`: of the object that has it."""
     digest = hashlib.sha256(encoded).hexdigest()[:32]
-    return Image(name, len(encoded), decoded_bytes(len(encoded), encoded[-2:]), f'"{digest}"')
+    return Image(name, len(encoded), decoded_bytes(len(encoded), encoded[-2:]), f'"{digest}"', path)
 
 
 def describe_unread(place: Place, name: str, length: int, tail: bytes) -> ImageInHash:
@@ -59,12 +59,17 @@ def decoded_bytes(length: int, tail: bytes) -> int:
 
 
 def encode_index(images: Iterable[Image]) -> str:
-    return json.dumps({image.name: [image.length, image.size_bytes, image.etag] for image in images})
+    return json.dumps({image.name: _about(image) for image in images})
 
 
 def decode_index(index: bytes | None) -> dict[str, Image]:
-    found: Mapping[str, tuple[int, int, str]] = json.loads(index or b"{}")
-    return {name: Image(name, length, size, etag) for name, (length, size, etag) in found.items()}
+    found: Mapping[str, list[Any]] = json.loads(index or b"{}")
+    return {name: Image(name, *about) for name, about in found.items()}
+
+
+def _about(image: Image) -> list[Any]:
+    """In the order of the fields. Images in Redis have no path, so that earlier versions can read their index."""
+    return [image.length, image.size_bytes, image.etag, *([image.path] if image.path else [])]
 
 
 def is_hash(error: ResponseError) -> bool:

@@ -49,7 +49,7 @@ class RedisResults:
         if place.kind is not Kind.IMAGES:
             return _whole(cast("bytes | None", self._client.get(place.key)))
         try:
-            names = list(self._index(place))
+            names = list(self.index(place))
         except ResponseError as error:
             if not redis_images.is_hash(error):
                 raise
@@ -58,22 +58,28 @@ class RedisResults:
         return {name: part for name, part in parts.items() if part is not None}
 
     def sizes(self, place: Place) -> dict[str, int]:
-        return {name: image.size_bytes for name, image in self._index(place).items()}
+        return {name: image.size_bytes for name, image in self.index(place).items()}
 
     def exists(self, place: Place) -> bool:
         return bool(self._client.exists(place.key))
+
+    def keep(self, place: Place, ttl_seconds: int) -> None:
+        self._client.expire(place.key, ttl_seconds)
+
+    def expire(self) -> int:
+        return 0
 
     def drop(self, place: Place) -> None:
         names: list[str] = []
         if place.kind is Kind.IMAGES:
             try:
-                names = list(self._index(place))
+                names = list(self.index(place))
             except ResponseError as error:
                 if not redis_images.is_hash(error):
                     raise
         self._client.unlink(place.key, *(image_key(place, name) for name in names))
 
-    def _index(self, place: Place) -> dict[str, Image]:
+    def index(self, place: Place) -> dict[str, Image]:
         return redis_images.decode_index(cast("bytes | None", self._client.get(place.key)))
 
     def _put_pixels(self, place: Place, data: bytes, ttl_seconds: int) -> None:
@@ -148,6 +154,12 @@ class AsyncRedisResults:
     async def drop(self, place: Place) -> None:
         names = await self.images(place) if place.kind is Kind.IMAGES else {}
         await self._client.unlink(place.key, *(image_key(place, name) for name in names))
+
+    async def direct_url(self, image: Image, seconds: int) -> str | None:  # noqa: ARG002 - Redis serves no HTTP
+        return None
+
+    async def reachable(self) -> bool | None:
+        return None
 
     async def whole(self, place: Place) -> bytes | None:
         return cast("bytes | None", await self._client.get(place.key))

@@ -34,10 +34,17 @@ class Image:
     length: int  # characters of its base64
     size_bytes: int
     etag: str
+    path: str = ""  # of the object that has it; empty: it is in Redis
 
 
 class PartGone(LookupError):
     """The part has expired since its place was looked at."""
+
+
+class StoreAway(OSError):
+    """The store of the images, which is not Redis, is out of reach, full, or refuses: what was to be stored may be
+    stored later.
+    """
 
 
 class ResultStore(Protocol):
@@ -56,7 +63,13 @@ class ResultStore(Protocol):
 
     def exists(self, place: Place) -> bool: ...
 
+    def keep(self, place: Place, ttl_seconds: int) -> None:
+        """What is in Redis of this place stays for `ttl_seconds` from now on."""
+
     def drop(self, place: Place) -> None: ...
+
+    def expire(self) -> int:
+        """Deletes what has expired, where the store does not do so itself; returns how much. It may take long."""
 
 
 class ResultReader(Protocol):
@@ -72,6 +85,12 @@ class ResultReader(Protocol):
         """
 
     async def drop(self, place: Place) -> None: ...
+
+    async def direct_url(self, image: Image, seconds: int) -> str | None:
+        """A URL at which the store itself serves the image for so long; None where it serves nobody."""
+
+    async def reachable(self) -> bool | None:
+        """Whether the store of the images answers; None where that is Redis."""
 
     async def whole(self, place: Place) -> bytes | None:
         """The part of a place that has only one, such as a preview; None if there is none, or it has expired."""

@@ -47,6 +47,7 @@ class ServeSettings(BaseSettings):
     )
     webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
     webhook_secrets_by_key: str | None = Field(None, description="Likewise.")
+    keys_file: str | None = Field(None, description="Likewise, because its keys may have webhook secrets.")
     flower_enabled: bool = False
     flower_address: Host = "127.0.0.1"
     flower_port: int = Field(5555, ge=1, le=65535)
@@ -82,7 +83,7 @@ def _start() -> None:
         programs = supervision.workers(count)
     else:
         _refuse_default_password(config)
-        webhooks = bool(config.webhook_secrets or config.webhook_secrets_by_key)
+        webhooks = bool(config.webhook_secrets or config.webhook_secrets_by_key or config.keys_file)
         programs = supervision.stack(count, webhooks=webhooks, flower=config.flower_enabled)
     refuse_taken(_listening(config, programs))
     if redis_url is None:

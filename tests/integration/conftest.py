@@ -16,8 +16,9 @@ from shared.jobs import JobStatus
 from shared.ledger import moves
 from shared.queue import make_celery
 from shared.results import places
+from shared.results.opening import open_results
 from shared.results.places import image_name
-from shared.results.redis_store import RedisResults
+from worker.settings import WorkerSettings
 
 
 def png(size):
@@ -66,12 +67,25 @@ def celery_app(valkey):
 
 
 @pytest.fixture
-def serve(valkey):
+def chosen_store():
+    """The settings of the store that keeps images; a module's own fixture of this name chooses others."""
+    return {}
+
+
+@pytest.fixture
+def results(ledger, chosen_store):
+    return open_results(ledger.client, WorkerSettings(_env_file=None, **chosen_store))
+
+
+@pytest.fixture
+def serve(valkey, chosen_store):
     """The API in this process, on the real server; used as a context manager that yields its client."""
 
     @contextlib.asynccontextmanager
     async def _serve(**settings):
-        app = create_app(ApiSettings(_env_file=None, **{"redis_url": valkey.url} | settings))
+        # On a busy machine the loop is late: what is refused for that is tested by itself.
+        chosen = {"redis_url": valkey.url, "max_loop_lag_seconds": 60} | chosen_store | settings
+        app = create_app(ApiSettings(_env_file=None, **chosen))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
@@ -85,14 +99,14 @@ def serve(valkey):
 
 
 @pytest.fixture
-def succeed(ledger):
+def succeed(ledger, results):
     """Does the workers' part of a job, by the ledger's own moves."""
 
     def _succeed(job_id, **drawn):
         job = ledger.run(moves.claim(job_id, worker="w", delivery="d")).job
         ledger.run(moves.finish(job_id, job.attempt, width=8, height=8, model="test-model", **drawn))
         images = {image_name(size, i): png(size) for size in set(job.sizes) for i in range(job.num_images)}
-        RedisResults(ledger.client).put(places.images(job_id, job.attempt), images, 3600)
+        results.put(places.images(job_id, job.attempt), images, 3600)
         moved = ledger.run(moves.succeed(job_id, job.attempt, images_ttl_seconds=3600, ttl_seconds=3600))
         assert moved.job.status is JobStatus.SUCCEEDED
 

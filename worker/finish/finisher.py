@@ -11,11 +11,13 @@ from shared.jobs import Failure, JobFile, JobStatus, JobWarning
 from shared.ledger import measuring, moves, reads, room
 from shared.observability import tracing
 from shared.observability.logging import get_logger
+from shared.queue import OUTAGE_BUDGET_SECONDS
 from shared.results import places
 from shared.results.places import WHOLE
+from shared.results.store import StoreAway
 from worker.finish.encode import encode_images, make_all
 from worker.finish.marking import marking_of
-from worker.lease import Lease
+from worker.lease import Lease, Stopped
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from worker.settings import WorkerSettings
 
 log = get_logger(__name__)
+# Between two tries to store images, and the reason of recoveries that a longer outage leads to.
+STORE_CHECK_SECONDS, STORE_AWAY = 1.0, "store_away"
 
 
 class Finisher:
@@ -60,11 +64,11 @@ class Finisher:
         with (
             tracing.span("job.finish", job.traceparent, job_id=job.id, attempt=job.attempt),
             # A finish has no steps, so STALL_SECONDS does not bound it; Celery's hard limit does.
-            Lease(self._fail_fast, job, stall_seconds=None),
+            Lease(self._fail_fast, job, stall_seconds=None) as lease,
         ):
-            self._finish(job)
+            self._finish(job, lease)
 
-    def _finish(self, job: Job) -> None:
+    def _finish(self, job: Job, lease: Lease) -> None:
         pixels = self._results.get(places.pixels(job.id, job.attempt)).get(WHOLE)
         if pixels is None:
             self._recovery.recover(job, "pixels_gone")
@@ -88,12 +92,38 @@ class Finisher:
         log.info("job.encoded", seconds=round(time.perf_counter() - start, 3), images=list(images))
         for shortfall in finished.warnings:
             log.warning("output.reduced", code=shortfall.code, message=shortfall.message)
-        self._succeed(job, images, finished)
+        try:
+            self._store(job, images, lease)
+        except Stopped as stopped:
+            # The job was canceled or expired meanwhile, or another finisher has it.
+            log.info("finish.too_late", status=stopped.hold)
+        except StoreAway:
+            self._recovery.finish_later(job, STORE_AWAY)
+        else:
+            self._succeed(job, finished)
 
-    def _succeed(self, job: Job, images: dict[str, str], finished: Finished) -> None:
-        ttl = self._settings.result_ttl_seconds
+    def _store(self, job: Job, images: dict[str, str], lease: Lease) -> None:
+        """Waits for a store that is away as long as its client waits for Redis.
+
+        :raises StoreAway: it was away for longer.
+        """
         place = places.finished_images(job.id, job.attempt)
-        self._results.put(place, images, ttl)
+        until = time.monotonic() + OUTAGE_BUDGET_SECONDS
+        while True:
+            try:
+                self._results.put(place, images, job.result_ttl_seconds or self._settings.result_ttl_seconds)
+            except StoreAway as error:
+                log.warning("store.unavailable", error=str(error))
+                lease.check()
+                if time.monotonic() > until:
+                    raise
+                time.sleep(STORE_CHECK_SECONDS)
+            else:
+                return
+
+    def _succeed(self, job: Job, finished: Finished) -> None:
+        ttl = job.result_ttl_seconds or self._settings.result_ttl_seconds
+        place = places.finished_images(job.id, job.attempt)
         moved = self._ledger.run(
             moves.succeed(
                 job.id,
@@ -102,13 +132,16 @@ class Finisher:
                 ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
                 pixels=room.image_pixels(job),
                 files=self._stored(place, finished),
-                warnings=tuple(JobWarning(shortfall.code, shortfall.message) for shortfall in finished.warnings),
+                warnings=job.warnings
+                + tuple(JobWarning(shortfall.code, shortfall.message) for shortfall in finished.warnings),
                 palette=tuple(finished.palette),
+                colors_share=finished.colors_share,
             )
         )
         if moved.job is None or not moved.outcome.holds:
             # The job was canceled or expired meanwhile: nobody will read the images that were stored just now.
-            self._results.drop(place)
+            with contextlib.suppress(StoreAway):  # where they expire
+                self._results.drop(place)
             log.info("finish.too_late", status=moved.job and moved.job.status)
             return
         ended = moved.job

@@ -13,7 +13,7 @@ from shared.connection import patient_client
 from shared.ledger.run import Ledger
 from shared.observability import exporter, tracing
 from shared.queue import FINISH, FINISH_LIMIT_SECONDS, OUTAGE_BUDGET_SECONDS, make_celery
-from shared.results.opening import open_results
+from shared.results.opening import open_pixels, open_results
 from worker import boot, child_death
 from worker.finish import marking
 from worker.finish.finisher import Finisher
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def main() -> None:
     config = boot.configure(WorkerSettings, "finish")
     marking.check(config)
+    boot.check_store()
     app = make_celery(config.redis_url)
     app.conf.task_time_limit = FINISH_LIMIT_SECONDS
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
@@ -48,12 +49,12 @@ def _set_up_child(app: Celery, config: WorkerSettings) -> boot.Handle:
     signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
     patient = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    results = open_results(patient.client)
+    results = open_results(patient.client, config)
     return Finisher(patient, fail_fast, results, _recovery(patient, app, config), config).finish
 
 
 def _recovery(ledger: Ledger, app: Celery, config: WorkerSettings) -> Recovery:
-    return Recovery(ledger, open_results(ledger.client), app, config.job_ttl_seconds)
+    return Recovery(ledger, open_pixels(ledger.client), app, config.job_ttl_seconds)
 
 
 if __name__ == "__main__":

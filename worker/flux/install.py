@@ -1,7 +1,7 @@
 """What a speed plan puts on a pipeline, step by step. The order matters; `install` follows this table.
 
     step               what it replaces               why here in the order
-    1 fp8 products     linear layers of the blocks    first: the denoiser looks at the layers' classes once, when it is
+    1 8-bit products   linear layers of the blocks    first: the denoiser looks at the layers' classes once, when it is
                        (fast, draft)                  made; the modulations' layers keep bf16, they run once a request
     2 modulations      each AdaLN's linear layer, by  before the denoiser, which reads the rows, and before any graph,
       table            a row of a table; the time     which captures their address
@@ -38,7 +38,7 @@ from worker.flux.denoiser import Denoiser
 from worker.flux.extrapolation import Extrapolation
 from worker.flux.graphs import Graphs
 from worker.flux.linears import quantize_layers
-from worker.flux.memory_plan import FP8_CAPABILITY
+from worker.flux.memory_plan import eight_bits
 from worker.flux.modulation import Modulated, Modulations
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 # On Hopper cuDNN's attention is about twice as fast as torch's flash attention, on older cards it is not.
 CUDNN_CAPABILITY = (9, 0)
+# Older cards multiply int8 too, but Triton has no kernels for them.
+INT8_CAPABILITY = (8, 0)
 BACKENDS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 
 
@@ -93,11 +95,11 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     capability = torch.cuda.get_device_capability()
     # 1. Where the memory plan has quantized the blocks already, they stay as they are.
     if plan.fp8 and memory.transformer == "bf16":
-        if capability >= FP8_CAPABILITY:
-            _to_fp8(transformer.transformer_blocks)
-            _to_fp8(transformer.single_transformer_blocks)
+        if capability >= INT8_CAPABILITY:
+            for blocks in (transformer.transformer_blocks, transformer.single_transformer_blocks):
+                _quantize(blocks, eight_bits(capability))
         else:
-            log.warning("speed.no_fp8", plan=plan.name, capability=capability)
+            log.warning("speed.no_8_bits", plan=plan.name, capability=capability)
     # 2.
     modulations = Modulations(transformer)
     # 3.
@@ -127,13 +129,16 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     return installed
 
 
-def _to_fp8(blocks: Iterable[Any]) -> None:
-    """Replaces the layers that multiply all tokens; the modulations' layers (`norm…`) run once a request."""
+def _quantize(blocks: Iterable[Any], kind: str) -> None:
+    """Replaces the layers that multiply all tokens; the modulations' layers (`norm…`) run once a request.
+
+    :param kind: a key of KINDS.
+    """
     for block in blocks:
         for name, child in block.named_children():
             if not name.startswith("norm"):
                 holder = torch.nn.ModuleDict({name: child})
-                quantize_layers(holder, "fp8")
+                quantize_layers(holder, kind)
                 setattr(block, name, holder[name])
 
 

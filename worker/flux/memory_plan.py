@@ -63,9 +63,14 @@ class Sizes:
     rest: Size  # CLIP and the autoencoder
 
 
+def eight_bits(capability: tuple[int, int]) -> str:
+    """How the card multiplies 8 bits, a key of BYTES_PER_WEIGHT."""
+    return "fp8" if capability >= FP8_CAPABILITY else "int8"
+
+
 def plans(capability: tuple[int, int]) -> dict[str, MemoryPlan]:
     """By name, from the most memory to the least. 8 bits are fp8 where the card multiplies it, else int8."""
-    eight = "fp8" if capability >= FP8_CAPABILITY else "int8"
+    eight = eight_bits(capability)
     return {
         "full": MemoryPlan("full"),
         "8bit": MemoryPlan("8bit", transformer=eight, t5=eight),

@@ -57,7 +57,11 @@ class Previews:
     def __init__(self, directory: Path, device: str, channels: int) -> None:
         """:raises ValueError: there are no factors for latents of so many channels."""
         table = directory / TABLE
-        known = json.loads(table.read_text()) if table.is_file() else {"factors": FLUX_FACTORS, "bias": (0, 0, 0)}
+        known = (
+            json.loads(table.read_text(encoding="utf-8-sig"))
+            if table.is_file()
+            else {"factors": FLUX_FACTORS, "bias": (0, 0, 0)}
+        )
         factors, bias = torch.tensor(known["factors"]), torch.tensor(known["bias"])
         if len(factors) != channels:
             raise ValueError(f"{table}: {len(factors)} channels are known, the model has {channels}")

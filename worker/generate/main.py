@@ -1,7 +1,11 @@
-"""One generate worker: a Celery parent that takes a GPU and never touches CUDA, and one child that holds the model."""
+"""One generate worker: a Celery parent that takes a GPU and never touches CUDA, and one child that holds the model.
+
+The parent imports the engine before it forks, so that a child in place of a dead one loads the model at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -16,7 +20,7 @@ from shared.ledger.run import Ledger
 from shared.observability import exporter, metrics
 from shared.observability.logging import get_logger
 from shared.queue import GENERATE, LOADING, make_celery
-from shared.results.opening import open_results
+from shared.results.opening import open_pixels
 from worker import boot, child_death
 from worker.generate import child, readiness
 from worker.generate.pinning import take_gpu
@@ -51,12 +55,14 @@ def main() -> None:
     signals.worker_shutting_down.connect(lambda **_: readiness.shut_down(), weak=False)
     # The parent's event loop must not wait long for Redis.
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))
-    recovery = Recovery(fail_fast, open_results(fail_fast.client), app, config.job_ttl_seconds)
+    recovery = Recovery(fail_fast, open_pixels(fail_fast.client), app, config.job_ttl_seconds)
     readiness.when_lost(functools.partial(say_unready, fail_fast.client, name))
     child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost, worker=name)
     plan = boot.WorkerPlan(queue=GENERATE, consumes=LOADING, hostname=name, concurrency=1)
     set_up = functools.partial(child.set_up, app, config, gpu, name)
-    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.warm)
+    with contextlib.suppress(Exception):  # the child's import meets the same failure, and is where it is handled
+        child.import_engine(config, gpu)
+    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.means_to_consume)
 
 
 def worker_name(gpu: Gpu | None) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 
-from worker.mini import captions, colours, logos, same_but
+from worker.mini import brand_evaluation, captions, colours, logos, same_but
 from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
 from worker.mini.output_evaluation import evaluate
@@ -114,6 +114,21 @@ def evaluate_outputs(model: Path, count: int, folder: Path) -> bool:
     return evaluate(paths, cases)
 
 
+def evaluate_brand(model: Path, count: int, folder: Path, *, batch: int) -> bool:
+    """Whether all goals are met."""
+    cases = brand_evaluation.branded_cases(held_out_cases(count))
+    missing = brand_evaluation.missing(cases, folder)
+    pipeline = load(model) if missing else None
+    for start in track(range(0, len(missing), batch), description="drawing"):
+        some = missing[start : start + batch]
+        pictures = draw_prompts(
+            pipeline, [one.prompt for one in some], seed=[one.seed for one in some], batch=batch, enhanced=False
+        )
+        for one, picture in zip(some, pictures, strict=True):
+            picture.save(one.path)
+    return brand_evaluation.evaluate(cases, folder)
+
+
 def summary(verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Shares from 0 to 1."""
     count = len(verdicts)
@@ -138,14 +153,17 @@ def main() -> None:
         "--out", type=Path, default=Path("out/evaluation"), help="folder for the contact sheets and verdicts"
     )
     parser.add_argument("--outputs", action="store_true", help="measure what is made of the drawings instead")
+    parser.add_argument("--brand", action="store_true", help="measure drawings in colours that were asked for instead")
     parser.add_argument("--same-but", action="store_true", help="measure image to image at each strength instead")
-    parser.add_argument("--count", type=int, default=100, help="with --outputs and --same-but: number of drawings")
+    parser.add_argument("--count", type=int, default=100, help="of these three: number of drawings")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.outputs:
         sys.exit(not evaluate_outputs(options.model, options.count, options.out / "drawings"))
     if options.same_but:
         sys.exit(not same_but.evaluate(held_out_cases(options.count)))
+    if options.brand:
+        sys.exit(not evaluate_brand(options.model, options.count, options.out / "brand", batch=options.batch))
     pipeline = load(options.model).to(options.device)
     for name, cases in (("held-out", held_out_cases(options.held_out)), ("free-wording", free_cases())):
         start = time.perf_counter()

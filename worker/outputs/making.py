@@ -1,4 +1,7 @@
-"""Makes the files of one drawing: the plain PNGs always, everything else as far as it can be made."""
+"""Makes the files of one drawing: the plain PNGs always, everything else as far as it can be made.
+
+What was asked for in colours is put into them first, so that every file has them.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,31 @@ from PIL import Image
 
 from shared.canvas import Canvas
 from shared.observability.logging import get_logger
-from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SVG, ZIP, transparent_name
+from shared.outputs import Outputs
+from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SHEET, SVG, ZIP, transparent_name
 from shared.results.places import image_name
-from worker.outputs import ground, tracing
+from worker.outputs import branding, ground, tracing
 from worker.outputs.encoding import encode
 from worker.outputs.files import About, File, Made, Marking, Shortfall
 from worker.outputs.framing import framed
 from worker.outputs.icons import icons
 from worker.outputs.metadata import rdf
+from worker.outputs.sheet import sheet, tile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.outputs import Outputs
     from shared.results.formats import Format
     from worker.outputs.tracing import Traced
 
-__all__ = ["About", "File", "Made", "Marking", "Shortfall", "make"]
+__all__ = ["About", "File", "Made", "Marking", "Shortfall", "make", "make_sheet"]
 
 log = get_logger(__name__)
 T = TypeVar("T")
+# Of the flat pixels; a drawing that is less in the colours that were asked for gets a warning.
+LEAST_SHARE = 0.95
 
+PLAIN = Outputs()
 # A job is one of several on its machine, and OpenCV's threads would outnumber the cores.
 cv2.setNumThreads(1)
 
@@ -56,6 +63,13 @@ def make(  # noqa: PLR0913 - the whole interface
     return making.made
 
 
+def make_sheet(tiles: list[Image.Image], captions: list[str], about: About, settings: Marking) -> Made:
+    """The sheet of all variations; nothing but a warning if it cannot be made."""
+    making = _Making(tiles[0], 0, PLAIN, about, settings)
+    making.attempt_sheet(tiles, captions)
+    return making.made
+
+
 class _Making:
     def __init__(self, drawn: Image.Image, index: int, outputs: Outputs, about: About, marking: Marking) -> None:
         self.made = Made()
@@ -68,6 +82,10 @@ class _Making:
 
     def run(self, sizes: list[Canvas]) -> None:
         outputs = self._outputs
+        if outputs.colors or outputs.background_color:
+            self._attempt("colors", "the colours are as they are drawn", self._brand)
+        if outputs.sheet:
+            self.made.tile = tile(self._drawn)
         opaque = {size: _resized(self._drawn, size) for size in sizes}
         for size, image in opaque.items():
             self._add_image(image_name(size, self._index), PNG, image)
@@ -83,8 +101,26 @@ class _Making:
                 image = clear.get(size, opaque[size]) if form.has_alpha else opaque[size]
                 self._attempt(form.name, f"no {form.file_name(name)}", self._add_image, name, form, image)
         self._add_vectors(cut)
+        self._warn_of_unsigned()
+
+    def attempt_sheet(self, tiles: list[Image.Image], captions: list[str]) -> None:
+        self._attempt(SHEET, f"no {PNG.file_name(SHEET)}", lambda: self._add_image(SHEET, PNG, sheet(tiles, captions)))
+        self._warn_of_unsigned()
+
+    def _warn_of_unsigned(self) -> None:
         if self._unsigned:
             self._warn("signing_failed", f"no content credentials in {', '.join(self._unsigned)}")
+
+    def _brand(self) -> None:
+        colours, background = self._outputs.colors, self._outputs.background_color
+        branded = branding.brand(np.asarray(self._drawn), colours, background)
+        self._drawn = Image.fromarray(branded.rgb)
+        self.made.colors_share = round(branded.share, 4)
+        if background and not branded.has_ground:
+            self._warn("background_not_uniform", "background_color: the border has no colour of its own")
+        if branded.share < LEAST_SHARE:
+            asked = " and ".join(["colors"] * bool(colours) + ["background_color"] * bool(background))
+            self._warn("colors_missed", f"{asked}: {branded.share:.0%} of the flat pixels have one of them")
 
     def _formats(self) -> list[Format]:
         """Those that Pillow writes, beside PNG."""
@@ -127,7 +163,8 @@ class _Making:
         return Image.fromarray(ground.cut_out(rgb, ground.estimate(rgb), self._outputs.holes))
 
     def _trace(self, cut: Image.Image | None) -> Traced:
-        return tracing.trace(np.asarray(cut or self._drawn))
+        asked = [*self._outputs.colors, *filter(None, [self._outputs.background_color])]
+        return tracing.trace(np.asarray(cut or self._drawn), asked)
 
     def _with_ground(self, sizes: list[Canvas]) -> str:
         """What a warning says when the ground stays."""

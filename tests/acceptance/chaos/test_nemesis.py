@@ -11,6 +11,7 @@ import report
 from clients import TERMINAL, Client, Watcher
 from memory import Memory
 from nemesis import PARTS, Nemesis
+from object_store import ObjectStore
 
 PROGRESS_SECONDS = 30
 # Short, so that images expire while clients still come back for them.
@@ -19,12 +20,12 @@ RESULT_TTL_SECONDS = "300"
 WORKERS = {"GENERATE_WORKERS": "2"}
 
 
-def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds):
+def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, store=None):
     """Clients against a nemesis until the jobs are done or the time is over."""
     over = threading.Event()
     share = -(-jobs // clients)
     clients = [Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over) for n in range(clients)]
-    nemesis = Nemesis(stack, seed, gap_seconds=gap_seconds, pause_seconds=pause_seconds)
+    nemesis = Nemesis(stack, seed, gap_seconds=gap_seconds, pause_seconds=pause_seconds, store=store)
     memory = Memory(stack, PARTS)
     start = time.monotonic()
     for thread in (memory, nemesis, *clients):
@@ -62,7 +63,7 @@ def chaos(stack, *, rounds, **options):
     # The greedy neighbour's jobs have no notes.
     stack.wait_until(lambda: all(moves[-1][0] in TERMINAL for moves in list(watcher.events.values())), seconds=120)
     watcher.stop()
-    found = [f"client: {line}" for client in (*clients, *nemesis.greedy) for line in client.unexpected]
+    found = [f"client: {line}" for client in (*clients, *nemesis.greedy, *nemesis.bursts) for line in client.unexpected]
     for note in notes:
         found += [f"{note.ids}: {line}" for line in findings.of_note(note)]
         found += [f"{note.ids}: {line}" for line in findings.of_both(note, watcher.events.get(note.id))]
@@ -75,17 +76,43 @@ def chaos(stack, *, rounds, **options):
     found += findings.held_connections(stack)
     stack.stop()
     found += [f"leaked: {process.pid} {' '.join(process.cmdline())}" for process in stack.everything()]
-    lines = [report.circumstances(options["seed"], options["seconds"]), "", *report.faults(nemesis.faults), ""]
+    lines = [
+        report.circumstances(options["seed"], options["seconds"]),
+        "",
+        *report.faults(nemesis.faults),
+        *report.bursts(nemesis.bursts),
+        "",
+    ]
     lines += [*report.jobs(notes, compared, drawings), "", *report.recovery(recovered, recovery.GOALS), ""]
     lines += [*report.memory(memory.growth()), "", f"{len(found)} findings", *found]
     print("\n" + "\n".join(lines), flush=True)
     return nemesis, notes, recovered, found, compared
 
 
-def test_a_short_run(new_stack):
-    stack = new_stack(RESULT_TTL_SECONDS="10", **WORKERS)
+@pytest.fixture
+def store(request, tmp_path):
+    """What the nemesis may strike of the store of the images, by the fixture's parameter; and the stack's settings."""
+    kind = getattr(request, "param", "redis")
+    if kind != "s3":
+        yield None, {"RESULT_STORE": f"file://{tmp_path}/results" if kind == "file" else "redis"}
+        return
+    found = ObjectStore(request.getfixturevalue("s3"))
+    yield found, found.env
+    found.close()
+
+
+@pytest.mark.parametrize("store", ["redis", "s3"], indirect=True)
+def test_a_short_run(new_stack, store):
     nemesis, notes, _, found, _ = chaos(
-        stack, clients=12, jobs=600, seconds=15, seed=7, gap_seconds=(0.5, 2), pause_seconds=(1, 5), rounds=0
+        new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **store[1]),
+        clients=12,
+        jobs=600,
+        seconds=15,
+        seed=7,
+        rounds=0,
+        gap_seconds=(0.5, 2),
+        pause_seconds=(1, 5),
+        store=store[0],
     )
     assert found == []
     assert len(notes) >= 5
@@ -94,11 +121,12 @@ def test_a_short_run(new_stack):
 
 @pytest.mark.chaos
 @pytest.mark.timeout(int(os.environ.get("CHAOS_SECONDS", "300")) + 1800)
-def test_the_long_run(new_stack):
-    """`make chaos JOBS=... SECONDS=... SEED=...`; FAULTS=0: no faults, so that processes live long."""
+@pytest.mark.parametrize("store", [os.environ.get("CHAOS_STORE", "redis")], indirect=True)
+def test_the_long_run(new_stack, store):
+    """`make chaos JOBS=... SECONDS=... SEED=... STORE=...`; FAULTS=0: no faults, so that processes live long."""
     jobs, seconds, seed, faults = (int(os.environ[f"CHAOS_{name}"]) for name in ("JOBS", "SECONDS", "SEED", "FAULTS"))
     _, notes, recovered, found, compared = chaos(
-        new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS),
+        new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **store[1]),
         clients=40,
         jobs=jobs,
         seconds=seconds,
@@ -106,6 +134,7 @@ def test_the_long_run(new_stack):
         gap_seconds=(2, 7) if faults else (seconds, seconds),
         pause_seconds=(5, 30),
         rounds=3,
+        store=store[0],
     )
     assert found == []
     # A run without these has shown nothing.

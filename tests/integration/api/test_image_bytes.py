@@ -6,6 +6,12 @@ BODY = {"prompt": "a red fox", "sizes": [64]}
 
 
 @pytest.fixture
+def chosen_store(store_settings):
+    """Each test, over each store."""
+    return store_settings
+
+
+@pytest.fixture
 async def image(serve, succeed):
     async with serve() as http:
         job_id = (await http.post("/api/jobs", json=BODY)).json()["id"]

@@ -8,9 +8,11 @@ import pytest
 
 from shared.ledger import moves
 from shared.results import places
+from shared.results.opening import open_results
 from shared.results.redis_images import image_key
 from shared.results.redis_store import RedisResults
 from shared.results.store import CHUNK_LENGTH
+from worker.settings import WorkerSettings
 
 BODY = {"prompt": "a red fox", "sizes": [64, 128]}
 DATA = random.Random(7).randbytes(700_001)  # several chunks, and padding in the base64
@@ -19,13 +21,13 @@ SMALL = b"iVBORw0KGgo="
 
 
 @pytest.fixture
-def store(ledger, client):
+def store(ledger, results):
     """Makes a submitted job succeed with these images."""
 
     def _store(job_id, images, put=None):
         ledger.run(moves.claim(job_id, worker="w", delivery="d"))
         ledger.run(moves.finish(job_id, 1, width=8, height=8, model="m"))
-        (put or RedisResults(client).put)(places.images(job_id, 1), images, 3600)
+        (put or results.put)(places.images(job_id, 1), images, 3600)
         ledger.run(moves.succeed(job_id, 1, images_ttl_seconds=3600, ttl_seconds=3600))
 
     return _store
@@ -35,6 +37,21 @@ def store(ledger, client):
 def put_as_before(client):
     """As earlier versions stored images: a hash."""
     return lambda place, images, _: client.hset(place.key, mapping=images)
+
+
+@pytest.fixture
+def put_in(request, put_as_before, client, tmp_path):
+    """The API's settings for a layout, and how a worker puts images into it."""
+
+    def _put_in(layout):
+        if layout == "hash":
+            return {}, put_as_before
+        settings = {"file": {"result_store": f"file://{tmp_path}/results"}}.get(layout, {})
+        if layout == "s3":
+            settings = request.getfixturevalue("s3").settings("/logos")
+        return settings, open_results(client, WorkerSettings(_env_file=None, **settings)).put
+
+    return _put_in
 
 
 async def drawn(http, store, images=None, **options):
@@ -52,11 +69,12 @@ async def test_thirty_callers_get_an_8_mb_job_at_once(serve, store):
         assert all(answer.json()["images"] == {"64": large, "128": SMALL.decode()} for answer in answers)
 
 
-@pytest.mark.parametrize("layout", ["strings", "hash"])
-async def test_every_range_is_a_part_of_the_whole(serve, store, put_as_before, layout):
+@pytest.mark.parametrize("layout", ["strings", "hash", "file", "s3"])
+async def test_every_range_is_a_part_of_the_whole(serve, store, put_in, layout):
     """The ranges begin and end at each place within four characters of base64, at both sides of a chunk's end."""
-    async with serve() as http:
-        url = await drawn(http, store, **({} if layout == "strings" else {"put": put_as_before}))
+    settings, put = put_in(layout)
+    async with serve(**settings) as http:
+        url = await drawn(http, store, put=put)
         assert (await http.get(url)).json()["images"] == {"64": SMALL.decode(), "128": ENCODED.decode()}
         image = f"{url}/images/128.png"
         whole = await http.get(image)

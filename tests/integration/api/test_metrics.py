@@ -19,6 +19,7 @@ from shared.jobs import Failure, Job
 from shared.ledger import counters, moves
 from shared.ledger.moves import MAX_ATTEMPTS
 from shared.observability import exporter, metrics
+from shared.queue import send_webhook
 from shared.results.redis_store import RedisResults
 from shared.settings import VERSION, Settings
 from shared.stack.serve import free_port
@@ -96,6 +97,7 @@ async def test_every_recovery_has_its_reason(scrape, ledger, celery_app, succeed
         (("reason", "lease_lost"), ("to", "queued")): 2,
         (("reason", "lease_lost"), ("to", "finishing")): 0,
         (("reason", "lease_lost"), ("to", "failed")): 1,
+        (("reason", "store_away"), ("to", "finishing")): 0,
     }
     # Drawn three times, but first queued once.
     assert found["logo_job_stage_seconds_count", ("stage", "queued")] == 1
@@ -115,6 +117,21 @@ async def test_a_setting_of_redis_that_endangers_jobs_is_shown(scrape, client):
         assert await shown() == ["maxmemory-policy"]
     finally:
         client.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_webhooks_are_counted_by_what_became_of_them_and_while_they_wait(scrape, client, celery_app):
+    for outcome in ("delivered", "failed", "failed", "postponed"):
+        counters.count(client, counters.webhook(outcome))
+    send_webhook(celery_app, "job", "")
+    shown = await scrape()
+    tries = [shown["logo_webhook_tries_total", ("outcome", outcome)] for outcome in counters.WEBHOOK_OUTCOMES]
+    assert dict(zip(counters.WEBHOOK_OUTCOMES, tries, strict=True)) == {
+        "delivered": 1,
+        "failed": 2,
+        "given_up": 0,
+        "postponed": 1,
+    }
+    assert shown["logo_webhooks_waiting",] == 1
 
 
 async def test_workers_are_shown_by_their_heartbeats(scrape, client):
@@ -166,9 +183,9 @@ async def test_without_redis_it_says_so(serve):
     assert not any(key[0] == "logo_queue_jobs" for key in found)
 
 
-async def test_what_is_defined_is_what_is_served(serve, client, ledger, succeed):
-    """Except for the sweeper's two."""
-    async with serve() as http:
+async def test_what_is_defined_is_what_is_served(serve, client, ledger, succeed, tmp_path):
+    """Except for the sweeper's two. With images outside Redis, because their store has a metric."""
+    async with serve(result_store=f"file://{tmp_path}") as http:
         succeed((await http.post("/api/jobs", json={"prompt": "a fox", "sizes": [64]})).json()["id"])
         text = (await http.get("/metrics")).text
     served = {name for name in text.split() if name.startswith("logo_")}
