@@ -104,6 +104,9 @@ class ApiSettings(Settings):
         None,
         description="keys.toml: keys with a name, a weight, bounds and a quota; read again if changed.",
     )
+    safety_words_file: Annotated[FilePath | None, AtHome] = Field(
+        None, description="With SAFETY=prompt or both: words of your own, one per line, beside the library's."
+    )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
         (), description="Comma-separated addresses or networks whose X-Forwarded-For is believed."

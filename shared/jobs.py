@@ -42,6 +42,7 @@ class Failure(StrEnum):
     OUTPUT_NOT_FINITE = "output_not_finite"
     OUTPUT_BLACK = "output_black"
     FINISH_FAILED = "finish_failed"  # the pixels could not be encoded
+    CONTENT_FILTERED = "content_filtered"  # the drawing is refused by SAFETY
 
 
 class Priority(StrEnum):
