@@ -120,6 +120,14 @@ async def _owner(request: Request, bearer: Bearer, header: KeyHeader) -> str:
     return owner_of(request, bearer, header)
 
 
+async def check(request: Request) -> None:
+    """For what is done before the route's own dependencies.
+
+    :raises Unauthorized: the key is missing or unknown.
+    """
+    owner_of(request, await _bearer(request), await _header(request))
+
+
 def owner_of(request: Request, bearer: HTTPAuthorizationCredentials | None, header: str | None) -> str:
     """The owner by the request's key, also for the access log; empty if no keys are configured.
 

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, str] = {
     "job_not_successful": "the job is canceled, it has no images",
     "images_expired": "the images of this job have expired; submit it again with the same seed",
     "body_too_large": "body: more than 65536 bytes",
+    "media_type_not_taken": "image: must be image/png, image/jpeg, image/webp, not image/gif",
     "range_not_satisfiable": "Range: the image has 48213 bytes",
     "validation_error": "prompt: String should have at least 3 characters",
     "idempotency_conflict": "Idempotency-Key: this key was used for a request with another body",

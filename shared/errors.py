@@ -3,6 +3,7 @@
 LogoError
 |- RequestError            the caller can correct it
 |  |- InvalidRequest       a field is out of its bounds
+|  |- MediaTypeNotTaken    a file of another kind than is taken
 |  |- Unauthorized         no valid API key
 |  |- UrlNotValid          a signed URL that has expired or was changed
 |  |- JobNotFound          the job is unknown, or another owner's
@@ -57,6 +58,10 @@ class RequestError(LogoError):
 
 class InvalidRequest(RequestError):
     code = "validation_error"
+
+
+class MediaTypeNotTaken(RequestError):
+    code = "media_type_not_taken"
 
 
 class Unauthorized(RequestError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 
-from worker.mini import brand_evaluation, captions, colours, logos
+from worker.mini import brand_evaluation, captions, colours, logos, same_but
 from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
 from worker.mini.output_evaluation import evaluate
@@ -155,12 +155,15 @@ def main() -> None:
     )
     parser.add_argument("--outputs", action="store_true", help="measure what is made of the drawings instead")
     parser.add_argument("--brand", action="store_true", help="measure drawings in colours that were asked for instead")
+    parser.add_argument("--same-but", action="store_true", help="measure image to image at each strength instead")
     parser.add_argument("--safety", action="store_true", help="count the false alarms of SAFETY instead")
     parser.add_argument("--count", type=int, help="number of drawings: 100, with --safety 400")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.outputs:
         sys.exit(not evaluate(*drawings(options.model, options.count or 100, options.out / "drawings")))
+    if options.same_but:
+        sys.exit(not same_but.evaluate(held_out_cases(options.count or 100)))
     if options.brand:
         sys.exit(not evaluate_brand(options.model, options.count or 100, options.out / "brand", batch=options.batch))
     if options.safety:

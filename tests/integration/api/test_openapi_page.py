@@ -124,6 +124,7 @@ def raised(method, path):
         codes |= {"validation_error"}
     if method == "post" and not path.endswith("/cancel"):
         codes |= {"body_too_large", "queue_full", "no_room", "too_many_queued", "quota_exceeded"}
+        codes |= {"content_policy_violation" if path.startswith("/v1/images/") else "content_filtered"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
     sending = {"too_many_bytes", "overloaded"}
