@@ -4,10 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PROMPT ?= a red fox head, geometric
 SIZES  ?= 256,512
+ASPECT ?=
+STYLE  ?=
+COLORS ?=
+BACKGROUND ?=
+TEXT   ?=
+LAYOUT ?=
 
-export PROMPT SIZES
+# Not in any recipe, where a # would begin a comment of the shell's: the demo reads them from its environment.
+export PROMPT SIZES ASPECT STYLE COLORS BACKGROUND TEXT LAYOUT
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours fuzz audit check format bench bench-gpu card-report lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours day tour fuzz audit check format bench bench-gpu card-report lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,7 +33,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
 	@touch $@
 
-demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES, save PNGs, SVG, icons and a picture of all under out/, stop
+demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT (STYLE=emblem COLORS=#0A7B83 BACKGROUND TEXT LAYOUT), save PNGs, SVG, icons and a picture of all under out/, stop
 	@$(BIN)/python -m shared.stack.demo
 
 serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DATA_DIR, REDIS_URL)
@@ -74,8 +81,14 @@ chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS 
 full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figures
 	FULL_SECONDS=$(SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_full_redis.py -m slow
 
-neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS; prints what the others notice
-	NEIGHBOURS_SECONDS=$(SECONDS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
+neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS (LOADS); prints what the others notice
+	NEIGHBOURS_SECONDS=$(SECONDS) NEIGHBOURS_LOADS=$(LOADS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
+
+day: $(VENV)/.ready    ## a simulated day of twenty keys: how long jobs wait, oldest first and by fair shares (PLOT=file.png)
+	$(BIN)/python tests/simulation/day.py $(if $(PLOT),--plot $(PLOT))
+
+tour: $(VENV)/.ready   ## three keys on one stack, one greedy: their waits and usage, a quota, what is forgotten
+	$(BIN)/python -m pytest -m slow -s tests/acceptance/test_tour.py
 
 CASES ?= 5000
 fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, with figures

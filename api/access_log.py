@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:@=/+-]{1,128}")
-_QUIET_PATHS = ("/health/live", "/health/ready", "/metrics")
+_QUIET_PATHS = ("/health/live", "/health/ready", "/metrics", "/watch/figures")
 
 
 def is_sane_request_id(value: str) -> bool:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 
-from api import errors, openai_errors, openapi, reference_pages, replicate_errors
+from api import errors, openai_errors, openapi, pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
-from api.auth import Keys
+from api.auth import Keys, probable_caller
 from api.body_limit import BodyLimit
 from api.bounds import Bound
 from api.callers import ForwardedAddress
@@ -28,11 +29,15 @@ from api.metrics import HttpMetrics
 from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
+from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
-from api.routes import events, health, images, jobs, logo, metrics, openai, predictions
+from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, usage, watch
 from api.safety import open_filter, say_what_is_off
 from api.submission import Submission
+from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
+from api.watching import Watching
+from api.worker_metrics import Shown, folder
 from shared.addresses import is_loopback
 from shared.connection import bulk_client, prompt_client
 from shared.errors import TooManyBytes, TooManyWaits
@@ -42,6 +47,9 @@ from shared.observability.logging import get_logger
 from shared.queue import make_celery
 from shared.results.opening import open_reader
 from shared.settings import VERSION
+from shared.styles.file import read as read_styles
+from shared.styles.known import Styles
+from shared.tenants import Tenants
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,8 +70,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
     calls = HeldCalls(ledger, settings.rejoin_seconds)
     celery = make_celery(settings.redis_url, prompt=True)
     http = HttpMetrics()
-    keys = Keys(settings.api_keys, settings.api_keys_file)
+    tenants = Tenants(settings.keys_file)
+    keys = Keys(settings.api_keys, settings.api_keys_file, tenants)
     lag = LoopLag(settings.max_loop_lag_seconds)
+    known_styles = Styles(read_styles(settings.styles_file) if settings.styles_file else ())
+    turns = Turns()
     holding = Bound("calls", most_held_calls(settings.max_held_calls), settings.max_held_calls_per_key, TooManyWaits)
 
     @contextlib.asynccontextmanager
@@ -75,7 +86,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running(), calls.running():
-            with lag.running():
+            with lag.running(), shown.running():
                 yield
         await forecasts.close()
         tracing.shutdown()
@@ -97,10 +108,10 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     app.root_path = settings.root_path  # FastAPI's own argument warns
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")
-    app.state.keys = keys
+    app.state.keys, app.state.operator_keys = keys, Keys(settings.operator_keys)
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.lag = lag
-    app.state.rate_limit = RateLimit(settings.rate_limit, client)
+    app.state.rate_limit = RateLimit(settings.rate_limit, client, tenants)
     app.state.services = Services(
         settings=settings,
         client=client,
@@ -110,6 +121,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            known_styles,
+            tenants,
+            lag,
             max_queue_length=settings.max_queue_length,
             max_queued_per_key=settings.max_queued_per_key,
             max_queued_high_per_key=settings.max_queued_high_per_key,
@@ -130,27 +144,25 @@ def create_app(settings: ApiSettings) -> FastAPI:
             TooManyBytes,
         ),
         lag=lag,
+        watching=Watching(ledger, client, waiting, lag),
+        styles=known_styles,
+        turns=turns,
+        tenants=tenants,
     )
-    errors.install(app)
-    openai_errors.install(app)
-    replicate_errors.install(app)
-    openapi.complete(app)
-    reference_pages.install(app)
-    # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL.
-    # That of predictions limits its submits itself, and is before OpenAI's, one of whose paths has its paths too.
-    for module in (health, metrics, images, predictions):
-        app.include_router(module.router)
-    for module in (logo, jobs, events, openai):
-        app.include_router(module.router, dependencies=[Depends(limit_submits)])
-    app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)
+    _install_routes(app, settings)
+    shown = Shown(
+        (definition.gauge(http.registry, together), read)
+        for definition, together, read in (metrics.own_gauges(app.state.services) if folder() else ())
+    )
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
-    # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; HEAD and OPTIONS;
-    # the bound on bodies; compression.
+    # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
+    # caller; HEAD and OPTIONS; the bound on bodies; compression.
     app.add_middleware(Compression)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
     app.add_middleware(Methods)
+    app.add_middleware(TakeTurns, turns=turns, caller_of=functools.partial(probable_caller, keys))
     app.add_middleware(AccessLog, observe=http.observe)
-    app.add_middleware(Overload, lag=lag, held=lambda: holding.total, count=http.count_refusal)
+    app.add_middleware(Overload, lag=lag, held=lambda: holding.total + turns.waiting, count=http.count_refusal)
     app.add_middleware(
         Cors,
         open_to_any_page=app.state.open_to_any_page,
@@ -166,6 +178,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             "Preference-Applied",
             "Accept-Ranges",
             "Content-Range",
+            "X-Quota-Remaining",
         ],
     )
     app.add_middleware(
@@ -175,3 +188,20 @@ def create_app(settings: ApiSettings) -> FastAPI:
     # Added last and thus outermost, so that all other middleware runs inside the request's span.
     tracing.instrument(app)
     return app
+
+
+def _install_routes(app: FastAPI, settings: ApiSettings) -> None:
+    errors.install(app)
+    openai_errors.install(app)
+    replicate_errors.install(app)
+    openapi.complete(app)
+    pages.install(app, settings)
+    # These routers have no POST to limit, and limit_submits would demand an API key from the holder of a signed URL and
+    # for the pictures of styles. That of predictions limits its submits itself, and is before OpenAI's, one of whose
+    # paths has its paths too.
+    for module in (health, metrics, images, styles, predictions, usage, watch):
+        app.include_router(module.router)
+    for module in (logo, jobs, events, openai):
+        app.include_router(module.router, dependencies=[Depends(limit_submits)])
+    app.router.routes[:0] = [QuickGet(), QuickSubmit()]
+    app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)

@@ -6,6 +6,7 @@ each hop is such a proxy.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,12 @@ def address(scope: Scope) -> str:
     """The client's IP address in its one spelling, so that its length is bounded and no client has two; 'unknown' on a
     Unix socket.
     """
-    found = _parse(scope["client"][0]) if scope.get("client") else None
+    return _spelled(scope["client"][0]) if scope.get("client") else "unknown"
+
+
+@functools.lru_cache(4096)
+def _spelled(host: str) -> str:
+    found = _parse(host)
     return str(found) if found else "unknown"
 
 
@@ -70,6 +76,8 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0] if host.count(":") == 1 else host
 
 
+# A client's calls come from one address, and each asks for it several times.
+@functools.lru_cache(4096)
 def _parse(host: str) -> Address | None:
     try:
         # Without its zone, which may be of any length. An IPv4 address as IPv6 (::ffff:a.b.c.d) is the IPv4 address.

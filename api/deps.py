@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from api.metrics import HttpMetrics
     from api.settings import ApiSettings
     from api.submission import Submission
+    from api.turns import Turns
     from api.waiting import Waiting
+    from api.watching import Watching
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
     from shared.results.store import ResultReader
+    from shared.styles.known import Styles
+    from shared.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class Services:
     holding: Bound  # calls that wait for a job, and event streams
     sending: Bound  # bytes of images that are being sent
     lag: LoopLag
+    watching: Watching
+    styles: Styles
+    turns: Turns
+    tenants: Tenants
 
 
 async def _services(request: Request) -> Services:

@@ -46,6 +46,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.TooManyWaits: 429,
     errors.TooManyBytes: 429,
     errors.TooManyRequests: 429,
+    errors.QuotaExceeded: 429,
     errors.ServiceUnavailable: 503,
     errors.Overloaded: 503,
     errors.StillRunning: 504,
@@ -110,18 +111,33 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     return respond(error.status_code, code, str(error.detail), headers=headers)
 
 
+def of_late_loop(
+    error: Exception, lag: LoopLag, then: str = "try again", details: dict[str, Any] | None = None
+) -> errors.Overloaded | None:
+    """What a caller is told of an error of Redis' client where this process was late: a time-out is not Redis' then.
+    None where it was not.
+
+    :param then: what the caller can do, the end of the message.
+    """
+    if not lag.was_late or is_full(error):
+        return None
+    log.warning("loop.too_late", seconds=round(lag.recent_seconds, 2), error=repr(error))
+    return errors.Overloaded(
+        f"this server was {lag.recent_seconds:.1f} s late; {then}",
+        details=details,
+        retry_after_seconds=LATE_RETRY_SECONDS,
+    )
+
+
 def of_store(error: Exception, lag: LoopLag) -> errors.LogoError:
-    """What a caller is told of an error of Redis' client, or of the store of the images. A time-out is not Redis'
-    where this process was late; the store's client has threads of its own.
+    """What a caller is told of an error of Redis' client, or of the store of the images, whose client has threads of
+    its own.
     """
     if isinstance(error, StoreAway):
         log.warning("store.unavailable", error=str(error))
         return errors.ServiceUnavailable("the image store is out of reach; try again", retry_after_seconds=2)
-    if lag.was_late and not is_full(error):
-        log.warning("loop.too_late", seconds=round(lag.recent_seconds, 2), error=repr(error))
-        return errors.Overloaded(
-            f"this server was {lag.recent_seconds:.1f} s late; try again", retry_after_seconds=LATE_RETRY_SECONDS
-        )
+    if late := of_late_loop(error, lag):
+        return late
     log.warning("redis.unavailable", error=repr(error))
     state = "full" if is_full(error) else "busy" if is_busy(error) else "out of reach"
     return errors.ServiceUnavailable(f"the job store is {state}; try again", retry_after_seconds=2)

@@ -1,4 +1,6 @@
-"""Caches the forecast of this process: reads the outlook from the ledger at most once a second."""
+"""Keeps the forecast of this process: reads the outlook from the ledger at most once a second, beside the calls that
+use it. Only a call that finds none, or one that is old, waits for it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 FRESH_SECONDS = 1.0
+# A forecast counts down by itself: for this long it says much the same as a newer one.
+USABLE_SECONDS = 5.0
 # Longer than any command of the API's client takes to fail.
 CLOSE_SECONDS = 2.0
 
@@ -29,16 +33,23 @@ class Forecasts:
         self._ahead: asyncio.Task[Forecast] | None = None
 
     def prefetch(self) -> None:
-        """Starts a refresh that is due in the background; a later `current` waits only for the rest of it."""
-        if not self._fresh() and not self._reading.locked():
-            self._ahead = asyncio.create_task(self.current(), name="forecast")
+        """Starts a refresh that is due in the background; a later `current` waits for the rest of it, if at all."""
+        if self._age_seconds() >= FRESH_SECONDS and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.create_task(self._refreshed(FRESH_SECONDS), name="forecast")
 
     async def current(self) -> Forecast:
         """The latest forecast. Without Redis it has no estimates: an answer without one is better than an error."""
+        if self._age_seconds() >= USABLE_SECONDS:
+            return await self._refreshed(USABLE_SECONDS)
+        self.prefetch()
+        return self._forecast
+
+    async def _refreshed(self, after_seconds: float) -> Forecast:
+        """The forecast, read again if it is older than this."""
         async with self._reading:
-            if not self._fresh():
+            if self._age_seconds() >= after_seconds:
                 try:
-                    seen = await self._ledger.run(outlook())
+                    seen = await self._ledger.run_alone(outlook())
                     self._forecast = Forecast(seen, seen.ready_workers, seen.pace)
                 except UNAVAILABLE as error:
                     log.warning("forecast.unavailable", error=repr(error))
@@ -51,5 +62,5 @@ class Forecasts:
         if self._ahead is not None:
             await asyncio.wait([self._ahead], timeout=CLOSE_SECONDS)
 
-    def _fresh(self) -> bool:
-        return time.monotonic() - self._looked_at < FRESH_SECONDS
+    def _age_seconds(self) -> float:
+        return time.monotonic() - self._looked_at

@@ -82,8 +82,9 @@ class HeldCall:
         if isinstance(error, CallerGone):
             self.end(End.CUT)
         elif error is not None:
-            refused = isinstance(error, LogoError) and not isinstance(error, ServiceUnavailable)
-            if refused and not self.job_id:
+            # After an answer of Redis' that did not come, the job may exist.
+            unknown = isinstance(error, ServiceUnavailable) or isinstance(error.__cause__, UNAVAILABLE)
+            if isinstance(error, LogoError) and not unknown and not self.job_id:
                 self._held.forget(self)
             else:
                 self.end(End.TOLD)

@@ -1,5 +1,6 @@
-"""uvicorn's HTTP protocol with four more bounds: on the size of a request's head, on the time a request takes to
-arrive, on the time in which a client reads nothing of its response, and on the number of idle connections.
+"""uvicorn's HTTP protocol with five more bounds: on the size of a request's head, on the time a request takes to
+arrive, on the time in which a client reads nothing of its response, on the number of idle connections, and on the time
+for which a client that is gone without a word counts as there.
 
 Without the first three, a client that sends a byte now and then (slow loris), sends a header without an end, or never
 reads its response holds a connection and memory for ever. A middleware bounds the body's size (api/body_limit.py).
@@ -7,6 +8,7 @@ reads its response holds a connection and memory for ever. A middleware bounds t
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 from api.old_http import send_unchunked
@@ -23,6 +25,11 @@ MAX_HEAD_BYTES = 32 * 1024
 REQUEST_SECONDS = 20.0
 # The time without any progress: a client that reads slowly on a bad network is not cut off.
 UNREAD_SECONDS = 60.0
+# A phone without a network sends no end of its connection. While a call is held nothing is sent to it either, so the
+# system asks: the call ends KEEPALIVE_TRIES * KEEPALIVE_TRY_SECONDS after the first question without an answer.
+KEEPALIVE_SECONDS = 45
+KEEPALIVE_TRY_SECONDS = 10
+KEEPALIVE_TRIES = 3
 
 
 class BoundedProtocol(PlainProtocol):
@@ -35,6 +42,7 @@ class BoundedProtocol(PlainProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own signature
         super().connection_made(transport)
+        _ask_if_silent(transport.get_extra_info("socket"))
         self._start_arrival_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -123,3 +131,17 @@ class BoundedProtocol(PlainProtocol):
             return
         log.info("connection.closed", reason="unread", client=self.client and self.client[0], bytes=unsent)
         self.transport.abort()
+
+
+def _ask_if_silent(connection: socket.socket) -> None:
+    if connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # macOS has another name for the first, and its own times for the others.
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_SECONDS),
+        ("TCP_KEEPINTVL", KEEPALIVE_TRY_SECONDS),
+        ("TCP_KEEPCNT", KEEPALIVE_TRIES),
+    ):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,84 +1,11 @@
-"""`python -m api.main`: the HTTP front on HOST and PORT."""
-
-from __future__ import annotations
-
-import contextlib
-import functools
-import socket
-from typing import TYPE_CHECKING
-
-import uvicorn
-
-from api import open_files
-from api.app import create_app
-from api.http_protocol import BoundedProtocol
-from api.idle_connections import IdleConnections
-from api.settings import ApiSettings
-from shared import redis_state, settings
-from shared.observability import logging
-from shared.results import opening
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from api.deps import Services
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server that answers its held calls before it ends; uvicorn itself cancels them, which sends a 500."""
-
-    def __init__(self, app: FastAPI, config: ApiSettings) -> None:
-        self.services: Services = app.state.services
-        idle = IdleConnections(config.max_idle_connections)
-        super().__init__(
-            uvicorn.Config(
-                app,
-                host=config.host,
-                port=config.port,
-                # Not uvloop, which raises RuntimeError instead of OSError on a connection that Redis closed
-                # (docs/decisions/0001).
-                loop="asyncio",
-                http=functools.partial(BoundedProtocol, idle=idle),  # type: ignore[arg-type] # uvicorn only calls it
-                timeout_keep_alive=config.keep_alive_seconds,
-                # Clients such as Node's agent let go of a connection before the server does.
-                headers=[("Keep-Alive", f"timeout={config.keep_alive_seconds}")],
-                log_config=None,
-                access_log=False,
-                # api/callers.py does it: uvicorn believes anyone on this machine, whatever is written there.
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=3,
-            )
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.services.waiting.release()
-        await super().shutdown(sockets)
-
-
-def _every_address(port: int) -> list[socket.socket]:
-    """A socket for IPv6 and IPv4. asyncio, by which uvicorn listens, makes those for an IPv6 address deaf to IPv4.
-
-    :raises SystemExit: the port cannot be used.
-    """
-    both = socket.has_dualstack_ipv6()
-    try:
-        return [socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=both)]
-    except OSError as error:
-        raise SystemExit(f"PORT {port} on :: cannot be used: {error.strerror}") from None
+"""`python -m api.main`: the HTTP front on HOST and PORT, in API_WORKERS processes."""
 
 
 def main() -> None:
-    config = settings.load(ApiSettings)
-    logging.configure(config.log_level, config.log_format, "api")
-    open_files.raise_limit()
-    redis_state.refuse_cluster(config.redis_url)
-    opening.check(config)
-    server = Server(create_app(config), config)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(_every_address(config.port) if config.host == "::" else None)
-    if not server.started:
-        raise SystemExit(3)
+    # Each of several processes imports this module before it can answer its supervisor (api/processes.py).
+    from api.server import serve  # noqa: PLC0415 - see above
+
+    serve()
 
 
 if __name__ == "__main__":

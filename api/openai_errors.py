@@ -105,15 +105,17 @@ def as_logo_error(error: Exception, lag: LoopLag) -> errors.LogoError:
 
 def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse:
     status = _status_of(error)
-    headers = {}
+    headers = dict(error.headers)
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, (errors.JobNotSuccessful, errors.GenerationFailed)) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
+    # Of a quota too: its client would try again at once, because the month's end is too far away for it.
+    final = (errors.JobNotSuccessful, errors.GenerationFailed, errors.QuotaExceeded)
+    if isinstance(error, final) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
         headers["X-Should-Retry"] = "false"
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    code = OPENAI_CODES.get(error.code, error.code)
-    return _respond(status, _type_of(status), error.message, code, None, headers)
+    code, param = OPENAI_CODES.get(error.code, error.code), (error.details or {}).get("field")
+    return _respond(status, _type_of(status), error.message, code, param, headers)
 
 
 def error_of(error: Exception, lag: LoopLag) -> OpenAIError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
+from shared.canvas import Canvas
 from shared.outputs import Outputs
 from shared.results import footprint
 from shared.results.formats import FORMATS, LOGO, PNG, SVG, transparent_name
@@ -19,9 +20,12 @@ from shared.schemas import (
     PROMPT_EXAMPLE,
     JobRequest,
     NotBoolean,
+    check_shape,
     invalid,
     not_blank,
+    shape_fields,
 )
+from shared.styles.file import NAME
 
 if TYPE_CHECKING:
     from pydantic.config import JsonDict
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 # What OpenAI's own API takes, and what a job takes: of a longer prompt the job gets the beginning.
 MAX_PROMPT, MAX_DRAWN = 32_000, 500
 DEFAULT_SIZE = 1024
+NO_STYLE = ("vivid", "natural")  # OpenAI's, which mean nothing here
 BACKGROUND_NOT_UNIFORM = "background_not_uniform"  # the warning of a job whose drawing has no ground to take away
 
 _WHOLE_EXAMPLE: JsonDict = {
@@ -54,10 +59,13 @@ _WHOLE_EXAMPLE: JsonDict = {
 }
 
 
-def _square(size: str) -> str:
-    width, _, height = size.partition("x")
-    if size != "auto" and (width != height or not MIN_SIZE <= int(width) <= MAX_SIZE):
-        raise invalid(f"only squares of {MIN_SIZE} to {MAX_SIZE} pixels, such as 512x512, or auto")
+def _shape(size: str) -> str:
+    if size == "auto":
+        return size
+    canvas = Canvas.named(size)
+    if min(canvas.width, canvas.height) < MIN_SIZE or canvas.longest > MAX_SIZE:
+        raise invalid(f"edges of {MIN_SIZE} to {MAX_SIZE} pixels, such as 512x512 or 1536x1024, or auto")
+    check_shape(canvas)
     return size
 
 
@@ -93,8 +101,9 @@ class ImagesRequest(BaseModel):
         AfterValidator(not_blank),
     ]
     n: Annotated[int | None, NotBoolean] = Field(1, ge=1, le=MAX_IMAGES, description="Variations of the prompt.")
-    size: Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_square)] | None = Field(
-        "auto", description=f"A square, such as `512x512`; auto: {DEFAULT_SIZE}x{DEFAULT_SIZE}."
+    size: Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_shape)] | None = Field(
+        "auto",
+        description=f"Such as `512x512` or `1536x1024`, from 1:4 to 4:1; auto: {DEFAULT_SIZE}x{DEFAULT_SIZE}.",
     )
     response_format: Literal["b64_json", "url"] | None = Field(
         None,
@@ -113,7 +122,9 @@ class ImagesRequest(BaseModel):
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"] | None = Field(
         "auto", description="No effect: the server has one quality."
     )
-    style: Literal["vivid", "natural"] | None = Field(None, description="No effect.")
+    style: Annotated[str, Field(pattern=rf"^{NAME}$")] | None = Field(
+        None, description="A name of `GET /api/styles`; vivid and natural have no effect."
+    )
     complexity: Literal["low", "medium", "high"] | None = Field(None, description="No effect.")
     moderation: Literal["auto", "low"] | None = Field("auto", description="No effect: nothing is moderated.")
     stream: bool | None = Field(False, description="Whether the answer is a stream of events.")
@@ -129,8 +140,8 @@ class ImagesRequest(BaseModel):
     safety_identifier: str | None = Field(None, description="No effect; the answer repeats it.")
 
     @property
-    def pixels(self) -> int:
-        return DEFAULT_SIZE if self.size in (None, "auto") else int(str(self.size).partition("x")[0])
+    def pixels(self) -> Canvas:
+        return Canvas.of(DEFAULT_SIZE) if self.size in (None, "auto") else Canvas.named(str(self.size))
 
     @property
     def outputs(self) -> Outputs:
@@ -145,11 +156,12 @@ class ImagesRequest(BaseModel):
         made = self.outputs
         return JobRequest.model_construct(
             prompt=self.drawn_prompt,
-            sizes=[self.pixels],
+            **shape_fields(self.pixels),
             num_images=self.n or 1,
             formats=[self.output_format or "png"],
             quality=made.quality or None,
             transparent=made.transparent,
+            style=None if self.style in NO_STYLE else self.style,
         )
 
     @model_validator(mode="after")

@@ -135,7 +135,7 @@ class ImageStream(StreamingResponse):
     def _partial_image(self, picture: bytes, index: int) -> bytes:
         encoded, size = base64.b64encode(picture).decode(), self._asked.pixels
         event = PartialImage(
-            b64_json=encoded, created_at=int(time.time()), size=f"{size}x{size}", partial_image_index=index
+            b64_json=encoded, created_at=int(time.time()), size=f"{size.width}x{size.height}", partial_image_index=index
         )
         return _event(event.type, event)
 
@@ -153,7 +153,7 @@ class ImageStream(StreamingResponse):
                 background=found["background"],
                 created_at=job.finished_at // 1000,
                 output_format=found["output_format"],
-                size=f"{size}x{size}",
+                size=f"{size.width}x{size.height}",
                 safety_identifier=identifier,
             )
             before, _, after = _event(event.type, event).partition(b'"*"')

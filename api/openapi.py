@@ -33,6 +33,12 @@ _QUEUED: dict[str, Any] = {
     "files": [],
     "warnings": [],
     "palette": [],
+    "style": None,
+    "text": None,
+    "layout": None,
+    "colors": [],
+    "background_color": None,
+    "colors_share": None,
     "model": None,
     "timings": {"queued": None, "denoise": None, "finish": None},
     "error": None,
@@ -102,6 +108,32 @@ IMAGE: dict[int | str, dict[str, Any]] = {
         "headers": headers_of("Location", "Cache-Control"),
     },
 }
+_USE = {
+    "jobs": {"succeeded": 41, "failed": 0, "canceled": 2, "expired": 0},
+    "images": 44,
+    "pixels": 60555264,
+    "denoise_seconds": 171.3,
+}
+USAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "What the key has used.",
+        "headers": headers_of("X-Quota-Remaining"),
+        **example_of(
+            {
+                "from": "2026-11-01",
+                "to": "2026-11-30",
+                "days": [{"date": "2026-11-23", **_USE}],
+                "total": _USE,
+                "quota": {
+                    "unit": "images",
+                    "limit": 1000,
+                    "remaining": 956,
+                    "renewed_at": "2026-12-01T00:00:00Z",
+                },
+            }
+        ),
+    }
+}
 LISTED: dict[int | str, dict[str, Any]] = {
     200: {
         "model": JobList,
@@ -118,7 +150,7 @@ LISTED: dict[int | str, dict[str, Any]] = {
 GENERATED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The image.",
-        "headers": headers_of("Idempotent-Replayed"),
+        "headers": headers_of("Idempotent-Replayed", "X-Quota-Remaining"),
         **example_of(
             {
                 "created": 1795467671,
@@ -178,7 +210,14 @@ _PREDICTION = {
     "urls": {name: f"https://HOST/v1/predictions/{_ID}{end}" for name, end in (("get", ""), ("cancel", "/cancel"))},
 }
 PREDICTION: dict[int, dict[int | str, dict[str, Any]]] = {
-    status: {status: {"description": "The prediction.", **example_of(_PREDICTION)}} for status in (200, 201)
+    status: {
+        status: {
+            "description": "The prediction.",
+            "headers": headers_of(*("X-Quota-Remaining",) * (status == 201)),  # noqa: PLR2004 - an HTTP status
+            **example_of(_PREDICTION),
+        }
+    }
+    for status in (200, 201)
 }
 VERSION: dict[int | str, dict[str, Any]] = {
     200: {
@@ -194,7 +233,8 @@ VERSION: dict[int | str, dict[str, Any]] = {
     }
 }
 LOGO: dict[int | str, dict[str, Any]] = {
-    200: example_of(
+    200: {"headers": headers_of("X-Quota-Remaining")}
+    | example_of(
         {
             "message": "Logo generated successfully!",
             "prompt": "a red fox head, geometric",

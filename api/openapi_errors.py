@@ -36,6 +36,7 @@ EXAMPLES: dict[str, str] = {
     "too_many_waits": "500 calls of this caller are held here, the bound is 500",
     "too_many_bytes": "1000000000 bytes of images of this caller are held here, the bound is 1073741824",
     "too_many_requests": "more than 60 per 1 minute from this caller",
+    "quota_exceeded": "this key's quota is 9 images a month, 0 are left; it is renewed at 2026-12-01T00:00:00Z",
     "generation_failed": "Failed to generate logo: the model's output was not finite",
     "internal_error": "internal server error",
     "service_unavailable": "the job store is out of reach; try again",
@@ -46,10 +47,11 @@ _STATUS = statuses_by_code()
 _PRIMARY = {_STATUS[code]: code for code in reversed(EXAMPLES)}
 HEADERS = {
     "Accept-Ranges": "`bytes`: one range may be asked for.",
-    "Cache-Control": "Image: private and immutable. Event stream: `no-store`.",
+    "Cache-Control": "Image: private and immutable. Event stream: `no-store`. Styles and their pictures: public. Page: "
+    "`no-cache`.",
     "Content-Disposition": "Of a zip: `attachment`, with its name.",
     "Content-Range": "The range of these bytes, or the image's length.",
-    "Content-Security-Policy": "Of an SVG: nothing in it runs or is loaded.",
+    "Content-Security-Policy": "Of an SVG: nothing in it runs or is loaded. Of a page: only files of this server.",
     "ETag": "For `If-None-Match` and `If-Range`.",
     "Idempotent-Replayed": "`true`: an earlier submit with this key created the job.",
     "Location": "The job's URL, or the image's in the store.",
@@ -59,12 +61,13 @@ HEADERS = {
     "WWW-Authenticate": "`Bearer`.",
     "X-Accel-Buffering": "`no`: nginx must hand each event on at once.",
     "X-Content-Type-Options": "`nosniff`.",
+    "X-Quota-Remaining": "Images, or seconds of GPU time, that are left of the key's quota of this month.",
     "X-Request-ID": "The caller's own, or a generated one; the server logs it.",
     "X-Should-Retry": "`false`: a retry would draw another image.",
 }
 _HEADER_OF = {401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After", 503: "Retry-After", 504: "Retry-After"}
 # OpenAI's clients repeat these statuses by themselves.
-_OPENAI_HEADERS = dict.fromkeys((409, 500, 503, 504), ("X-Should-Retry",))
+_OPENAI_HEADERS = dict.fromkeys((409, 429, 500, 503, 504), ("X-Should-Retry",))
 _OPENAI_TYPES = {429: "rate_limit_error", 500: "server_error", 503: "server_error", 504: "server_error"}
 
 
@@ -113,7 +116,8 @@ def _by_status(which: Iterable[int | str], body: Callable[[str], dict[str, Any]]
 def _answer(
     status: int, model: type[BaseModel], examples: dict[str, dict[str, Any]], headers: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    own = (_HEADER_OF[status],) if status in _HEADER_OF else ()
+    own: tuple[str, ...] = (_HEADER_OF[status],) if status in _HEADER_OF else ()
+    own += ("X-Quota-Remaining",) if "quota_exceeded" in examples else ()
     return {
         "model": model,
         "description": ", ".join(code.replace("_", " ") for code in examples),

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 FEW_CALLS = 64
 # Callers come back spread over this time. They are told at random, else they would all come back at once.
 RETRY_AFTER_SECONDS = (1, 10)
-_ALWAYS_TAKEN = ("/health/live", "/health/ready", "/metrics")
+ALWAYS_TAKEN = ("/health/live", "/health/ready", "/metrics")
 
 
 class Overload:
     def __init__(self, app: ASGIApp, *, lag: LoopLag, held: Callable[[], int], count: Callable[[], None]) -> None:
-        """:param held: the number of calls that wait for a job; to take one costs little more than to refuse it.
+        """:param held: the number of calls that wait for a job or for a turn, which costs next to nothing.
         :param count: called for each call that is refused.
         """
         self.app = app
@@ -43,7 +43,8 @@ class Overload:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._refuses(scope):
             self._count()
-            await _refusal(_path(scope), self._lag.seconds)(scope, receive, send)
+            message = f"this server is {self._lag.seconds:.1f} s late with what it has; try again later"
+            await refusal(plain_path(scope), 503, Overloaded.code, message)(scope, receive, send)
             return
         self._at_work += 1
         try:
@@ -52,20 +53,21 @@ class Overload:
             self._at_work -= 1
 
     def _refuses(self, scope: Scope) -> bool:
-        if scope["method"] == "DELETE" or _path(scope) in _ALWAYS_TAKEN:
+        if scope["method"] == "DELETE" or plain_path(scope) in ALWAYS_TAKEN:
             return False
         return self._lag.is_late and self._at_work - self._held() > FEW_CALLS
 
 
-def _path(scope: Scope) -> str:
+def plain_path(scope: Scope) -> str:
+    """Without the prefix that a proxy may have left in place."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
 
-def _refusal(path: str, lag_seconds: float) -> Response:
-    message = f"this server is {lag_seconds:.1f} s late with what it has; try again later"
+def refusal(path: str, status: int, code: str, message: str) -> Response:
+    """In the format of the path's API."""
     headers = {"Retry-After": str(random.randint(*RETRY_AFTER_SECONDS))}  # noqa: S311 - no secret
     if replicate_errors.is_replicates(path):
-        return replicate_errors.respond(503, Overloaded.code, message, headers)
+        return replicate_errors.respond(status, code, message, headers)
     as_openai = path.startswith("/v1/")
-    return (respond_as_openai if as_openai else respond)(503, Overloaded.code, message, headers=headers)
+    return (respond_as_openai if as_openai else respond)(status, code, message, headers=headers)

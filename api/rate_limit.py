@@ -17,13 +17,16 @@ from shared import errors
 if TYPE_CHECKING:
     import redis.asyncio
 
+    from shared.tenants import Tenants
+
 
 class RateLimit:
     """A limit that all API processes share through Redis, with two keys for each caller that expire with the window."""
 
-    def __init__(self, rate: str, client: redis.asyncio.Redis) -> None:
-        """`rate`: such as '60/minute'; empty for no limit."""
-        self._item = parse(rate) if rate else None
+    def __init__(self, rate: str, client: redis.asyncio.Redis, tenants: Tenants) -> None:
+        """`rate`: such as '60/minute', for keys that have none of their own; empty for no limit."""
+        self._rate = rate
+        self._tenants = tenants
         storage = RedisStorage(
             "async+redis://",  # the pool connects; of the URL only its scheme counts
             implementation="redispy",
@@ -37,11 +40,14 @@ class RateLimit:
 
         :raises errors.TooManyRequests: the caller has used up the rate.
         """
-        if self._item is None or await self._limiter.hit(self._item, caller):
+        tenant = self._tenants.of(caller)
+        rate = self._rate if tenant is None or tenant.rate is None else tenant.rate
+        item = parse(rate) if rate else None
+        if item is None or await self._limiter.hit(item, caller):
             return
-        stats = await self._limiter.get_window_stats(self._item, caller)
+        stats = await self._limiter.get_window_stats(item, caller)
         raise errors.TooManyRequests(
-            f"more than {self._item} from this caller",
+            f"more than {item} from this caller",
             retry_after_seconds=max(1, math.ceil(stats.reset_time - time.time())),
         )
 

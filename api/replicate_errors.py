@@ -50,7 +50,7 @@ class ReplicateRoute(APIRoute):
             except Exception as error:  # noqa: BLE001 - any error is logged and answered in Replicate's format
                 found = as_logo_error(error, request.app.state.lag)
                 after = found.retry_after_seconds
-                headers = {"Retry-After": str(after)} if after is not None else {}
+                headers = dict(found.headers) | ({"Retry-After": str(after)} if after is not None else {})
                 status = STATUS.get(type(found), UNFORESEEN)
                 if status == 401:  # noqa: PLR2004 - an HTTP status
                     headers["WWW-Authenticate"] = "Bearer"

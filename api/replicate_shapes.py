@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from api.openai_shapes import MAX_DRAWN, MAX_PROMPT
-from shared.errors import InvalidRequest
-from shared.schemas import MAX_IMAGES, PROMPT_EXAMPLE, NotBoolean, Size, not_blank
+from shared.canvas import Canvas
+from shared.schemas import MAX_IMAGES, PROMPT_EXAMPLE, NotBoolean, Size, check_shape, invalid, not_blank
 
 DEFAULT_SIZE = 1024
+# What FLUX draws on Replicate for each aspect.
+PIXELS_OF = {
+    "1:1": Canvas(1024, 1024),
+    "16:9": Canvas(1344, 768),
+    "21:9": Canvas(1536, 640),
+    "3:2": Canvas(1216, 832),
+    "5:4": Canvas(1088, 896),
+    "4:3": Canvas(1152, 896),
+}
+Aspect = Literal["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21", "custom"]
 Prompt = Annotated[
     str,
     Field(min_length=3, max_length=MAX_PROMPT, description=f"Of more than {MAX_DRAWN} characters, the beginning."),
@@ -30,9 +40,12 @@ class FluxInput(BaseModel):
         None, ge=1, le=50, description="The model's own if absent."
     )
     guidance: Annotated[float | None, NotBoolean] = Field(None, ge=0, le=20, description="Likewise.")
-    width: Size | None = Field(None, description="1024 if absent.")
-    height: Size | None = Field(None, description="Equal to `width`.")
-    aspect_ratio: Literal["1:1", "custom"] = Field("1:1", description="No effect: only squares are drawn.")
+    width: Size | None = Field(None, description="As `height` if absent.")
+    height: Size | None = Field(None, description="As `width` if absent.")
+    aspect_ratio: Aspect = Field(
+        "1:1",
+        description="Of the pixels that FLUX gives it on Replicate; 1:1 and custom have no effect beside `width`.",
+    )
     output_format: Literal["png"] = Field("png", description="PNG only.")
     output_quality: Annotated[int | None, NotBoolean] = Field(None, ge=0, le=100, description="No effect.")
     megapixels: Literal["1"] | None = Field(None, description="No effect.")
@@ -42,12 +55,26 @@ class FluxInput(BaseModel):
     prompt_upsampling: bool | None = Field(None, description="No effect.")
 
     @property
-    def size(self) -> int:
-        """:raises InvalidRequest: `width` and `height` differ."""
-        width, height = self.width or self.height, self.height or self.width
-        if width != height:
-            raise InvalidRequest(f"input.height: must be equal to width, which is {width}: only squares are drawn")
-        return width or DEFAULT_SIZE
+    def size(self) -> Canvas:
+        if edge := self.width or self.height:
+            return Canvas(self.width or edge, self.height or edge)
+        if self.aspect_ratio == "custom":
+            return Canvas.of(DEFAULT_SIZE)
+        turned = ":".join(reversed(self.aspect_ratio.split(":")))
+        return PIXELS_OF.get(self.aspect_ratio) or PIXELS_OF[turned].turned
+
+    @field_validator("aspect_ratio")
+    @classmethod
+    def _instead_of_pixels(cls, aspect: str, info: ValidationInfo) -> str:
+        given = [name for name in ("width", "height") if info.data.get(name) is not None]
+        if given and aspect not in ("1:1", "custom"):
+            raise invalid(f"not with {given[0]}; custom, or none, beside it")
+        return aspect
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        check_shape(self.size)
+        return self
 
 
 class PredictionRequest(BaseModel):

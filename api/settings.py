@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from ipaddress import IPv4Network, IPv6Network  # noqa: TC003 - pydantic reads it when the class is built
+from pathlib import Path  # noqa: TC003 - likewise
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, FilePath
 
 from shared.settings import AtHome, CommaSeparated, Host, Settings, load
-
-RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
+from shared.styles import file
+from shared.tenants import RATE, KeysFile
 
 
 def _origin(value: str) -> str:
@@ -24,15 +26,27 @@ def _origin(value: str) -> str:
     return value
 
 
+def _styles(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            file.read(path)
+        except OSError as error:
+            raise ValueError(f"cannot be read: {error.strerror}") from None
+    return path
+
+
 Origin = Annotated[str, AfterValidator(_origin)]
 
 
 class ApiSettings(Settings):
     host: Host = "0.0.0.0"  # noqa: S104 - a server in a container must listen on all addresses
     port: int = Field(7860, ge=1, le=65535)
+    api_workers: int | None = Field(
+        None, ge=1, le=64, description="API processes behind the port; unset: one for two cores, four at most."
+    )
     keep_alive_seconds: int = Field(75, ge=1, le=3600, description="Seconds that an idle connection is kept open.")
     max_idle_connections: int = Field(
-        500, ge=1, description="Idle connections of one API process; beyond it the oldest is closed."
+        500, ge=1, description="Idle connections of one API process; beyond it one of the address with most is closed."
     )
     request_timeout: float = Field(300, ge=1, le=3600, description="Seconds that /api/generate_logo is held.")
     rejoin_seconds: int = Field(
@@ -72,11 +86,26 @@ class ApiSettings(Settings):
     safety_words_file: Annotated[FilePath | None, AtHome] = Field(
         None, description="With SAFETY=prompt or both: words of your own, one per line, beside the library's."
     )
+    operator_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
+        (), description="Comma-separated; each opens the actions of /watch. Empty: it shows figures only."
+    )
+    styles_file: Annotated[FilePath | None, AtHome, AfterValidator(_styles)] = Field(
+        None, description="More styles, in TOML (docs/styles.md)."
+    )
+    keys_file: KeysFile = Field(
+        None,
+        description="keys.toml: keys with a name, a weight, bounds and a quota; read again if changed.",
+    )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(
         (), description="Comma-separated addresses or networks whose X-Forwarded-For is believed."
     )
     cors_origins: Annotated[tuple[Origin, ...], *CommaSeparated] = Field(("*",), description="Comma-separated origins.")
+
+    @property
+    def processes(self) -> int:
+        """API processes: API_WORKERS, else by the cores, of which Redis and the workers need as many."""
+        return self.api_workers or max(1, min(4, len(os.sched_getaffinity(0)) // 2))
 
 
 if __name__ == "__main__":  # checks the settings, for `make serve`

@@ -1,49 +1,52 @@
-"""Submits jobs: creates the record, then sends the message to the workers.
-
-Once the record exists the answer is 202: the sweeper publishes a job whose message was not sent.
-"""
+"""Submits jobs: one script on Redis creates the record and pushes the message to the workers."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import math
 import secrets
 import uuid
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from asgi_correlation_id import correlation_id
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from api import quota
+from api.errors import of_late_loop
 from api.forecast import retry_after
 from shared import errors
 from shared.connection import UNAVAILABLE, is_busy
-from shared.jobs import Job, JobStatus
+from shared.jobs import Job, JobStatus, Priority
 from shared.ledger import counters, keys, moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import send_generate
+from shared.queue import generate_message
 from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from api.forecasting import Forecasts
+    from api.loop_lag import LoopLag
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
     from shared.prompt_filter import PromptFilter
+    from shared.styles.known import Styles
+    from shared.styles.table import Style
+    from shared.tenants import Tenant, Tenants
 
 log = get_logger(__name__)
 # Images expire or are given up within seconds; how soon there is enough room is not known.
 ROOM_RETRY_SECONDS = 10
 # Errors of the connection, after which the command may have run. A server that answers with an error did not run it.
 _UNANSWERED = (RedisConnectionError, RedisTimeoutError, OSError)
+_UNKNOWN = "it is not known whether the job was created; submit again with the same Idempotency-Key"
 
 
 class Submission:
@@ -52,6 +55,9 @@ class Submission:
         ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
+        styles: Styles,
+        tenants: Tenants,
+        lag: LoopLag,
         *,
         max_queue_length: int,
         max_queued_per_key: int,
@@ -63,6 +69,9 @@ class Submission:
         self._ledger = ledger
         self._celery = celery
         self._forecasts = forecasts
+        self._styles = styles
+        self._tenants = tenants
+        self._lag = lag
         self._max_queue_length = max_queue_length
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
@@ -84,43 +93,44 @@ class Submission:
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
         :raises errors.ContentFiltered: SAFETY refuses the prompt.
+        :raises errors.InvalidRequest: no style has the request's name, or the key may not use this priority.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
         :raises errors.TooManyQueued: the owner's queued jobs are at their bound.
         :raises errors.TooManyHigh: the owner's queued jobs of high priority are at their bound.
+        :raises errors.QuotaExceeded: the owner has used up its quota of this month.
         :raises errors.TooManyRequests: the owner has created as many jobs in this minute as it may.
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
+        :raises errors.Overloaded: this process was too late for the answer; likewise.
         """
-        await self._refuse_filtered(request.prompt)
-        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape)
+        await self._refuse_filtered(f"{request.prompt}\n{request.text or ''}")
+        tenant, style = self._tenants.of(owner), self._style(request.style)
+        job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant, style)
         structlog.contextvars.bind_contextvars(job_id=job.id)
+        max_own = (tenant and tenant.max_queued) or self._max_queued_per_key
+        max_own_high = (tenant and tenant.max_queued_high) or self._max_queued_high_per_key
         command = moves.create(
             job,
             fingerprint=_fingerprint(request),
             idempotency_key=idempotency_key,
             max_queue=self._max_queue_length,
             # Without keys there is one owner, for whom the bound of the queue is enough.
-            max_own=self._max_queued_per_key if owner else 0,
-            max_own_high=self._max_queued_high_per_key if owner else 0,
+            max_own=max_own if owner else 0,
+            max_own_high=max_own_high if owner else 0,
             max_created_per_minute=self._max_created_per_key_per_minute if owner else 0,
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
             images_in_redis=self._images_in_redis,
+            weight=tenant.weight if tenant else 1,
+            message=generate_message(self._celery, job.id, job.request_id, job.priority),
+            **quota.asked_of(tenant),
         )
         try:
-            created = await self._ledger.run(command)
+            with tracing.span("job.publish", job_id=job.id):
+                created = await self._ledger.run(command)
         except _UNANSWERED as error:
-            log.warning("redis.unavailable", error=repr(error))
-            if is_busy(error):
-                raise errors.ServiceUnavailable(
-                    "the job store is busy, no job was created; try again", retry_after_seconds=2
-                ) from error
-            raise errors.ServiceUnavailable(
-                "it is not known whether the job was created; submit again with the same Idempotency-Key",
-                details={"created": "unknown", "idempotency_key": idempotency_key or None},
-                retry_after_seconds=2,
-            ) from error
+            raise self._unanswered(error, idempotency_key) from error
         match created.outcome:
             case Creation.CONFLICT:
                 raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
@@ -136,15 +146,17 @@ class Submission:
                 )
             case Creation.OWNER_FULL:
                 raise errors.TooManyQueued(
-                    f"{created.depth} jobs of this key are queued, the bound is {self._max_queued_per_key}",
+                    f"{created.depth} jobs of this key are queued, the bound is {max_own}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case Creation.OWNER_HIGH_FULL:
                 raise errors.TooManyHigh(
-                    f"{created.depth} jobs of high priority of this key are queued, "
-                    f"the bound is {self._max_queued_high_per_key}",
+                    f"{created.depth} jobs of high priority of this key are queued, the bound is {max_own_high}",
                     retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
+            case Creation.OWNER_QUOTA:
+                assert tenant is not None  # noqa: S101 - only an entry has a quota
+                raise quota.exceeded(tenant, created.quota_left or 0, created.again_seconds)
             case Creation.OWNER_TOO_OFTEN:
                 raise errors.TooManyRequests(
                     f"{created.depth} jobs of this key were created within a minute, "
@@ -152,49 +164,127 @@ class Submission:
                     retry_after_seconds=max(1, math.ceil(created.again_seconds)),
                 )
         assert created.reading is not None  # noqa: S101 - a created or replayed job has a record
+        reading = replace(created.reading, quota_remaining=quota.remaining(tenant, created.quota_left))
         if created.outcome is Creation.REPLAYED:
-            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
+            structlog.contextvars.bind_contextvars(job_id=reading.job.id)
             log.info("job.replayed")
-            return created.reading, True
+            return reading, True
         if created.outcome is Creation.REJOINED:
-            structlog.contextvars.bind_contextvars(job_id=created.reading.job.id)
-            log.info("job.rejoined", status=created.reading.job.status)
-            return created.reading, False
-        log.info("job.created", sizes=list(job.sizes), seed=job.seed)
-        await self._publish(job)
-        return created.reading, False
+            structlog.contextvars.bind_contextvars(job_id=reading.job.id)
+            log.info("job.rejoined", status=reading.job.status)
+            return reading, False
+        log.info("job.created", sizes=[str(size) for size in job.canvases], seed=job.seed)
+        return reading, False
 
-    async def _refuse_filtered(self, prompt: str) -> None:
-        """The prompt is in no log."""
-        if self._prompt_filter is None or not self._prompt_filter.refuses(prompt):
+    async def _refuse_filtered(self, words: str) -> None:
+        """:param words: the prompt, and what the logo is to say; they are in no log."""
+        if self._prompt_filter is None or not self._prompt_filter.refuses(words):
             return
         log.info("prompt.refused")
         with contextlib.suppress(*UNAVAILABLE):  # only a metric needs it
             await self._ledger.client.hincrby(keys.COUNTERS, counters.PROMPTS_REFUSED, 1)
         raise errors.ContentFiltered("prompt: this server does not draw this")
 
-    async def _publish(self, job: Job) -> None:
-        try:
-            with tracing.span("job.publish", job_id=job.id):
-                await asyncio.to_thread(send_generate, self._celery, job.id, job.request_id, job.priority)
-        except Exception as error:  # noqa: BLE001 - after any error the sweeper publishes the job
-            log.warning("job.publish_failed", error=repr(error))
+    def _style(self, name: str | None) -> Style | None:
+        style = self._styles.find(name) if name else None
+        if name and style is None:
+            message = f"style: {name!r} is none of {', '.join(self._styles.names)}"
+            raise errors.InvalidRequest(message, details={"field": "style"})
+        return style
+
+    def _unanswered(self, error: Exception, idempotency_key: str) -> errors.LogoError:
+        """What a caller is told where Redis' answer to the creation did not come, or came too late for this process."""
+        unsent = is_busy(error)
+        details = None if unsent else {"created": "unknown", "idempotency_key": idempotency_key or None}
+        then = "no job was created; try again" if unsent else _UNKNOWN
+        if late := of_late_loop(error, self._lag, then, details):
+            return late
+        log.warning("redis.unavailable", error=repr(error))
+        message = f"the job store is busy, {then}" if unsent else then
+        return errors.ServiceUnavailable(message, details=details, retry_after_seconds=2)
+
+    async def requeue(self, failed: Job) -> Reading:
+        """Queues what a failed job asked for as a new job of its owner: a job that has ended stays as it is. The same
+        new job for each call.
+
+        :raises errors.QueueFull: the queue is at its bound.
+        :raises errors.NoRoom: Redis has too little memory left for the result.
+        """
+        job = again(failed)
+        tenant = self._tenants.of(job.owner)
+        command = moves.create(
+            job,
+            max_queue=self._max_queue_length,
+            images_in_redis=self._images_in_redis,
+            weight=tenant.weight if tenant else 1,
+            message=generate_message(self._celery, job.id, job.request_id, job.priority),
+        )
+        created = await self._ledger.run(command)
+        if created.outcome is Creation.NO_ROOM:
+            raise errors.NoRoom("there is no room for the result", retry_after_seconds=ROOM_RETRY_SECONDS)
+        if created.reading is None:
+            raise errors.QueueFull(f"{created.depth} jobs are queued", retry_after_seconds=ROOM_RETRY_SECONDS)
+        log.info("job.created", job_id=job.id, instead_of=failed.id, seed=job.seed)
+        return created.reading
 
 
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
-    newer = ("priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons")
+    newer = ["priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons"]
+    newer += ["width", "height", "aspect", "style", "text", "layout", "colors", "background_color"]
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
 
-def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -> Job:
+# What happened to a job, and not what it asked for.
+_OF_ITS_WAY: tuple[str, ...] = (
+    "version",
+    "attempt",
+    "finish_tries",
+    "worker",
+    "claim",
+    "model",
+    "step",
+    "steps",
+    "prompt_characters",
+)
+_OF_ITS_WAY += ("cancel_requested", "error_code", "error_message", "created_at", "started_at", "drawn_at")
+_OF_ITS_WAY += (
+    "finished_at",
+    "deadline_at",
+    "images_expire_at",
+    "webhook_tries",
+    "files",
+    "warnings",
+    "palette",
+    "colors_share",
+)
+
+
+def again(failed: Job) -> Job:
+    """A queued job that asks for the same, with an id that follows from the failed one's."""
+    unset: dict[str, Any] = {field.name: field.default for field in fields(Job) if field.name in _OF_ITS_WAY}
+    return replace(failed, id=str(uuid.uuid5(uuid.UUID(failed.id), "again")), status=JobStatus.QUEUED, **unset)
+
+
+def _priority(request: JobRequest, tenant: Tenant | None) -> Priority:
+    if tenant is None or request.priority in tenant.priorities:
+        return request.priority
+    if "priority" in request.model_fields_set:
+        raise errors.InvalidRequest(f"priority: this key may use {', '.join(tenant.priorities)}")
+    return next(found for found in (Priority.NORMAL, Priority.LOW, Priority.HIGH) if found in tenant.priorities)
+
+
+def _new_job(  # noqa: PLR0913 - all that a job has from its caller
+    request: JobRequest, owner: str, job_id: str, webhook_shape: str, tenant: Tenant | None, style: Style | None
+) -> Job:
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
         prompt=request.prompt,
-        priority=request.priority,
-        sizes=tuple(request.sizes),
+        priority=_priority(request, tenant),
+        sizes=tuple(canvas.longest for canvas in request.canvases),
+        canvas=next((str(canvas) for canvas in request.canvases if not canvas.is_square), ""),
         seed=secrets.randbelow(2**32) if request.seed is None else request.seed,
         enhance=request.enhance,
         num_images=request.num_images,
@@ -202,8 +292,16 @@ def _new_job(request: JobRequest, owner: str, job_id: str, webhook_shape: str) -
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
         owner=owner,
         webhook_url=request.webhook_url or "",
-        **asdict(request.outputs),
+        # The server's own wish, which counts for no bound of a request.
+        **asdict(replace(request.outputs, sheet=request.num_images > 1)),
+        style=style.name if style else "",
+        style_template=style.template if style else "",
+        style_lora=str(style.lora) if style and style.lora else "",
+        text=request.text or "",
+        layout=request.placed,
         webhook_shape=webhook_shape,
+        result_ttl_seconds=(tenant and tenant.result_ttl_seconds) or 0,
+        job_ttl_seconds=(tenant and tenant.job_ttl_seconds) or 0,
         request_id=correlation_id.get() or "",
         traceparent=tracing.current(),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from api.ownership import visible
 from api.shared_reads import SharedReads
+from api.turns import set_aside
 from shared.connection import UNAVAILABLE, blocking_reader
 from shared.jobs import JobStatus, is_terminal
 from shared.ledger import keys, reads
@@ -76,7 +77,8 @@ class Waiting:
             if reading.job.is_terminal:
                 return reading
             if not self.released:
-                await asyncio.wait([woken], timeout=seconds)
+                async with set_aside():
+                    await asyncio.wait([woken], timeout=seconds)
             if self.released:
                 # The ledger is not read again: the answer must leave at once, and Redis may be out of reach.
                 read_again = woken.result() if woken.done() and not woken.cancelled() else reading

@@ -21,6 +21,7 @@ LogoError
 |  |- TooManyWaits         the caller's held calls are at their bound; poll
 |  |- TooManyBytes         the caller is being sent as many bytes of images as it may; try later
 |  |- TooManyRequests      the caller submits too often; try later
+|  |- QuotaExceeded        the key has used up its quota of this month
 |- ServiceUnavailable      Redis is out of reach, full or read-only, or no worker is ready
 |- Overloaded              this API process holds as much as it may; try later
 |- StillRunning            the job has not ended within REQUEST_TIMEOUT; it goes on
@@ -128,6 +129,10 @@ class TooManyBytes(RequestError):
 
 class TooManyRequests(RequestError):
     code = "too_many_requests"
+
+
+class QuotaExceeded(RequestError):
+    code = "quota_exceeded"
 
 
 class ServiceUnavailable(LogoError):

@@ -8,11 +8,13 @@ queued -> running -> finishing -> succeeded
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import astuple, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from shared.canvas import Canvas
 from shared.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -129,17 +131,30 @@ class Job:
     finished_at: int = 0
     deadline_at: int = 0
     images_expire_at: int = 0
+    denoise_ms: int = 0  # that the last attempt held a card, unless it was lost
     webhook_url: str = ""
     webhook_tries: int = 0
     webhook_shape: str = ""  # of its body: the job, or a prediction of Replicate's (shared/predictions.py)
-    formats: tuple[str, ...] = ("png",)  # these five: shared/outputs.py
+    result_ttl_seconds: int = 0  # how long its owner's images and records are kept; 0: as the settings say
+    job_ttl_seconds: int = 0
+    formats: tuple[str, ...] = ("png",)  # these eight: shared/outputs.py
     quality: int = 0
     transparent: bool = False
     holes: str = "keep"
     icons: bool = False
+    colors: tuple[str, ...] = ()
+    background_color: str = ""
+    sheet: bool = False
     files: tuple[JobFile, ...] = ()  # once succeeded
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
+    canvas: str = ""  # `1536x512`: the one picture is no square; `sizes` has its longer edge, for older processes
+    style: str = ""
+    style_template: str = ""  # the style's words as they were when the job was created
+    style_lora: str = ""  # the style's adapter, `FILE:SCALE`
+    text: str = ""  # that the logo shows
+    layout: str = ""  # wordmark or combination, where there is a text
+    colors_share: float = -1.0  # of the flat pixels, in the colours that were asked for; below 0: none were
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -147,8 +162,31 @@ class Job:
         return tuple((self.seed + index) % 2**32 for index in range(self.num_images))
 
     @property
+    def canvases(self) -> tuple[Canvas, ...]:
+        """What pictures are made of each drawing, all of one aspect."""
+        return (Canvas.named(self.canvas),) if self.canvas else tuple(Canvas.of(size) for size in self.sizes)
+
+    @property
+    def drawn(self) -> Canvas:
+        """Of the raw pixels."""
+        return Canvas(self.width, self.height or self.width)
+
+    @property
+    def largest(self) -> Canvas:
+        return max(self.canvases)
+
+    @property
     def outputs(self) -> Outputs:
-        return Outputs(self.formats, self.quality, self.transparent, self.holes, self.icons)
+        return Outputs(
+            self.formats,
+            self.quality,
+            self.transparent,
+            self.holes,
+            self.icons,
+            self.colors,
+            self.background_color,
+            self.sheet,
+        )
 
     @property
     def drawn_prompt(self) -> str:
@@ -160,11 +198,11 @@ class Job:
         return is_terminal(self.status)
 
     def to_record(self) -> dict[str, str]:
-        """The flat strings that the ledger stores. A job of plain PNGs takes no memory for other outputs."""
+        """The flat strings that the ledger stores, without rare fields at their defaults, which take no memory so."""
         return {
             field.name: encode_field(getattr(self, field.name))
             for field in fields(self)
-            if field.name not in _OF_OUTPUTS or getattr(self, field.name) != field.default
+            if field.name not in _RARE or getattr(self, field.name) != field.default
         }
 
     @classmethod
@@ -172,7 +210,7 @@ class Job:
         """The job of a record. Unknown fields are ignored and missing ones take their defaults, so that processes of
         different versions can share a ledger.
         """
-        return cls(**{f.name: _DECODERS[str(f.type)](record[f.name]) for f in fields(cls) if f.name in record})
+        return cls(**{name: decode(record[name]) for name, decode in _decoders() if name in record})
 
 
 def encode_field(value: Any) -> str:
@@ -186,7 +224,10 @@ def encode_field(value: Any) -> str:
     return str(value)
 
 
-_OF_OUTPUTS = frozenset({*(field.name for field in fields(Outputs)), "files", "warnings", "palette"})
+_OF_A_KEY = {"result_ttl_seconds", "job_ttl_seconds"}
+_OF_DESIGN = {"style", "style_template", "style_lora", "text", "layout", "colors_share"}
+_OF_RESULT = {"files", "warnings", "palette"}
+_RARE = frozenset({*(field.name for field in fields(Outputs)), *_OF_RESULT, "canvas", *_OF_A_KEY, *_OF_DESIGN})
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -200,3 +241,9 @@ _DECODERS: dict[str, Any] = {
     "tuple[JobFile, ...]": lambda text: tuple(JobFile(*item[:5]) for item in json.loads(text)),
     "tuple[JobWarning, ...]": lambda text: tuple(JobWarning(*item[:2]) for item in json.loads(text)),
 }
+
+
+@functools.cache
+def _decoders() -> tuple[tuple[str, Any], ...]:
+    """Each field of a job, and what makes its value of the text in a record."""
+    return tuple((field.name, _DECODERS[str(field.type)]) for field in fields(Job))

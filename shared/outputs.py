@@ -16,3 +16,6 @@ class Outputs:
     transparent: bool = False
     holes: str = "keep"  # keep or cut: areas of the ground's colour that the drawing encloses
     icons: bool = False  # a zip with icons for the web, Android, iOS and macOS
+    colors: tuple[str, ...] = ()  # `#rrggbb`, which the drawing's symbol gets, and so all that is made of it
+    background_color: str = ""  # `#rrggbb`, likewise of its ground
+    sheet: bool = False  # a picture of all variations

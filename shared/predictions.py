@@ -59,7 +59,7 @@ def prediction_of(
     :param images: base64 PNGs by name; None: the output has URLs.
     """
     job, seen = reading.job, view(reading, None, url_of, base_url=base_url)
-    size = str(max(job.sizes))
+    size = str(job.largest)
     urls = [variation.urls for variation in seen.variations] or [seen.urls.images]
     output = [of_size.get(size, "") for of_size in urls]
     if images is not None:
@@ -69,7 +69,8 @@ def prediction_of(
         id=job.id,
         model=job.model or "logo",
         status=_STATUS[job.status],
-        input={"prompt": job.prompt, "seed": job.seed, "num_outputs": job.num_images, "width": int(size)},
+        input={"prompt": job.prompt, "seed": job.seed, "num_outputs": job.num_images, "width": job.largest.width}
+        | ({"height": job.largest.height} if job.canvas else {}),
         output=output if job.status is JobStatus.SUCCEEDED else None,
         logs=f"{done.fraction:.0%}|{'#' * round(10 * done.fraction):10}| {done.step}/{done.steps}"
         if done.steps

@@ -7,8 +7,10 @@ a wake-up: the worker that takes it draws the job that the ledger says is next, 
 from __future__ import annotations
 
 import base64
+import bisect
 import functools
 import json
+import uuid
 import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -40,10 +42,14 @@ PRIORITIES = {Priority.HIGH: 0, Priority.NORMAL: 5, Priority.LOW: 9}
 OUTAGE_BUDGET_SECONDS = 120
 # How long a generate worker waits for memory in Redis for a job's result before it lets the job's message go.
 ROOM_WAIT_SECONDS = 600
+# For so long a generate worker begins further jobs on one message.
+ONE_MESSAGE_SECONDS = 10
 # The largest job (four images of 2048 pixels, 50 steps) on the smallest card (docs/decisions/0015-hard-limit.md), with
-# the prompt's encoding, the decoding, and an outage at each of the hand-over's two parts.
+# the jobs before it, the prompt's encoding, the decoding, and an outage at each of the hand-over's two parts.
 SLOWEST_STEP_SECONDS = 30
-HARD_LIMIT_SECONDS = 4 * 50 * SLOWEST_STEP_SECONDS + 360 + 2 * OUTAGE_BUDGET_SECONDS + ROOM_WAIT_SECONDS
+HARD_LIMIT_SECONDS = (
+    4 * 50 * SLOWEST_STEP_SECONDS + 350 + 2 * OUTAGE_BUDGET_SECONDS + ROOM_WAIT_SECONDS + ONE_MESSAGE_SECONDS
+)
 FINISH_LIMIT_SECONDS = 900
 # How long an ending child waits until its parent has read its last result; billiard's default is 30 s. A Celery parent
 # that shuts down drops a job whose start it has not read yet and reads nothing more of it, so parent and child wait for
@@ -134,6 +140,32 @@ def send_generate(app: Celery, job_id: str, request_id: str, priority: Priority 
     _send(app, GENERATE, job_id, request_id, task_id=job_id, priority=PRIORITIES[priority])
 
 
+def generate_message(app: Celery, job_id: str, request_id: str, priority: Priority) -> tuple[str, str]:
+    """The list in Redis and the text of the message that `send_generate` would push there, for the script that creates
+    the job: it writes both, so that a submit costs one round trip, and no job is without a message.
+    """
+    arguments = _arguments(job_id)
+    made = app.amqp.as_task_v2(
+        job_id, GENERATE, kwargs=arguments, argsrepr="()", kwargsrepr=repr(arguments), ignore_result=None
+    )
+    number = PRIORITIES[priority]
+    message = {
+        "body": base64.b64encode(json.dumps(made.body).encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": made.headers | {"request_id": request_id},
+        "properties": made.properties
+        | {
+            "delivery_mode": 2,  # persistent
+            "delivery_info": {"exchange": "", "routing_key": GENERATE},
+            "priority": number,
+            "body_encoding": "base64",
+            "delivery_tag": str(uuid.uuid4()),
+        },
+    }
+    return _list_of(GENERATE, PRIORITY_STEPS[bisect.bisect(PRIORITY_STEPS, number) - 1]), json.dumps(message)
+
+
 def send_finish(app: Celery, job_id: str, request_id: str, *, outage_seconds: int = 0) -> None:
     """Retries for about `outage_seconds` while Redis is out of reach; 0: for a few seconds.
 
@@ -154,11 +186,15 @@ def send_webhook(app: Celery, job_id: str, request_id: str) -> None:
 def _send(app: Celery, queue: str, job_id: str, request_id: str, **options: Any) -> None:
     app.send_task(
         queue,
-        kwargs={"job_id": job_id, "version": RECORD_VERSION},
+        kwargs=_arguments(job_id),
         queue=queue,
         headers={"request_id": request_id},
         **options,
     )
+
+
+def _arguments(job_id: str) -> dict[str, Any]:
+    return {"job_id": job_id, "version": RECORD_VERSION}
 
 
 def waiting_job_ids(client: redis.Redis, queue: str) -> set[str]:
@@ -183,7 +219,11 @@ def waiting_messages(client: redis.Redis, queue: str) -> int:
 
 def lists_of(queue: str) -> list[str]:
     """The lists in Redis that hold `queue`'s messages, the newest first: kombu keeps one per priority step."""
-    return [queue if step == 0 else f"{queue}\x06\x16{step}" for step in PRIORITY_STEPS]
+    return [_list_of(queue, step) for step in PRIORITY_STEPS]
+
+
+def _list_of(queue: str, step: int) -> str:
+    return queue if step == 0 else f"{queue}\x06\x16{step}"
 
 
 def _job_id(message: bytes) -> str:

@@ -40,13 +40,15 @@ def view(  # noqa: PLR0913 - an answer has these parts
         return base_url + url_of(f"{url}/images/{name}", job.images_expire_at // 1000)
 
     def image_urls(index: int) -> dict[str, str]:
-        return {str(size): file_url(PNG.file_name(image_name(size, index))) for size in sorted(set(job.sizes))}
+        return {str(size): file_url(PNG.file_name(image_name(size, index))) for size in sorted(set(job.canvases))}
 
     return JobView(
         id=job.id,
         status=job.status,
         prompt=job.prompt,
-        sizes=list(job.sizes),
+        sizes=[] if job.canvas else list(job.sizes),
+        width=job.largest.width if job.canvas else None,
+        height=job.largest.height if job.canvas else None,
         seed=job.seed,
         priority=job.priority,
         created_at=_required_time(job.created_at),
@@ -63,6 +65,12 @@ def view(  # noqa: PLR0913 - an answer has these parts
         files=_files(job, file_url, (images or {}) if with_files else {}),
         warnings=[OutputWarning(code=warning.code, message=warning.message) for warning in job.warnings],
         palette=list(job.palette),
+        style=job.style or None,
+        text=job.text or None,
+        layout=job.layout or None,
+        colors=list(job.colors),
+        background_color=job.background_color or None,
+        colors_share=None if job.colors_share < 0 else job.colors_share,
         model=job.model or None,
         timings=Timings(
             queued=_seconds(job.created_at, job.started_at),
@@ -108,7 +116,7 @@ def _files(job: Job, file_url: Callable[[str], str], data: dict[str, str]) -> li
 
 def _by_size(images: dict[str, str], job: Job, index: int) -> dict[str, str]:
     """The images of variation `index` by size."""
-    return {str(size): images[image_name(size, index)] for size in sorted(set(job.sizes))}
+    return {str(size): images[image_name(size, index)] for size in sorted(set(job.canvases))}
 
 
 def progress(job: Job) -> Progress:

@@ -18,15 +18,20 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from shared.canvas import MAX_EDGE, MAX_RATIO, MIN_EDGE, Canvas
+from shared.design_fields import DesignFields
 from shared.jobs import JobStatus, Priority
 from shared.outputs import Outputs
 from shared.results import footprint
 from shared.results.formats import FORMATS
+from shared.styles.colours import TOLERANCE
 
 if TYPE_CHECKING:
-    from pydantic.config import JsonDict
+    from collections.abc import Sequence
 
-MIN_SIZE, MAX_SIZE = 64, 2048
+    from pydantic.config import JsonDict, JsonValue
+
+MIN_SIZE, MAX_SIZE = MIN_EDGE, MAX_EDGE
 MAX_SIZES = 16
 MAX_IMAGES = 4
 # For all images of a job together: four of the largest size, or one in each of a dozen common sizes.
@@ -68,6 +73,9 @@ NotBoolean = BeforeValidator(_not_boolean)
 Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), NotBoolean]
 
 
+# Those of shared/canvas.py.
+Aspect = Literal["1:1", "4:3", "3:2", "16:9", "2:1", "3:1", "4:1", "3:4", "2:3", "9:16", "1:2", "1:3", "1:4"]
+
 PLAIN = Outputs()
 OutputFormat = Literal["png", "webp", "jpeg", "avif", "svg"]
 
@@ -78,16 +86,33 @@ def _each_once(formats: list[str]) -> list[str]:
     return formats
 
 
-def _check_pixels(sizes: list[int], num_images: int = 1, outputs: Outputs = PLAIN) -> None:
+def shape_fields(size: Canvas) -> dict[str, Any]:
+    """The fields of a request for this one picture."""
+    return {"sizes": [size.width]} if size.is_square else {"width": size.width, "height": size.height}
+
+
+def check_shape(size: Canvas) -> None:
+    """:raises PydanticCustomError: too long for its height, or too high for its width."""
+    if size.longest > MAX_RATIO * min(size.width, size.height):
+        raise invalid(f"{size} is no shape from 1:{MAX_RATIO} to {MAX_RATIO}:1")
+
+
+def _check_pixels(sizes: Sequence[Canvas | int], num_images: int = 1, outputs: Outputs = PLAIN) -> None:
+    square = all(Canvas.of(size).is_square for size in sizes)
     if (pixels := footprint.pixels(sizes, num_images, PLAIN)) > MAX_PIXELS:
-        raise invalid(f"sizes: the sum of their squares times num_images is {pixels} pixels, the bound is {MAX_PIXELS}")
+        found = "sizes: the sum of their squares" if square else "width: times height"
+        raise invalid(f"{found} times num_images is {pixels} pixels, the bound is {MAX_PIXELS}")
     if (pixels := footprint.pixels(sizes, num_images, outputs)) > MAX_PIXELS_OF_ALL:
         raise invalid(
-            f"sizes: with num_images, formats, transparent and icons all files have {pixels} pixels, "
-            f"the bound is {MAX_PIXELS_OF_ALL}"
+            f"{'sizes' if square else 'width'}: with num_images, formats, transparent and icons all files have "
+            f"{pixels} pixels, the bound is {MAX_PIXELS_OF_ALL}"
         )
 
 
+_WIDE_EXAMPLES: list[JsonValue] = [
+    {"prompt": PROMPT_EXAMPLE, "width": 1536, "height": 512},
+    {"prompt": PROMPT_EXAMPLE, "aspect": "3:1"},
+]
 _WHOLE_EXAMPLE: JsonDict = {
     "prompt": PROMPT_EXAMPLE,
     "sizes": [512],
@@ -104,13 +129,32 @@ _WHOLE_EXAMPLE: JsonDict = {
     "transparent": True,
     "holes": "cut",
     "icons": True,
+    "style": "emblem",
+    "text": "Kaffee Nord",
+    "layout": "combination",
+    "colors": ["#0A7B83", "#F2A541"],
+}
+_BRAND_EXAMPLE: JsonDict = {
+    "prompt": "a fox head",
+    "sizes": [512],
+    "style": "minimal",
+    "colors": ["#0A7B83"],
+    "background_color": "#FFFFFF",
+    "formats": ["png", "svg"],
 }
 
 
-class JobRequest(BaseModel):
+class JobRequest(DesignFields):
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7}, _WHOLE_EXAMPLE]},
+        json_schema_extra={
+            "examples": [
+                {"prompt": PROMPT_EXAMPLE, "sizes": [256, 512], "seed": 7},
+                *_WIDE_EXAMPLES,
+                _BRAND_EXAMPLE,
+                _WHOLE_EXAMPLE,
+            ]
+        },
     )
 
     prompt: Prompt
@@ -124,6 +168,14 @@ class JobRequest(BaseModel):
             f"each further format of each size counts as one more picture, a lossy one as half, a zip of icons as "
             f"{footprint.ICONS_PIXELS} pixels."
         ),
+    )
+    width: Size | None = Field(
+        None,
+        description=f"Of the one picture, in pixels, instead of `sizes`; 1:{MAX_RATIO} to {MAX_RATIO}:1 of `height`.",
+    )
+    height: Size | None = Field(None, validate_default=True, description="With `width`.")
+    aspect: Aspect | None = Field(
+        None, description="Instead of `width` and `height`: about as many pixels as a square of 1024; 3:1 is 1776x592."
     )
     seed: Annotated[int | None, NotBoolean] = Field(
         None, ge=0, le=2**32 - 1, description="Random if absent; the job reports it."
@@ -171,8 +223,25 @@ class JobRequest(BaseModel):
     )
 
     @property
+    def canvases(self) -> list[Canvas]:
+        """What pictures are made of each drawing."""
+        if self.aspect is not None:
+            return [Canvas.of_aspect(self.aspect)]
+        if self.width is not None and self.height is not None:
+            return [Canvas(self.width, self.height)]
+        return [Canvas.of(size) for size in self.sizes]
+
+    @property
     def outputs(self) -> Outputs:
-        return Outputs(tuple(self.formats), self.quality or 0, self.transparent, self.holes or "keep", self.icons)
+        return Outputs(
+            tuple(self.formats),
+            self.quality or 0,
+            self.transparent,
+            self.holes or "keep",
+            self.icons,
+            tuple(self.colors or ()),
+            self.background_color or "",
+        )
 
     @field_validator("quality")
     @classmethod
@@ -196,9 +265,36 @@ class JobRequest(BaseModel):
             raise invalid("only with transparent")
         return holes
 
+    @field_validator("height")
+    @classmethod
+    def _a_shape_with_width(cls, height: int | None, info: ValidationInfo) -> int | None:
+        width = info.data.get("width", height)  # one that is wrong itself is not there
+        if (width is None) is not (height is None):
+            raise invalid("only with width" if width is None else "missing, width is given")
+        if width is not None and height is not None:
+            check_shape(Canvas(width, height))
+        return height
+
+    @field_validator("width", "aspect")
+    @classmethod
+    def _instead_of_others(cls, given: int | str | None, info: ValidationInfo) -> int | str | None:
+        others = [name for name in ("width", "height") if info.data.get(name) is not None]
+        if info.data.get("sizes", list(DEFAULT_SIZES)) != list(DEFAULT_SIZES):
+            others.append("sizes")
+        if given is not None and others:
+            raise invalid(f"not with {others[0]}")
+        return given
+
+    @model_validator(mode="after")
+    def _not_with_the_default_sizes(self) -> Self:
+        given = [name for name in ("width", "aspect") if getattr(self, name) is not None]
+        if given and "sizes" in self.model_fields_set:
+            raise invalid(f"{given[0]}: not with sizes")
+        return self
+
     @model_validator(mode="after")
     def _pixels(self) -> Self:
-        _check_pixels(self.sizes, self.num_images, self.outputs)
+        _check_pixels(self.canvases, self.num_images, self.outputs)
         return self
 
 
@@ -271,13 +367,13 @@ class Urls(BaseModel):
     self: str
     events: str = Field(description="Server-sent events.")
     cancel: str
-    images: dict[str, str] = Field(description="PNG bytes by size.")
+    images: dict[str, str] = Field(description="PNG bytes by size: `512`, or `1536x512` of what is no square.")
 
 
 class FileView(BaseModel):
     """An image or file that is no plain PNG."""
 
-    name: str = Field(description="Such as `512.webp`, `512-transparent.png`, `logo.svg` or `icons.zip`.")
+    name: str = Field(description="Such as `512.webp`, `512-transparent.png`, `logo.svg`, `icons.zip` or `sheet.png`.")
     format: str
     media_type: str
     width: int | None = Field(description="Pixels; null for a zip.")
@@ -306,7 +402,9 @@ class JobView(BaseModel):
     id: str
     status: JobStatus
     prompt: str
-    sizes: list[int]
+    sizes: list[int] = Field(description="Of squares; empty for one picture of `width` and `height`.")
+    width: int | None = Field(None, description="Of the picture, if it is no square.")
+    height: int | None = None
     seed: int
     priority: Priority
     created_at: datetime
@@ -329,6 +427,16 @@ class JobView(BaseModel):
     )
     warnings: list[OutputWarning] = Field([], description="What could not be done; the job succeeds without it.")
     palette: list[str] = Field([], description="The colours of the SVG, as `#rrggbb`.")
+    style: str | None = None
+    text: str | None = None
+    layout: str | None = None
+    colors: list[str] = Field([], description="Those that were asked for, as `#rrggbb`.")
+    background_color: str | None = None
+    colors_share: float | None = Field(
+        None,
+        description=f"Once succeeded, of the pixels in plain areas that were asked for in a colour, the share within "
+        f"{TOLERANCE:g} (CIEDE2000) of one; of variations the lowest. Null without `colors` and `background_color`.",
+    )
     model: str | None
     timings: Timings
     error: JobError | None

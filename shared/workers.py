@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 if TYPE_CHECKING:
     import redis
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 WORKERS = "logo:workers"  # zset of names, score: last heartbeat (s)
 HEARTBEAT_SECONDS = 2.0
 ALIVE_SECONDS = 15.0
-_PUBLISH = (Path(__file__).parent / "ledger" / "lua" / "heartbeat.lua").read_text()
+# What a worker was told is forgotten when it sends no heartbeat for this long.
+HOLD_KEPT_SECONDS = 86400
+Hold = Literal["", "paused", "draining"]
+_PUBLISH = (Path(__file__).parent / "ledger" / "lua" / "heartbeat.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class WorkerInfo:
     waits_for_room: bool = False  # Redis has too little memory left for the result of the job that is next
     gpu_memory_used_bytes: int = 0  # on the whole card, by all processes
     gpu_utilization: float = 0.0  # 0 to 1
+    hold: Hold = ""  # what an operator told it (shared/ledger/holds.py)
 
 
 def key(name: str) -> str:
@@ -39,8 +43,16 @@ def key(name: str) -> str:
     return f"logo:worker:{name}"
 
 
-def publish(client: redis.Redis, info: WorkerInfo) -> None:
-    client.eval(_PUBLISH, 2, key(info.name), WORKERS, info.name, json.dumps(asdict(info)), str(int(ALIVE_SECONDS)))
+def hold_key(name: str) -> str:
+    """The key of what an operator told the worker (string: a Hold)."""
+    return f"logo:worker-hold:{name}"
+
+
+def publish(client: redis.Redis, info: WorkerInfo) -> Hold:
+    """Returns what an operator has told the worker."""
+    keys = (key(info.name), WORKERS, hold_key(info.name))
+    values = (info.name, json.dumps(asdict(info)), str(int(ALIVE_SECONDS)), str(HOLD_KEPT_SECONDS))
+    return cast("Hold", cast("bytes", client.eval(_PUBLISH, len(keys), *keys, *values)).decode())
 
 
 def unready(client: redis.Redis, name: str) -> None:
@@ -52,8 +64,11 @@ def unready(client: redis.Redis, name: str) -> None:
 
 
 def retire(client: redis.Redis, name: str) -> None:
+    """Removes the entry of a worker that ends. It has drained then, and begins anew if it is started again."""
     client.delete(key(name))
     client.zrem(WORKERS, name)
+    if client.get(hold_key(name)) == b"draining":
+        client.delete(hold_key(name))
 
 
 async def live(client: redis.asyncio.Redis) -> list[WorkerInfo]:

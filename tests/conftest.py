@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # and 6.8 s with one.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+pytest_plugins = ["tests.shares"]
+
 
 class Valkey:
     """A server with an append-only file, that can be killed and started again on the same port and data."""

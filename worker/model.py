@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from shared.canvas import Canvas
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,10 +25,13 @@ class OnStep(Protocol):
 @dataclass(frozen=True, slots=True)
 class Drawing:
     prompt: str
-    size: int  # the largest edge asked for, in pixels
+    size: Canvas  # the largest picture asked for; given as a number, a square of this edge
     seeds: tuple[int, ...]  # one for each image
     steps: int | None = None  # None: the model's default
     guidance: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", Canvas.of(self.size))
 
 
 @dataclass(frozen=True, slots=True)

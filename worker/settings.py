@@ -7,12 +7,30 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, DirectoryPath, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, SecretStr
 
+from shared.canvas import ASPECTS, MAX_EDGE, MAX_RATIO, MIN_EDGE, Canvas
 from shared.settings import AtHome, CommaSeparated, Settings, load
+from shared.tenants import KeysFile  # noqa: TC001 - pydantic reads it when the class is built
 from worker import adapters
 
-Size = Annotated[int, Field(ge=64, le=2048)]
+
+def _size(value: object) -> object:
+    """`512`, `1536x512`, or an aspect."""
+    if isinstance(value, Canvas) or not isinstance(value, str | int):
+        return value
+    try:
+        size = Canvas.of_aspect(str(value)) if value in ASPECTS else Canvas.named(str(value))
+    except ValueError:
+        raise ValueError(f"{value}: each is such as 512 or 1536x512, or an aspect such as 3:1") from None
+    if not MIN_EDGE <= min(size.width, size.height) <= size.longest <= MAX_EDGE:
+        raise ValueError(f"{value}: each edge has {MIN_EDGE} to {MAX_EDGE} pixels")
+    if size.longest > MAX_RATIO * min(size.width, size.height):
+        raise ValueError(f"{value}: the longer edge is at most {MAX_RATIO} times the shorter one")
+    return size
+
+
+Size = Annotated[Canvas, BeforeValidator(_size)]
 
 
 def _cache_dir() -> Path:
@@ -51,7 +69,9 @@ class WorkerSettings(Settings):
         "", description="Adapters, `file[:scale]`, separated by commas."
     )
     served_sizes: Annotated[tuple[Size, ...], *CommaSeparated] = Field(
-        (), description="Pixels, warmed up before the worker is ready; unset: 512,1024 on a GPU."
+        (),
+        description="Pixels such as 512 or 1536x512, or aspects such as 3:1 (1776x592), warmed up before the worker is "
+        "ready; unset: 512,1024 on a GPU.",
     )
     compile_cache_dir: Annotated[Path, AtHome] = Field(
         default_factory=_cache_dir, description="Compiled kernels, by card and versions."
@@ -85,11 +105,15 @@ class WorkerSettings(Settings):
     signing_key: Path | None = Field(None, description="PEM: the key of SIGNING_CERTIFICATE.")
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
 
-    def warm_sizes(self, device: str) -> list[int]:
-        """The sizes to warm up, in pixels. Without a GPU nothing is compiled, so one size is enough."""
+    def warm_sizes(self, device: str) -> list[Canvas]:
+        """The sizes to warm up. Without a GPU nothing is compiled, so one size is enough."""
         if self.served_sizes:
             return list(self.served_sizes)
-        return [512, 1024] if device == "cuda" else [self.warmup_size]
+        return [Canvas.of(edge) for edge in ((512, 1024) if device == "cuda" else (self.warmup_size,))]
+
+
+class WebhookSettings(WorkerSettings):
+    keys_file: KeysFile = Field(None, description="Keys may have webhook secrets of their own in it (api/settings.py).")
 
 
 if __name__ == "__main__":  # checks the settings, for `make serve`

@@ -24,6 +24,7 @@ from shared.results import opening
 from shared.results.opening import open_results
 from worker.expiry import Expiry
 from worker.outpacing import Outpacing
+from worker.rewriting import Rewriting
 from worker.settings import WorkerSettings
 from worker.sweeping import Sweeper
 
@@ -73,6 +74,7 @@ def run(config: WorkerSettings) -> None:
     sweeper = Sweeper(ledger, results, celery, config.job_ttl_seconds, evict_images=evict)
     expiry = Expiry(results, config.result_ttl_seconds)
     outpacing = Outpacing(ledger.client, config.planned_jobs_per_hour)
+    rewriting = Rewriting(ledger.client)
     dangers, looked_at = redis_state.Watch(ledger.client), float("-inf")
     name = str(uuid.uuid4())
     trusted_from = time.monotonic() + LEASE_SECONDS
@@ -92,6 +94,7 @@ def run(config: WorkerSettings) -> None:
                     watch.swept_at = time.time()
                     outpacing.look()
                     expiry.look()
+                    rewriting.look()
             except OUTAGE as error:
                 log.warning("sweeper.redis_unavailable", error=repr(error))
                 # A full Redis still lets holders renew their leases.

@@ -142,6 +142,7 @@ class Sweeper:
         """
         if removed := self._ledger.run(wakeups.trim(lists_of(GENERATE))):
             log.info("messages.removed", count=removed)
+        self._ledger.run(wakeups.adopt())
         found = self._ledger.run(room())
         queued = self._ledger.run(reads.queued())
         waiting = waiting_messages_of(self._ledger.client, GENERATE) if queued else {}

@@ -8,7 +8,9 @@ answer, or answered with an error; 130 interrupted. An interrupted job goes on: 
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -23,6 +25,7 @@ DONE, FAILED, NO_SERVER, INTERRUPTED = 0, 1, 3, 130
 
 
 def main() -> None:
+    _print_what_can_be_printed()
     console = Console()
     arguments = _parser().parse_args()
     try:
@@ -42,6 +45,22 @@ def main() -> None:
     raise SystemExit(code)
 
 
+def _print_what_can_be_printed() -> None:
+    """A terminal may know fewer letters than a prompt or a message has: the others are shown as marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _typed(text: str) -> str:
+    """What was typed in UTF-8, also where the locale does not know its letters, and Python keeps their bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("utf-8", "replace")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--url", default=os.environ.get("LOGO_URL", "http://127.0.0.1:7860"), help="or LOGO_URL")
@@ -55,10 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         return parser
     parser = argparse.ArgumentParser(prog="python -m api.client", parents=[common], epilog=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("prompt", nargs="?", help="what the logo shows; `check` checks a server")
+    what.add_argument("prompt", nargs="?", type=_typed, help="what the logo shows; `check` checks a server")
     what.add_argument("--resume", metavar="ID", help="return to a job that was submitted before")
     parser.add_argument("--key", help="the Idempotency-Key of an interrupted submit, to get its job")
-    parser.add_argument("--sizes", default=(256, 512), type=_sizes, help="comma-separated pixels (256,512)")
+    parser.add_argument("--sizes", type=_sizes, help="comma-separated pixels of squares (256,512)")
+    parser.add_argument("--aspect", metavar="A:B", help="no square: 3:1, 16:9, 1:2 and others, instead of --sizes")
+    parser.add_argument("--width", type=int, metavar="N", help="with --height: pixels, instead of --sizes")
+    parser.add_argument("--height", type=int, metavar="N")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--variations", dest="num_images", type=int, metavar="N", help="images of one job, up to 4 (1)")
@@ -75,6 +97,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--transparent", action="store_true", help="without its ground: a second PNG, WebP, AVIF, SVG")
     parser.add_argument("--holes", choices=("keep", "cut"), help="with --transparent: enclosed areas of ground (keep)")
     parser.add_argument("--icons", action="store_true", help="a zip of icons for the web, Android, iOS and macOS")
+    parser.add_argument("--style", metavar="NAME", help="such as emblem; GET /api/styles lists them")
+    parser.add_argument(
+        "--colors", type=_colours, metavar="COLOURS", help="of the symbol: 0A7B83,F2A541, with # or without"
+    )
+    parser.add_argument(
+        "--background-color", type=_colour, metavar="COLOUR", help="of the ground; not with --transparent"
+    )
+    parser.add_argument("--text", help="what the logo says")
+    parser.add_argument(
+        "--layout", choices=("icon", "wordmark", "combination"), help="of symbol and text (combination)"
+    )
     parser.add_argument(
         "--saved", type=Path, metavar="FILE", help="write the paths of what was saved there, one a line"
     )
@@ -85,6 +118,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sizes(text: str) -> tuple[int, ...]:
     return tuple(int(size) for size in text.split(","))
+
+
+def _colour(text: str) -> str:
+    """A shell takes what follows a # for a comment, so it may be left out."""
+    return f"#{text}" if re.fullmatch("[0-9a-fA-F]{6}", text) else text
+
+
+def _colours(text: str) -> list[str]:
+    return [_colour(name) for name in _names(text)]
 
 
 def _names(text: str) -> list[str]:

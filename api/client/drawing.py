@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-_OPTIONAL = ("seed", "steps", "num_images", "formats", "quality", "transparent", "holes", "icons")
+DEFAULT_SIZES = (256, 512)
+_SHAPE = ("aspect", "width", "height")
+_OPTIONAL: tuple[str, ...] = (
+    *_SHAPE,
+    "seed",
+    "steps",
+    "num_images",
+    "formats",
+    "quality",
+    "transparent",
+    "holes",
+    "icons",
+)
+_OPTIONAL += ("style", "colors", "background_color", "text", "layout")
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 
@@ -41,10 +55,12 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
         raise
     for path in paths:
         console.print(f"  [bold green]{escape(str(path))}[/]", soft_wrap=True)
+    if job.get("colors_share") is not None:
+        console.print(f"  {job['colors_share']:.1%} of the plain areas are in the colours that were asked for")
     for warning in job.get("warnings", []):
         console.print(f"  {warning['code']}: {warning['message']}", soft_wrap=True, markup=False, style="yellow")
     if getattr(arguments, "saved", None):
-        arguments.saved.write_text("".join(f"{path}\n" for path in paths))
+        arguments.saved.write_bytes(b"".join(os.fsencode(path) + b"\n" for path in paths))
     console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in job["timings"].items()))
     return True
 
@@ -94,6 +110,8 @@ def _state(job: Job) -> str:
 
 
 def _body(arguments: argparse.Namespace) -> dict[str, object]:
-    body: dict[str, object] = {"prompt": arguments.prompt, "sizes": list(arguments.sizes)}
+    body: dict[str, object] = {"prompt": arguments.prompt}
+    if arguments.sizes or not any(getattr(arguments, name, None) for name in _SHAPE):
+        body["sizes"] = list(arguments.sizes or DEFAULT_SIZES)
     given = {name: getattr(arguments, name, None) for name in _OPTIONAL}
     return body | {name: value for name, value in given.items() if value not in (None, False)}

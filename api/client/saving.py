@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,10 @@ def _urls(job: Job) -> dict[str, str]:
 
 
 def _stem(prompt: str) -> str:
-    """The letters, marks and digits of the prompt, in any script, as a name for files."""
+    """The letters, marks and digits of the prompt, in any script that the locale can name files in."""
     text = unicodedata.normalize("NFC", prompt.lower())
+    encoding = sys.getfilesystemencoding()
+    text = text.encode(encoding, "replace").decode(encoding, "replace")
     words = "".join(one if unicodedata.category(one)[0] in "LMN" else " " for one in text).split()
     return "-".join(words)[:STEM_CHARACTERS].strip("-") or "logo"
 

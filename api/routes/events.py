@@ -68,7 +68,8 @@ class _Stream(EventSourceResponse):
     "/{job_id}/events",
     operation_id="follow_job",
     response_class=EventSourceResponse,
-    responses=EVENTS | errors_of(401, 404, 422, "too_many_streams", "too_many_waits", 503, "overloaded"),
+    responses=EVENTS
+    | errors_of(401, 404, 422, "too_many_streams", "too_many_waits", "too_many_requests", 503, "overloaded"),
 )
 async def events(
     job_id: JobId,

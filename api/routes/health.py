@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 
+from api import pages
 from api.cors import for_any_page
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.openapi import example_of
@@ -39,15 +39,15 @@ _UNHEALTHY = {
     "headers": headers_of("Retry-After"),
     **example_of({"status": "unhealthy", "error": "Redis is out of reach: ConnectionError"}),
 }
-_PLAYGROUND = Path(__file__).parents[1] / "static" / "playground.html"
+_PAGE_HEADERS = headers_of("Vary", "Content-Security-Policy", "X-Content-Type-Options", "Cache-Control")
 
 
-@router.get("/", response_model=None, responses={200: {"headers": headers_of("Vary"), **example_of(_ROOT)}})
+@router.get("/", response_model=None, responses={200: {"headers": _PAGE_HEADERS, **example_of(_ROOT)}})
 async def root(request: Request, services: Deps) -> Response:
-    """Name and version; a browser gets a page to try prompts."""
+    """Name and version; a browser gets the studio, a page to make logos on."""
     vary = {"Vary": "Accept"}
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(_PLAYGROUND.read_text(), headers=vary)
+        return pages.studio(services.settings, vary)
     return JSONResponse(_ROOT | {"docs": f"{services.settings.root_path}/docs"}, headers=vary)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from api import byte_range
+from api import byte_range, conditional
 from api.auth import Bearer, KeyHeader, caller_of, owner_of
 from api.deps import Deps, JobId, Services, own_job
 from api.image_answers import decoded, expired, stream
@@ -55,7 +55,9 @@ Viewer = Annotated[str | None, Depends(_viewer)]
     operation_id="get_image",
     response_class=Response,
     responses=IMAGE
-    | errors_of(401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", 503, "overloaded"),
+    | errors_of(
+        401, 403, 404, "image_not_found", 409, 410, 416, 422, "too_many_bytes", "too_many_requests", 503, "overloaded"
+    ),
 )
 async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: Request,
@@ -66,8 +68,9 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         str,
         Path(
             pattern=FILE_NAME_PATTERN,
-            description="`SIZE.png`, for the second variation `SIZE-2.png`; or a name of the job's `files`, such as "
-            "`SIZE.webp`, `SIZE-transparent.png`, `logo.svg` and `icons.zip`.",
+            description="`SIZE.png`, for the second variation `SIZE-2.png`; SIZE is such as 512, or 1536x512 of "
+            "what is no square. Or a name of the job's `files`, such as `SIZE.webp`, `SIZE-transparent.png`, "
+            "`logo.svg`, `icons.zip` and `sheet.png`.",
             examples=["512.png"],
         ),
     ],
@@ -99,7 +102,7 @@ async def image(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         headers |= _SVG_HEADERS
     if form is ZIP:
         headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    if if_none_match and _names(if_none_match, etag):
+    if if_none_match and conditional.has(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     try:
         # If-Range with another ETag: a range of this image would not fit the bytes that the caller has.
@@ -131,11 +134,5 @@ async def _elsewhere(services: Services, job: Job, stored: Image) -> str | None:
 
 
 def _names_of(job: Job) -> list[str]:
-    images = [(index, size) for index in range(job.num_images) for size in sorted(set(job.sizes))]
+    images = [(index, size) for index in range(job.num_images) for size in sorted(set(job.canvases))]
     return [PNG.file_name(image_name(size, index)) for index, size in images] + [file.name for file in job.files]
-
-
-def _names(if_none_match: str, etag: str) -> bool:
-    """Whether If-None-Match contains `etag`, by weak comparison: a compressing proxy marks our ETag as weak."""
-    offered = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag in offered or offered == ["*"]

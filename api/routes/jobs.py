@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
+from api import quota
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
+from api.forgetting import forget_ended
 from api.image_answers import images_of, with_images
 from api.openapi import LISTED, job_of
 from api.openapi_errors import errors_of
@@ -18,18 +20,16 @@ from shared import errors
 from shared.addresses import check_webhook_url
 from shared.connection import UNAVAILABLE
 from shared.jobs import JobStatus  # noqa: TC001 - FastAPI reads the annotations
-from shared.ledger import forgetting, listing, moves
+from shared.ledger import listing, moves
 from shared.ledger.replies import Reading
 from shared.observability.logging import get_logger
 from shared.representation import view
-from shared.results import places
 from shared.schemas import JobList, JobRequest, JobView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from api.deps import Services
-    from api.settings import ApiSettings
     from shared.results.store import Image
 
 log = get_logger(__name__)
@@ -43,6 +43,7 @@ PREFER = {
     "description": f"`wait=N` holds the answer until the job is terminal, N s at most (up to {MAX_WAIT_SECONDS}).",
     "schema": {"type": "string", "examples": ["wait=5"]},
 }
+KEY_PATTERN = r"^[\x21-\x7e]{1,255}\Z"
 IdempotencyKey = Annotated[
     str | None,
     Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description="A retry under the same key is safe."),
@@ -53,12 +54,14 @@ Include = Annotated[
 ]
 
 
-async def represent(services: Services, reading: Reading, response: Response) -> JobView:
+async def represent(services: Services, reading: Reading, response: Response) -> Response:
+    """The job as JSON, with the status and headers of `response`. FastAPI would validate it once more."""
     root, url_of, eta = services.settings.root_path, services.results.url, None
     if not reading.job.is_terminal:
         response.headers["Retry-After"] = "1"
         eta = (await services.forecasts.current()).eta_seconds(reading)
-    return view(reading, None, url_of, eta, root)
+    body = view(reading, None, url_of, eta, root).model_dump_json()
+    return Response(body, response.status_code or 200, dict(response.headers), "application/json")
 
 
 async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
@@ -70,7 +73,7 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
     *,
     refuse: bool = True,
     with_files: bool = False,
-) -> JobView | Response:
+) -> Response:
     """As `represent`, with `images` unless they are None.
 
     :param refuse: whether the caller may be told that it is sent too much already.
@@ -90,9 +93,10 @@ async def represent_with_images(  # noqa: PLR0913 - an answer has these parts
     )
 
 
-def check_webhook(url: str, owner: str, settings: ApiSettings) -> None:
+def check_webhook(url: str, owner: str, services: Services) -> None:
     """:raises errors.InvalidRequest: this server sends no webhooks of this owner, or none to this URL."""
-    if not settings.webhook_secrets_of(owner):
+    settings = services.settings
+    if not services.tenants.webhook_secrets_of(owner, settings):
         raise errors.InvalidRequest("webhook_url: this server sends no webhooks, its WEBHOOK_SECRETS is empty")
     check_webhook_url(url, allow_http=settings.webhook_allow_http, allowed=settings.webhook_allowed_networks)
 
@@ -102,10 +106,10 @@ def check_webhook(url: str, owner: str, settings: ApiSettings) -> None:
     operation_id="submit_job",
     status_code=202,
     response_model=JobView,
-    responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied"))
+    responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied", "X-Quota-Remaining"))
     | errors_of(
         *(401, 410, 413, 422, "content_filtered", "idempotency_conflict", 429, "no_room", "too_many_queued"),
-        *("too_many_high", "too_many_requests", "too_many_bytes", 503, "overloaded"),
+        *("too_many_high", "too_many_requests", "quota_exceeded", "too_many_bytes", 503, "overloaded"),
     ),
     openapi_extra={"parameters": [PREFER]},
 )
@@ -117,18 +121,19 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     caller: Caller,
     idempotency_key: IdempotencyKey = None,
     prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None,  # PREFER documents it
-) -> JobView | Response:
+) -> Response:
     """Queue a job. Poll it, or hold `GET /api/jobs/{id}?wait=60`, until its status is terminal.
 
     With `Prefer: wait=N` this call itself is held: it answers 200 with the result and its images if the job ends in
     time, else 202. A caller that disconnects does not cancel its job.
     """
     if request.webhook_url is not None:
-        check_webhook(request.webhook_url, owner, services.settings)
+        check_webhook(request.webhook_url, owner, services)
     # The forecast is read while the job is created and published, so that the estimate costs no extra time.
     services.forecasts.prefetch()
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
     reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
+    quota.tell(response, reading.quota_remaining)
     job_id = reading.job.id
     response.headers["Location"] = f"{services.settings.root_path}/api/jobs/{job_id}"
     if replayed:
@@ -149,7 +154,7 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     return await represent(services, reading, response)
 
 
-@router.get("", responses=LISTED | errors_of(401, 422, 503))
+@router.get("", responses=LISTED | errors_of(401, 422, "too_many_requests", 503, "overloaded"))
 async def list_jobs(
     services: Deps,
     owner: Owner,
@@ -176,7 +181,8 @@ async def list_jobs(
     "/{job_id}",
     operation_id="get_job",
     response_model=JobView,
-    responses=job_of(200) | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", 503, "overloaded"),
+    responses=job_of(200)
+    | errors_of(401, 404, 410, 422, "too_many_waits", "too_many_bytes", "too_many_requests", 503, "overloaded"),
 )
 async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     job_id: JobId,
@@ -189,7 +195,7 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         Query(ge=0, le=MAX_WAIT_SECONDS, description="Hold until the job is terminal, at most this many seconds."),
     ] = 0,
     include: Include = "images",
-) -> JobView | Response:
+) -> Response:
     """The job, with its images once it has succeeded. What was made beside plain PNGs is in `files`, by its URLs."""
     if wait:
         with services.holding.hold(caller):
@@ -200,7 +206,12 @@ async def get(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     return await represent_with_images(services, reading, images, response, caller, with_files=include == "files")
 
 
-@router.delete("/{job_id}", operation_id="cancel_job", responses=job_of(200) | errors_of(401, 404, 422, 503))
+@router.delete(
+    "/{job_id}",
+    operation_id="cancel_job",
+    response_model=JobView,
+    responses=job_of(200) | errors_of(401, 404, 422, "too_many_requests", 503, "overloaded"),
+)
 async def cancel(
     job_id: JobId,
     response: Response,
@@ -209,7 +220,7 @@ async def cancel(
     forget: Annotated[
         bool, Query(description="Delete the job too, with its prompt and images; one that runs, once it is canceled.")
     ] = False,
-) -> JobView:
+) -> Response:
     """Cancel the job: at once while it is queued, within two denoising steps while it runs. No effect once terminal.
 
     With `forget=true` nothing of it is kept: its id is unknown from then on (404), and its webhook is not sent. The
@@ -221,9 +232,7 @@ async def cancel(
         raise not_found(job_id)
     if forget:
         if moved.job.is_terminal:
-            for place in places.everything(job_id, moved.job.attempt):
-                await services.results.drop(place)
-            await services.ledger.run(forgetting.forget(job_id))
+            await forget_ended(services.ledger, services.results, moved.job)
         log.info("job.forgotten", status=moved.job.status)
     # After this call a job is never queued, so it has no position in the queue.
     return await represent(services, Reading(moved.job, None), response)

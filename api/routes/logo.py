@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
+from api import quota
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
+from api.errors import of_late_loop
 from api.image_answers import find_images, with_images
 from api.openapi import LOGO
 from api.openapi_errors import errors_of
@@ -31,7 +33,7 @@ log = get_logger(__name__)
 
 _ERRORS = (
     *(401, 409, 410, 413, 422, "content_filtered", "queue_full", "no_room", "too_many_queued", "too_many_requests"),
-    *("too_many_waits", "generation_failed", "internal_error", 503, "overloaded", 504),
+    *("too_many_waits", "quota_exceeded", "generation_failed", "internal_error", 503, "overloaded", 504),
 )
 
 
@@ -49,6 +51,7 @@ async def generate_logo(  # noqa: PLR0913 - FastAPI's way of naming a request's 
     async with services.calls.hold(sent, caller, f"logo {asked.model_dump_json()}") as held:
         with services.holding.hold(caller):
             submitted, _ = await services.submission.submit(asked, owner, call=held.call)
+            quota.tell(response, submitted.quota_remaining)
             held.job_id = submitted.job.id
             with named_in_errors(services, submitted.job.id):
                 job = (await held.unless_gone(succeeded(services, owner, submitted.job.id))).job
@@ -113,10 +116,13 @@ def named_in_errors(services: Services, job_id: str) -> Iterator[None]:
     """Wraps the work after a job was created: if Redis becomes unavailable, the error names the job.
 
     :raises errors.ServiceUnavailable: Redis is out of reach; the job goes on.
+    :raises errors.Overloaded: this process was too late for Redis' answer; likewise.
     """
     try:
         yield
     except UNAVAILABLE as error:
+        if late := of_late_loop(error, services.lag, "the job goes on", _reference(services, job_id)):
+            raise late from error
         log.warning("redis.unavailable", error=repr(error))
         raise errors.ServiceUnavailable(
             "the job store is out of reach; the job goes on",

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from api import worker_metrics
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.memory_check import capacity
-from api.snapshot import snapshot
+from api.snapshot import lag_seconds, snapshot
 from shared import redis_state, workers
 from shared.connection import UNAVAILABLE
+from shared.ledger.usage import this_month
 from shared.observability import exporter, metrics
 from shared.schemas import MAX_PIXELS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from prometheus_client.core import Metric
 
     from api.deps import Services
+    from shared.observability.metrics import Definition
 
 router = APIRouter(tags=["service"])
 
@@ -41,19 +44,35 @@ async def scrape(request: Request, services: Deps) -> Response:
     """Metrics for Prometheus. They contain no prompt, job id or API key."""
     encode, content_type = choose_encoder(exporter.readable(request.headers.get("accept", "")))
     everything = CollectorRegistry()
-    everything.register(services.http.registry)
     everything.register(_Fixed(await _shared(services)))
-    ProcessCollector(registry=everything)
+    if counted_in := worker_metrics.folder():
+        worker_metrics.register_all(everything, counted_in)
+    else:
+        everything.register(services.http.registry)
+        everything.register(_Fixed(_own(services)))
+        ProcessCollector(registry=everything)
     PlatformCollector(registry=everything)
     return Response(encode(everything), media_type=content_type)
+
+
+def own_gauges(services: Services) -> list[tuple[Definition, Literal["livesum", "livemax"], Callable[[], float]]]:
+    """The gauges of this process, what several processes have of each together, and how it is read."""
+    return [
+        (metrics.WAITERS, "livesum", lambda: services.waiting.count),
+        (metrics.KEPT_WAITING, "livesum", lambda: services.turns.waiting),
+        (metrics.KEYS_FILE_BROKEN, "livemax", lambda: services.tenants.broken),
+        (metrics.LOOP_LAG, "livemax", lambda: services.lag.recent_seconds),
+        (metrics.IMAGE_BYTES, "livesum", lambda: services.sending.total),
+    ]
+
+
+def _own(services: Services) -> list[Metric]:
+    return [definition.family([((), read())]) for definition, _, read in own_gauges(services)]
 
 
 async def _shared(services: Services) -> list[Metric]:
     families = [
         metrics.build_info("api"),
-        metrics.WAITERS.family([((), services.waiting.count)]),
-        metrics.LOOP_LAG.family([((), services.lag.recent_seconds)]),
-        metrics.IMAGE_BYTES.family([((), services.sending.total)]),
         metrics.REDIS_WORST_CASE.family([((), capacity(services.settings).total)]),
         metrics.PLANNED_PIXELS.family([((), services.settings.planned_jobs_per_hour * MAX_PIXELS)]),
     ]
@@ -62,6 +81,7 @@ async def _shared(services: Services) -> list[Metric]:
     try:
         live = await workers.live(services.client)
         state = await snapshot(services.client)
+        used = await this_month(services.client)
     except UNAVAILABLE:
         return [*families, metrics.REDIS_UP.family([((), 0)])]
     return [
@@ -72,12 +92,9 @@ async def _shared(services: Services) -> list[Metric]:
         metrics.REDIS_DANGEROUS.family(((name,), name in state.redis_dangers) for name in redis_state.SETTINGS),
         metrics.QUEUE_JOBS.family(((priority,), depth) for priority, depth in state.depth.items()),
         metrics.QUEUE_AGE.family(((priority,), age) for priority, age in state.oldest_age_seconds.items()),
-        metrics.EVENTS_LAG.family([((), _lag_seconds(state.newest_event, services.waiting.last_event))]),
+        metrics.WEBHOOKS_WAITING.family([((), state.webhooks_waiting)]),
+        metrics.EVENTS_LAG.family([((), lag_seconds(state.newest_event, services.waiting.last_event))]),
         *metrics.of_counters(state.counters),
+        *metrics.of_use({services.tenants.name_of(owner): use for owner, use in used.items()}),
         *metrics.of_workers(live),
     ]
-
-
-def _lag_seconds(newest: str, read: str) -> float:
-    """Seconds between two ids of the stream, which are milliseconds by the Redis server's clock, a dash, a number."""
-    return max(0, int((newest or "0-0").partition("-")[0]) - int(read.partition("-")[0])) / 1000

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
+from api import quota
 from api.auth import Caller, Keys, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import answer_of, find_images, with_images
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     *("validation_error", "content_filtered", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "no_room"),
-    *("too_many_queued", "too_many_requests", "too_many_waits", "too_many_bytes"),
+    *("too_many_queued", "too_many_requests", "quota_exceeded", "too_many_waits", "too_many_bytes"),
     *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
 # Names that clients offer only if the server lists them, or that they test the connection with.
@@ -70,6 +71,7 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
             stack.enter_context(services.holding.hold(caller))
             request.state.submitted = True
             submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "", held.call)
+            quota.tell(response, submitted.quota_remaining)
             held.job_id = submitted.job.id
             if asked.stream:
                 return ImageStream(services, asked, submitted.job.id, held, stack.pop_all())
@@ -119,12 +121,12 @@ def _response_of(asked: ImagesRequest, job: Job, created: int, seen: JobView, *,
     return ImagesResponse(
         created=created,
         **generated(asked, job, seen, as_url=as_url),
-        size=f"{asked.pixels}x{asked.pixels}",
+        size=f"{asked.pixels.width}x{asked.pixels.height}",
         safety_identifier=asked.safety_identifier or asked.user or None,
     )
 
 
-@router.get("/models", responses=MODELS | openai_errors_of(401, "internal_error", 503))
+@router.get("/models", responses=MODELS | openai_errors_of(401, "too_many_requests", "internal_error", 503))
 async def list_models(services: Deps, _: Owner) -> ModelList:
     """The model of the workers, and names of OpenAI's that clients look for; all of them draw with the one model."""
     live = await workers.live(services.client)
@@ -134,7 +136,7 @@ async def list_models(services: Deps, _: Owner) -> ModelList:
 
 @router.get(
     "/models/{model:path}",  # noqa: FAST003 - taken from the request, see MODEL_NAME
-    responses=MODEL | openai_errors_of(401, "model_not_found", "internal_error", 503),
+    responses=MODEL | openai_errors_of(401, "model_not_found", "too_many_requests", "internal_error", 503),
     openapi_extra={"parameters": [MODEL_NAME]},
 )
 async def get_model(request: Request, services: Deps, owner: Owner) -> Model:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from api import quota
 from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps, JobId, own_job
 from api.image_answers import find_images, with_images
@@ -24,17 +25,17 @@ from shared.errors import ImagesExpired
 from shared.ledger import moves
 from shared.ledger.replies import Reading
 from shared.predictions import SHAPE, Prediction, prediction_of
-from shared.schemas import JobRequest
+from shared.schemas import JobRequest, shape_fields
 
 if TYPE_CHECKING:
     from api.deps import Services
 
 router = APIRouter(prefix="/v1", tags=["Replicate"], route_class=ReplicateRoute)
 _PREFER = PREFER | {"description": f"`wait` or `wait=N`: held for N s, {MAX_WAIT_SECONDS} at most."}
-_SENT = ("too_many_bytes", 503, "overloaded", "internal_error")
+_SENT = ("too_many_bytes", "too_many_requests", 503, "overloaded", "internal_error")
 _READ = PREDICTION[200] | replicate_errors_of(401, 404, 422, *_SENT)
 _CREATE = PREDICTION[201] | replicate_errors_of(
-    *(401, 413, 422, "content_filtered", "queue_full", "no_room", "too_many_queued", "too_many_requests", *_SENT)
+    *(401, 413, 422, "content_filtered", "queue_full", "no_room", "too_many_queued", "quota_exceeded", *_SENT)
 )
 Name = Annotated[str, Path(max_length=255, description="Any name draws with the server's one model.")]
 
@@ -83,10 +84,10 @@ async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     if webhook is not None and "completed" not in (asked.webhook_events_filter or ["completed"]):
         webhook = None
     if webhook is not None:
-        check_webhook(webhook, owner, services.settings)
+        check_webhook(webhook, owner, services)
     drawn = JobRequest.model_construct(
         prompt=beginning_of(given.prompt),
-        sizes=[given.size],
+        **shape_fields(given.size),
         seed=given.seed,
         num_images=given.num_outputs,
         steps=given.num_inference_steps,
@@ -94,6 +95,7 @@ async def create(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
         webhook_url=webhook,
     )
     reading, _ = await services.submission.submit(drawn, owner, webhook_shape=SHAPE if webhook else "")
+    quota.tell(response, reading.quota_remaining)
     prefer = request.headers.getlist("prefer")
     wait = MAX_WAIT_SECONDS if "wait" in prefer else wait_seconds(prefer, MAX_WAIT_SECONDS)
     if wait and services.holding.has_room(caller):
@@ -136,7 +138,7 @@ async def cancel(  # noqa: PLR0913 - as above
 
 @router.get(
     "/models/{owner_name}/{model_name}/versions/{version}",  # noqa: FAST003 - see `_names`
-    responses=VERSION | replicate_errors_of(401, 422, 503, "internal_error"),
+    responses=VERSION | replicate_errors_of(401, 422, "too_many_requests", 503, "internal_error"),
     operation_id="get_model_version",
     dependencies=[Depends(_names)],
 )

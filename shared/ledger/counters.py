@@ -1,8 +1,8 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
 The fields are ended:STATUS:CODE, recovered:REASON:TO, reduced:CODE, steps, pixels, given_up, prompts_cut, deaf,
-rejoined, abandoned, prompts_refused, stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more than the next
-lower bound) and stage:NAME:sum (ms).
+rejoined, abandoned, prompts_refused, webhook:OUTCOME, stage:NAME:BOUND (jobs whose stage took at most BOUND ms and
+more than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ DEAF = "deaf"  # workers that were ended because their consumer had stalled (wor
 REJOINED = "rejoined"  # held calls that joined the job of an equal call that was cut
 ABANDONED = "abandoned"  # jobs that were canceled because nobody did
 PROMPTS_REFUSED = "prompts_refused"  # submits that SAFETY refused
+# What became of a try to deliver a webhook; the last failed one of a job is given up.
+WEBHOOK_OUTCOMES = ("delivered", "failed", "given_up", "postponed")
 # Codes of `reduced` that are faults; a drawing without a plain ground (background_not_uniform) is none.
 OUTPUT_FAULTS = (
-    *(f"{output}_failed" for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "signing")),
+    *(
+        f"{output}_failed"
+        for output in ("transparent", "webp", "jpeg", "avif", "svg", "icons", "colors", "sheet", "signing")
+    ),
     "file_too_large",
 )
 # For each stage: the record's field that has its start, and the upper bounds of its buckets (ms).
@@ -50,6 +55,10 @@ def recovered(reason: str, to: str) -> str:
 def reduced(code: str) -> str:
     """Of outputs that were asked for and not made, or not as asked, by the warning's code."""
     return f"reduced:{code}"
+
+
+def webhook(outcome: str) -> str:
+    return f"webhook:{outcome}"
 
 
 def stage(name: str) -> dict[str, Any]:

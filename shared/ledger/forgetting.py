@@ -1,6 +1,7 @@
 """Forgets a job at its owner's wish: nothing of its request is left, and its id is unknown from then on.
 
-The prompt stays in the append-only file of Redis until that is rewritten, readable by nobody but its user.
+The prompt stays in the append-only file of Redis, readable by nobody but its user, until the sweeper has that rewritten
+(worker/rewriting.py).
 """
 
 from __future__ import annotations
@@ -14,4 +15,5 @@ def forget(job_id: str) -> Command[bool]:
 
     One that has not ended is canceled by `moves.request_cancel` with `forget`, and its record goes as it ends.
     """
-    return Command("forget", (keys.job(job_id), keys.FORGET, keys.OWNED, keys.IMAGES, keys.WEBHOOKS), (job_id,), bool)
+    found = (keys.job(job_id), keys.FORGET, keys.OWNED, keys.IMAGES, keys.WEBHOOKS, keys.FORGOTTEN)
+    return Command("forget", found, (job_id,), bool)

@@ -32,7 +32,7 @@ def page(owner: str, *, status: JobStatus | None = None, limit: int = 20, cursor
     """
     return Command(
         "list",
-        (f"{keys.OWNED}:{owner}", keys.QUEUED),
+        (f"{keys.OWNED}:{owner}", keys.QUEUED, *keys.IN_TURN),
         (keys.job(""), _score(cursor) if cursor else "", limit, status or "", LOOKED_AT),
         _page,
     )

@@ -55,6 +55,7 @@ class Move:
     abandoned: bool = False  # refused unless the job's call was cut and none has joined it in time (calls.py)
     forget: bool = False  # the record goes as the job ends
     again: bool = False  # allowed from a state to itself, for a new lease
+    lost: bool = False  # the drawing ends without a result, and not by its owner: it costs the owner nothing
     stage: str | None = None  # the stage that ends with the move (counters.py)
     count: dict[str, int] = field(default_factory=dict)  # what to add to the counters, by field
 
@@ -63,7 +64,7 @@ class Move:
             raise ValueError(f"a move takes a TTL if and only if it enters a terminal state: {self.to}")
 
     def of(self, job_id: str) -> Command[Moved]:
-        """An empty `job_id` is the job that is next in the queue, for a claim."""
+        """An empty `job_id` is the job whose turn it is, for a claim."""
         options = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "only_from"}
         options |= {
             "from": sorted((sources(self.to) if self.only_from is None else self.only_from) - self.flag_from),
@@ -78,7 +79,7 @@ class Move:
             (
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
-                *(keys.CALLS, keys.OWNED),
+                *(keys.CALLS, keys.OWNED, *keys.IN_TURN, keys.USAGE, keys.PENDING, keys.USERS, keys.FORGOTTEN),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -96,10 +97,17 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     max_created_per_minute: int = 0,
     deadline_seconds: float = 0,
     call: calls.Call | None = None,
+    weight: float = 1,
+    quota_images: int | None = None,
+    quota_ms: int | None = None,
     images_in_redis: bool = True,
+    message: tuple[str, str] = ("", ""),
 ) -> Command[Created]:
-    """Creates a queued job. `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and
-    `max_created_per_minute` what the owner creates, also if it ends at once; 0: no bound but `max_queue`.
+    """Creates a queued job, and pushes `message` (a list in Redis, a text) with it, by which a worker learns of it.
+    `max_own` bounds the owner's queued jobs, `max_own_high` those of high priority, and `max_created_per_minute` what
+    the owner creates, also if it ends at once; 0: no bound but `max_queue`.
+    `weight` is the owner's share of the cards against those of others (lua/turns.part.lua),
+    a quota bounds what it uses in a month of UTC.
     A held `call` joins the job of an equal one that was cut, if there is one. `images_in_redis`: room for them is
     needed there.
     """
@@ -109,6 +117,8 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *(keys.job(job.id), keys.QUEUED, keys.DEADLINES, keys.EVENTS),
             *(keys.idempotency(job.owner, idempotency_key), keys.OWNED, keys.FORGET, keys.OWN_QUEUED),
             *(keys.RESERVED, keys.OWN_CREATED, keys.CALLS, call.twins if call else keys.twins("", ""), keys.COUNTERS),
+            *(*keys.IN_TURN, keys.USAGE, keys.PENDING),
+            message[0],
         ),
         (
             job.id,
@@ -129,13 +139,17 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             calls.LEASE_MS,
             (call.rejoin_ms if call else 0) + calls.LONGEST_MS,
             counters.REJOINED,
+            f"{weight:g}",
+            *("" if quota is None else quota for quota in (quota_images, quota_ms)),
+            message[1],
         ),
         created_of,
     )
 
 
 def claim_next(*, worker: str, delivery: str) -> Command[Moved]:
-    """QUEUED -> RUNNING of the job that is next by priority and age; `EMPTY` without one.
+    """QUEUED -> RUNNING of the job whose turn it is: in the highest priority, the oldest of the owner that has had
+    least of the cards lately; `EMPTY` without one.
 
     `delivery` identifies this delivery of a message: repeated after a lost reply, it finds the job that it has claimed.
     A worker draws one job at a time.
@@ -182,16 +196,20 @@ def finish(  # noqa: PLR0913 - each describes the drawing
     model: str,
     steps: int = 0,
     prompt_characters: int | None = None,
+    warnings: tuple[JobWarning, ...] | None = None,
 ) -> Command[Moved]:
     """RUNNING -> FINISHING: the raw pixels of this attempt are stored.
 
     :param prompt_characters: that the model took of the prompt and what was appended to it; None: all.
+    :param warnings: of the drawing, in place of those of an earlier attempt; None: there can be none.
     """
     drawn = {"width": width, "height": height, "model": model, "step": steps, "steps": steps}
     return Move(
         to=JobStatus.FINISHING,
         attempt=attempt,
-        set=drawn | {"prompt_characters": prompt_characters or 0},
+        set=drawn
+        | {"prompt_characters": prompt_characters or 0}
+        | ({} if warnings is None else {"warnings": warnings}),
         stamp="drawn_at",
         lease_ms=LEASE_MS,
         stage="denoise",
@@ -223,6 +241,7 @@ def succeed(  # noqa: PLR0913 - each describes the result
     files: tuple[JobFile, ...] = (),
     warnings: tuple[JobWarning, ...] = (),
     palette: tuple[str, ...] = (),
+    colors_share: float | None = None,
 ) -> Command[Moved]:
     """FINISHING -> SUCCEEDED: the images and files of this attempt, of so many pixels, are stored for
     `images_ttl_seconds`.
@@ -231,7 +250,8 @@ def succeed(  # noqa: PLR0913 - each describes the result
     return Move(
         to=JobStatus.SUCCEEDED,
         attempt=attempt,
-        set={name: value for name, value in result.items() if value},
+        set={name: value for name, value in result.items() if value}
+        | ({} if colors_share is None else {"colors_share": colors_share}),
         stamp="finished_at",
         stamp_later={"images_expire_at": images_ttl_seconds * 1000},
         ttl_s=ttl_seconds,
@@ -264,6 +284,7 @@ def fail(  # noqa: PLR0913 - each describes the failure
         stamp="finished_at",
         ttl_s=ttl_seconds,
         unless_leased=unless_leased,
+        lost=bool(reason),
         count={counters.ended(JobStatus.FAILED, code): 1} | _recovery(reason, JobStatus.FAILED),
     ).of(job_id)
 
@@ -321,8 +342,9 @@ def requeue(job_id: str, attempt: int, *, reason: str = "", unless_leased: bool 
     return Move(
         to=JobStatus.QUEUED,
         attempt=attempt,
-        set={"worker": "", "step": 0, "finish_tries": 0},
+        set={"worker": "", "step": 0, "finish_tries": 0, "denoise_ms": 0},
         unless_leased=unless_leased,
+        lost=True,
         count=_recovery(reason, JobStatus.QUEUED),
     ).of(job_id)
 

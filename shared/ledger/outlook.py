@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared import workers
+from shared.canvas import Canvas
 from shared.ledger import keys
 from shared.ledger.run import Command
 from shared.pace import Pace, Shape
@@ -44,7 +45,7 @@ class Outlook:
 def outlook() -> Command[Outlook]:
     return Command(
         "outlook",
-        (keys.QUEUED, keys.LEASES, workers.WORKERS),
+        (keys.QUEUED, keys.LEASES, workers.WORKERS, *keys.IN_TURN),
         (keys.job(""), LOOKED_AT, workers.key(""), keys.pace("")),
         _outlook,
     )
@@ -61,6 +62,7 @@ def _outlook(reply: list[Any]) -> Outlook:
     )
 
 
-def _shape(sizes: bytes, requested_steps: bytes | None, num_images: bytes | None) -> Shape:
-    # Records written before `requested_steps` or `num_images` existed lack the field.
-    return Shape(max(json.loads(sizes)), int(requested_steps or 0), int(num_images or 1))
+def _shape(sizes: bytes, requested_steps: bytes | None, num_images: bytes | None, canvas: bytes | None) -> Shape:
+    # Records lack newer fields at their defaults.
+    largest = Canvas.named(canvas.decode()) if canvas else Canvas.of(max(json.loads(sizes)))
+    return Shape(largest.edge, int(requested_steps or 0), int(num_images or 1), oblong=not largest.is_square)

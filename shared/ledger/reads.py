@@ -9,7 +9,7 @@ from shared.ledger.run import Command
 
 def job(job_id: str) -> Command[Reading | None]:
     """One job; None if it is unknown."""
-    return Command("read", (keys.job(job_id), keys.QUEUED), (job_id,), reading_of)
+    return Command("read", (keys.job(job_id), keys.QUEUED, *keys.IN_TURN), (job_id,), reading_of)
 
 
 def held(worker: str) -> Command[str]:
@@ -37,8 +37,8 @@ def oldest_images(limit: int) -> Command[list[str]]:
 
 
 def queued() -> Command[list[str]]:
-    """Every queued job, in the order of the queue."""
-    return Command("queued", (keys.QUEUED,), (), ids_of)
+    """Every queued job, in the order in which the turns are expected to come."""
+    return Command("queued", (keys.QUEUED, *keys.IN_TURN), (keys.job(""),), ids_of)
 
 
 def backlog() -> Command[Backlog]:

@@ -46,6 +46,7 @@ class Creation(StrEnum):
     OWNER_FULL = "owner_full"  # the owner's queued jobs are at their bound
     OWNER_HIGH_FULL = "owner_high_full"  # the owner's queued jobs of high priority are at their bound
     NO_ROOM = "no_room"  # Redis has too little memory left for the result
+    OWNER_QUOTA = "owner_quota"  # the owner has used up its quota of this month
     OWNER_TOO_OFTEN = "owner_too_often"  # the jobs that the owner has created in this minute are at their bound
 
 
@@ -53,6 +54,7 @@ class Creation(StrEnum):
 class Reading:
     job: Job
     queue_position: int | None  # from 1; None unless queued
+    quota_remaining: int | None = None  # after a submit: images, or seconds, of this month; None without a quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Created:
     outcome: Creation
     reading: Reading | None = None  # the job that was created, or the earlier one
     depth: int = 0  # jobs counted against the bound that was reached, or bytes that found no room; 0 if none was
-    again_seconds: float = 0  # when the minute of OWNER_TOO_OFTEN is over
+    again_seconds: float = 0  # when the minute of OWNER_TOO_OFTEN or the month of OWNER_QUOTA is over
+    quota_left: int | None = None  # images, or ms of denoising, in this month; None without a quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +97,14 @@ def moved_of(reply: list[Any]) -> Moved:
 def created_of(reply: list[Any]) -> Created:
     outcome = Creation(reply[0].decode())
     match reply[1:]:
+        case [left, again_ms] if outcome is Creation.OWNER_QUOTA:
+            return Created(outcome, again_seconds=again_ms / 1000, quota_left=left)
         case [depth]:
             return Created(outcome, depth=depth)
         case [depth, again_ms]:
             return Created(outcome, depth=depth, again_seconds=again_ms / 1000)
-    return Created(outcome, reading_of(reply[1:]))
+    left, *read = reply[1:]
+    return Created(outcome, reading_of(read), quota_left=int(left) if left else None)
 
 
 def ids_of(reply: list[bytes]) -> list[str]:

@@ -24,18 +24,24 @@ ALLOCATOR = 1.25
 SERVER_BYTES = 8 * 2**20  # an empty server
 # An image is drawn at the next edge that its model knows: from 512 to 2048 pixels, at most half as much again.
 SMALLEST_DRAWN, LARGEST_DRAWN, DRAWN_PER_ASKED = 512, 2048, 1.5
+OBLONG = 1.5
 # Pixels and images of four images of 2048, the largest job of plain PNGs.
 LARGEST_BYTES = round(4 * LARGEST_DRAWN**2 * (RAW_BYTES_PER_PIXEL + PNG_BYTES_PER_PIXEL) * ALLOCATOR)
 
 
 def pixels_bytes(job: Job) -> int:
-    edge = max(SMALLEST_DRAWN, min(LARGEST_DRAWN, max(job.sizes) * DRAWN_PER_ASKED))
-    return round(job.num_images * edge**2 * RAW_BYTES_PER_PIXEL * ALLOCATOR)
+    asked = job.largest
+    if asked.is_square:
+        pixels = max(SMALLEST_DRAWN, min(LARGEST_DRAWN, asked.width * DRAWN_PER_ASKED)) ** 2
+    else:
+        # In one of a few aspects, that is as high and as wide: half as much again, and a rest for whole patches.
+        pixels = max(SMALLEST_DRAWN**2 * OBLONG, min(LARGEST_DRAWN**2, asked.pixels * DRAWN_PER_ASKED**2 * OBLONG))
+    return round(job.num_images * pixels * RAW_BYTES_PER_PIXEL * ALLOCATOR)
 
 
 def image_pixels(job: Job) -> int:
     """The pixels of all finished images; files count by the room that they may take."""
-    return footprint.pixels(job.sizes, job.num_images, job.outputs)
+    return footprint.pixels(job.canvases, job.num_images, job.outputs)
 
 
 def images_bytes(job: Job) -> int:
@@ -47,7 +53,7 @@ class Room:
     used: int
     maximum: int  # Redis' maxmemory; 0: no bound
     free: int  # neither used nor reserved, less a margin for messages and records; below 0 if there is too little
-    next_job: int  # what the first queued job needs; 0 if none is queued
+    next_job: int  # what the job whose turn it is needs; 0 if none is queued
 
     @property
     def full(self) -> bool:
@@ -66,4 +72,4 @@ class Room:
 
 
 def room() -> Command[Room]:
-    return Command("room", (keys.RESERVED, keys.QUEUED), (keys.job(""),), lambda reply: Room(*reply))
+    return Command("room", (keys.RESERVED, keys.QUEUED, *keys.IN_TURN), (keys.job(""),), lambda reply: Room(*reply))

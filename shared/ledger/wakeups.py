@@ -19,6 +19,11 @@ BESIDE = 100
 AT_ONCE = 5_000  # about 10 ms of the server on a loaded core
 
 
+def adopt() -> Command[int]:
+    """Puts jobs that an older version has queued into the order of the turns; returns how many were put or removed."""
+    return Command("adopt", (keys.QUEUED, *keys.IN_TURN), (keys.job(""),), int)
+
+
 def trim(lists: Sequence[str]) -> Command[int]:
     """Removes the oldest messages in `lists` above PER_JOB for each queued job and BESIDE; returns how many."""
     return Command("trim", (keys.QUEUED, *lists), (PER_JOB, BESIDE, AT_ONCE), int)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from shared.jobs import Failure, JobStatus, is_terminal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from shared.ledger.usage import Use
     from shared.workers import WorkerInfo
 
 
@@ -44,6 +45,10 @@ class Definition:
 
     def counter(self, registry: CollectorRegistry) -> Counter:
         return Counter(self.name, self.help, self.labels, registry=registry)
+
+    def gauge(self, registry: CollectorRegistry, together: Literal["livesum", "livemax"]) -> Gauge:
+        """:param together: what several processes behind one port have of it (api/worker_metrics.py)."""
+        return Gauge(self.name, self.help, self.labels, registry=registry, multiprocess_mode=together)
 
     def histogram(self, registry: CollectorRegistry, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(self.name, self.help, self.labels, registry=registry, buckets=buckets)
@@ -102,9 +107,25 @@ PROMPTS_REFUSED = Definition(
     "logo_prompts_refused_total", "counter", "Submits that SAFETY refused for their prompt; no job was made."
 )
 OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
+KEY_JOBS = Definition(
+    "logo_key_jobs_month", "gauge", "Jobs of a key that have ended in this month (UTC), by status.", ("key", "status")
+)
+KEY_IMAGES = Definition("logo_key_images_month", "gauge", "Images drawn for a key in this month (UTC).", ("key",))
+KEY_DENOISE = Definition(
+    "logo_key_denoise_seconds_month", "gauge", "Seconds of denoising for a key in this month (UTC).", ("key",)
+)
 REDIS_UP = Definition("logo_redis_up", "gauge", "1 if Redis answered this scrape.")
 REDIS_USED = Definition("logo_redis_memory_used_bytes", "gauge", "Memory that Redis uses.")
 REDIS_MAX = Definition("logo_redis_memory_max_bytes", "gauge", "Redis' maxmemory; 0: no bound.")
+WEBHOOK_TRIES = Definition(
+    "logo_webhook_tries_total",
+    "counter",
+    "Tries to deliver webhooks: delivered, failed (tried again), given_up, postponed (its host or key has its share).",
+    ("outcome",),
+)
+WEBHOOKS_WAITING = Definition(
+    "logo_webhooks_waiting", "gauge", "Webhooks that are due and wait for a sender of the webhook workers."
+)
 REDIS_DANGEROUS = Definition(
     "logo_redis_dangerous_setting", "gauge", "1 if this setting of Redis endangers jobs.", ("setting",)
 )
@@ -118,7 +139,15 @@ PLANNED_PIXELS = Definition(
 STORE_UP = Definition(
     "logo_result_store_up", "gauge", "1 if the store of the images answers this process; only where that is not Redis."
 )
+KEYS_FILE_BROKEN = Definition(
+    "logo_keys_file_broken",
+    "gauge",
+    "1 while KEYS_FILE is broken, and its keys from before its last change are in use.",
+)
 WAITERS = Definition("logo_waiters", "gauge", "Calls and streams that the process holds until their jobs end.")
+KEPT_WAITING = Definition(
+    "logo_calls_kept_waiting", "gauge", "Calls that wait because others of their caller are at work in the process."
+)
 IMAGE_BYTES = Definition(
     "logo_images_in_flight_bytes", "gauge", "Bytes of images in the answers that the process is sending."
 )
@@ -168,6 +197,7 @@ _STARTING_AT_ZERO = (
     *(counted.ended(status) for status in JobStatus if is_terminal(status) and status is not JobStatus.FAILED),
     *(counted.ended(JobStatus.FAILED, code) for code in Failure),
     *(counted.reduced(code) for code in counted.OUTPUT_FAULTS),
+    *(counted.webhook(outcome) for outcome in counted.WEBHOOK_OUTCOMES),
     counted.recovered("store_away", JobStatus.FINISHING),
     *(counted.recovered("lease_lost", to) for to in (JobStatus.QUEUED, JobStatus.FINISHING, JobStatus.FAILED)),
 )
@@ -194,6 +224,14 @@ def of_workers(infos: Iterable[WorkerInfo]) -> Iterator[Metric]:
     yield GPU_UTILIZATION.family((labels(info), info.gpu_utilization) for info in cards)
 
 
+def of_use(by_key: Mapping[str, Use]) -> Iterator[Metric]:
+    """`by_key`: what each key has used in this month, by its name."""
+    ends = [status for status in JobStatus if is_terminal(status)]
+    yield KEY_JOBS.family(((key, end), getattr(use, end)) for key, use in by_key.items() for end in ends)
+    yield KEY_IMAGES.family(((key,), use.images) for key, use in by_key.items())
+    yield KEY_DENOISE.family(((key,), use.denoise_ms / 1000) for key, use in by_key.items())
+
+
 def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     """`counters`: the fields and values of the ledger's counters (shared/ledger/counters.py)."""
     # Prometheus sees no increase in a series that begins with its first event, so those that alerts watch begin at 0.
@@ -210,6 +248,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield REJOINED.family([((), counters.get(counted.REJOINED, 0))])
     yield ABANDONED.family([((), counters.get(counted.ABANDONED, 0))])
     yield PROMPTS_REFUSED.family([((), counters.get(counted.PROMPTS_REFUSED, 0))])
+    yield WEBHOOK_TRIES.family((names[1:], value) for names, value in parts if names[0] == "webhook")
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():

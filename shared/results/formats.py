@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from shared.results.places import image_name
+
+if TYPE_CHECKING:
+    from shared.canvas import Canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Format:
 
     def part_name(self, image_name: str) -> str:
         """The name under which the store keeps it; a plain PNG has its bare name, as the API's `images` has it."""
-        plain = self is PNG and not image_name.endswith(TRANSPARENT)
+        plain = self is PNG and not image_name.endswith(TRANSPARENT) and image_name != SHEET
         return image_name if plain else self.file_name(image_name)
 
 
@@ -44,14 +48,14 @@ ZIP = Format("zip", "application/zip")
 FORMATS: dict[str, Format] = {known.name: known for known in (PNG, WEBP, JPEG, AVIF, SVG, ZIP)}
 
 TRANSPARENT = "-transparent"
-LOGO, ICONS = "logo", "icons"  # the names, for `image_name`, of what has no size of its own
+LOGO, ICONS, SHEET = "logo", "icons", "sheet"  # the names, for `image_name`, of what has no size of its own
 
 _RASTER = "|".join(form.name for form in (WEBP, JPEG, AVIF))
-# `SIZE.png`, or for further variations `SIZE-2.png` and so on; `SIZE-transparent.png`, `SIZE.webp`, `logo.svg` and
-# `icons.zip` likewise.
+# `SIZE.png`, such as `512.png` and `1536x512.png`, or for further variations `SIZE-2.png` and so on;
+# `SIZE-transparent.png`, `SIZE.webp`, `logo.svg` and `icons.zip` likewise. `sheet.png` is of all of them.
 FILE_NAME_PATTERN = (
-    rf"^([0-9]{{2,4}}(-[2-9])?(({TRANSPARENT})?\.{PNG.name}|\.({_RASTER}))"
-    rf"|{LOGO}(-[2-9])?\.{SVG.name}|{ICONS}(-[2-9])?\.{ZIP.name})$"
+    rf"^([0-9]{{2,4}}(x[0-9]{{2,4}})?(-[2-9])?(({TRANSPARENT})?\.{PNG.name}|\.({_RASTER}))"
+    rf"|{LOGO}(-[2-9])?\.{SVG.name}|{ICONS}(-[2-9])?\.{ZIP.name}|{SHEET}\.{PNG.name})$"
 )
 
 
@@ -64,5 +68,5 @@ def split_file_name(file_name: str) -> tuple[str, Format]:
     return stem, FORMATS[extension]
 
 
-def transparent_name(size: int | str, index: int) -> str:
+def transparent_name(size: Canvas | int | str, index: int) -> str:
     return image_name(size, index) + TRANSPARENT

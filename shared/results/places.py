@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.canvas import Canvas
 
 
 class Kind(StrEnum):
@@ -64,6 +68,6 @@ def pixels_prefix(job_id: str) -> str:
     return pixels(job_id, 0).key.removesuffix(":0")
 
 
-def image_name(size: int | str, index: int) -> str:
+def image_name(size: Canvas | int | str, index: int) -> str:
     """The part's name for variation `index`, from 0: `512` for the first, `512-2` and so on for the others."""
     return f"{size}-{index + 1}" if index else str(size)

@@ -1,5 +1,5 @@
-"""`make demo`: starts the stack on a free port, draws PROMPT in SIZES, saves all forms of the logo and a picture of
-them, stops everything.
+"""`make demo`: starts the stack on a free port, draws PROMPT in SIZES or ASPECT, with STYLE, COLORS, BACKGROUND, TEXT
+and LAYOUT if they are given, saves all forms of the logo and a picture of them, stops everything.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import httpx
 from rich.console import Console
 
+from shared.parenthood import end_with
 from shared.settings import refuse
-from shared.stack.parenthood import end_with
 from shared.stack.ports import free_port
 from shared.stack.sheet import save_sheet
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
     from typing import NoReturn, TextIO
 
@@ -54,7 +55,8 @@ def main() -> None:
                 _wait_until_ready(url, stack)
             console.print(f"stack ready on {url}, its log is {LOG}")
             # The prompt is last and behind --, so that it may be `check` or begin with a dash.
-            options = ["--sizes", env["SIZES"], "--format", "png,svg", "--transparent", "--icons"]
+            shape = ["--aspect", env["ASPECT"]] if env.get("ASPECT") else ["--sizes", env["SIZES"]]
+            options = [*shape, "--format", "png,svg", "--icons", *_design(env)]
             options += ["--saved", str(saved), "--follow", "--url", url]
             command = [sys.executable, "-m", "api.client", *options, "--", env["PROMPT"]]
             code = subprocess.run(command, env=env, check=False).returncode  # noqa: S603
@@ -63,12 +65,19 @@ def main() -> None:
             stack.wait()
         if code:
             raise SystemExit(code)
-        paths = [Path(line) for line in saved.read_text().splitlines()]
+        paths = [Path(os.fsdecode(line)) for line in saved.read_bytes().splitlines()]
     sheet = _sheet_beside(paths)
     console.print(
         f"  [bold green]{sheet}[/]  all of them on white, on a dark colour and on a checkerboard", soft_wrap=True
     )
     console.print('next:  make serve, then open http://127.0.0.1:7860 ;  make demo PROMPT="a green leaf in a circle"')
+
+
+def _design(env: Mapping[str, str]) -> list[str]:
+    """Each with its value in one word, which may begin with a dash. A background takes the place of transparency."""
+    named = {"STYLE": "style", "COLORS": "colors", "BACKGROUND": "background-color", "TEXT": "text", "LAYOUT": "layout"}
+    given = [f"--{option}={env[name]}" for name, option in named.items() if env.get(name)]
+    return given if env.get("BACKGROUND") else ["--transparent", *given]
 
 
 def _stop_in_order() -> None:
@@ -105,7 +114,9 @@ def _wait_until_ready(url: str, stack: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if stack.poll() is not None:
-            Console(stderr=True).print(f"the stack did not start:\n{LOG.read_text()[-2000:]}", markup=False)
+            Console(stderr=True).print(
+                f"the stack did not start:\n{LOG.read_text(encoding='utf-8', errors='replace')[-2000:]}", markup=False
+            )
             raise SystemExit(stack.returncode or 1)
         try:
             # Not by the environment's proxy, which does not reach this machine.

@@ -37,12 +37,13 @@ def configure(conf: Path, folder: Path, port: int, maxmemory: str) -> str:
     # In quotes, because Valkey ends an unquoted value at a space.
     quoted = str(folder).replace("\\", "\\\\").replace('"', '\\"')
     # appendfsync is `always`, because with `everysec` a SIGKILL loses acknowledged jobs.
-    conf.write_text(
+    text = (
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\n"
         f'dir "{quoted}"\n'
         "appendonly yes\nappendfsync always\nsave ''\n"
         f"maxmemory {maxmemory}\nmaxmemory-policy noeviction\nloglevel warning\n"
     )
+    conf.write_bytes(os.fsencode(text))  # the folder's name as the system has it
     conf.chmod(0o600)
     return f"redis://:{password}@127.0.0.1:{port}/0"
 

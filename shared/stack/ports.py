@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+NOT_FOR_CLIENTS = range(10_000, 32_000)
 LAST = 65535
 
 
@@ -22,9 +24,19 @@ class Port(NamedTuple):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)
+
+
+def free_ports(count: int) -> int:
+    """The first of so many consecutive ports that nothing listens on. They are below those that the system gives to
+    clients, any of which may be taken before it is used here.
+    """
+    while True:
+        first = secrets.choice(NOT_FOR_CLIENTS)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as held:
+            for port in range(first, first + count):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
 
 
 def refuse_taken(ports: Iterable[Port]) -> None:

@@ -34,7 +34,8 @@ class ServeSettings(BaseSettings):
     port: int = Field(7860, ge=1, le=65535)
     data_dir: Annotated[Path, AtHome] = Field(Path("data"), description="Files of the embedded Valkey and supervisord.")
     redis_url: RedisUrl | None = Field(None, description="Set: this server instead of an embedded one.")
-    redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
+    # Of so many digits: from 2^64 bytes on, Valkey makes another number of them, or no bound.
+    redis_maxmemory: str = Field("2gb", pattern=r"^([0-9]{1,15}|[0-9]{1,12}kb|[0-9]{1,9}mb|[0-9]{1,6}gb)$")
     torch_device: str = "auto"
     gpu: str = "auto"
     generate_workers: int | None = Field(
@@ -47,6 +48,7 @@ class ServeSettings(BaseSettings):
     )
     webhook_secrets: str | None = Field(None, description="Set: a webhook worker runs too.")
     webhook_secrets_by_key: str | None = Field(None, description="Likewise.")
+    keys_file: str | None = Field(None, description="Likewise, because its keys may have webhook secrets.")
     flower_enabled: bool = False
     flower_address: Host = "127.0.0.1"
     flower_port: int = Field(5555, ge=1, le=65535)
@@ -82,7 +84,7 @@ def _start() -> None:
         programs = supervision.workers(count)
     else:
         _refuse_default_password(config)
-        webhooks = bool(config.webhook_secrets or config.webhook_secrets_by_key)
+        webhooks = bool(config.webhook_secrets or config.webhook_secrets_by_key or config.keys_file)
         programs = supervision.stack(count, webhooks=webhooks, flower=config.flower_enabled)
     refuse_taken(_listening(config, programs))
     if redis_url is None:

@@ -19,8 +19,8 @@ from supervisor.medusa.asyncore_25 import ExitNow
 from supervisor.options import ServerOptions
 from supervisor.states import SupervisorStates
 
+from shared.parenthood import end_with
 from shared.settings import SETTING_IS_WRONG
-from shared.stack.parenthood import end_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable

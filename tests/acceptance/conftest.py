@@ -6,9 +6,7 @@ import contextlib
 import gzip
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,9 +18,10 @@ import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from shared.stack.serve import free_port
+from shared.stack.ports import free_port, free_ports
 
 START_SECONDS = 120
+OPERATOR_KEY = "the-key-of-an-operator"  # of the shared stack
 
 
 class Stack:
@@ -32,7 +31,7 @@ class Stack:
         self.env = os.environ | {"LOG_FORMAT": "json", "HOST": "127.0.0.1", "DATA_DIR": str(directory)} | env
         self.log = directory / "stack.log"
         self.process = None
-        self.http = httpx.Client(base_url=self.url, timeout=70)
+        self.http = httpx.Client(base_url=self.url, timeout=70, verify=False)
 
     def start(self, until="ready", before=(), **streams):
         """Starts the stack by the command `before`, with other standard streams than its log."""
@@ -181,25 +180,12 @@ class Api:
 
         def call():
             with contextlib.suppress(httpx.TransportError):
-                thread.answer = httpx.request(method, self.url + path, timeout=60, **options)
+                thread.answer = httpx.request(method, self.url + path, timeout=60, verify=False, **options)
 
         thread = threading.Thread(target=call)
         thread.answer = None
         thread.start()
         return thread
-
-
-def free_ports(count):
-    """The first of so many consecutive ports that nothing listens on, below those that the system gives to clients."""
-    while True:
-        first = random.randrange(10_000, 32_000)
-        try:
-            with contextlib.ExitStack() as held:
-                for port in range(first, first + count):
-                    held.enter_context(socket.create_server(("127.0.0.1", port)))
-        except OSError:
-            continue
-        return first
 
 
 def _command(process):
@@ -278,6 +264,7 @@ def stack(tmp_path_factory, webhooks, collector):
         METRICS_PORT=str(free_ports(4)),
         OTEL_EXPORTER_OTLP_ENDPOINT=collector,
         OTEL_BSP_SCHEDULE_DELAY="100",
+        OPERATOR_KEYS=OPERATOR_KEY,
         **webhooks,
     )
     shared.start()

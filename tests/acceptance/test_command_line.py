@@ -31,6 +31,15 @@ def test_it_follows_a_job_and_saves_its_images(run, tmp_path):
     assert images(tmp_path) == {"a-leaf-64.png": (64, 64), "a-leaf-128.png": (128, 128)}
 
 
+def test_a_terminal_that_knows_no_other_letters_costs_no_image(run, stack, tmp_path, monkeypatch):
+    for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    result = run("a 红色 fox", "--sizes", "64", "--steps", "1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert images(tmp_path) == {"a-fox-64.png": (64, 64)}
+    assert stack.http.get("/api/jobs", params={"limit": 1}).json()["jobs"][0]["prompt"] == "a 红色 fox"
+
+
 def test_it_comes_back_after_ctrl_c(stack, run, tmp_path):
     # A shell starts background processes with SIGINT ignored.
     start = ["env", "--default-signal=INT", *START]

@@ -54,6 +54,7 @@ def on_a_terminal(new_stack):
 def assert_all_ended_and_starts_again(stack):
     stack.process.wait(30)
     assert stack.everything() == []
+    stack.env |= FRONT_ALONE
     stack.start("alive")
 
 

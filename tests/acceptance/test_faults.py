@@ -158,7 +158,7 @@ def test_everything_is_killed_in_turn_while_twenty_wait(stack):
 
 def test_ctrl_c_ends_everything_within_ten_seconds(stack):
     """Ctrl-C comes while a job is drawn and its stream is read; the job is drawn after the next start."""
-    job = stack.submit(sizes=[512], steps=50)
+    job = stack.submit(sizes=[256], steps=50)
     stack.wait_until(running(stack, job))
     with stack.http.stream("GET", job["urls"]["events"]) as response:
         assert next(response.iter_lines()) == "event: snapshot"

@@ -27,7 +27,7 @@ class Client:
 
     @property
     def has_own_test(self) -> bool:
-        return self.script in ("test_curl.py", "whole_job.ts", "whole_job.py")
+        return self.script in ("openai_formats.py", "test_curl.py", "whole_job.ts", "whole_job.py")
 
     @property
     def version(self) -> str:
@@ -49,6 +49,7 @@ CLIENTS = (
     Client("openai", "plain", "openai_sync.py", "image generation guide"),
     Client("openai", "plain", "openai_async.py", "AsyncOpenAI, raw response, a URL"),
     Client("openai", "plain", "openai_stream.py", "stream: true, partial_images: 3"),
+    Client("openai", "plain", "openai_formats.py", "output_format, background: transparent"),
     Client("replicate", "plain", "replicate_run.py", "replicate.run"),
     Client("httpx-sse", "plain", "httpx_sse_follow.py", "connect_sse", "256x256"),
     Client("aiohttp-sse-client", "plain", "aiohttp_sse_follow.py", "EventSource", "256x256"),

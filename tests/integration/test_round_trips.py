@@ -32,7 +32,7 @@ class Model:
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The list that each command or pipeline which this thread sends is added to; publishing is left out."""
+    """The list that each command or pipeline which this thread sends is added to; a worker's publishing is left out."""
     found, thread = [], threading.get_ident()
 
     def note(packed):
@@ -48,7 +48,6 @@ def asked(monkeypatch):
             return send(self, command, *args, **kwargs)
 
         monkeypatch.setattr(kind, "send_packed_command", noted)
-    monkeypatch.setattr("api.submission.send_generate", lambda *_, **__: None)
     monkeypatch.setattr("worker.generate.generator.send_finish", lambda *_, **__: None)
     return found
 
@@ -79,7 +78,10 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         count()
 
         job_id = (await http.post("/api/jobs", json=BODY)).json()["id"]
-        assert count() == 2  # create, and the look for the estimate
+        assert count() == 2  # create with its message, and the look for the estimate
+        http._transport.app.state.services.forecasts._looked_at += 600  # it is not looked for again
+        await http.delete(f"/api/jobs/{(await http.post('/api/jobs', json=BODY)).json()['id']}")
+        assert count() == 2  # create with its message; the cancel
         await http.get(f"/api/jobs/{job_id}")
         assert count() == 1  # read
         generator.generate(job_id)

@@ -11,7 +11,7 @@ from PIL import Image
 from shared.results import footprint
 from shared.results.formats import split_file_name
 from shared.settings import VERSION
-from worker.outputs.making import About, File, Shortfall, make
+from worker.outputs.making import About, File, Shortfall, make, make_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,8 @@ class Finished:
     files: list[File] = field(default_factory=list)  # everything else
     warnings: list[Shortfall] = field(default_factory=list)
     palette: list[str] = field(default_factory=list)
+    colors_share: float | None = None  # the lowest of the drawings
+    tiles: list[Image.Image] = field(default_factory=list)
 
     def add(self, made: Made, quality: int) -> None:
         for file in made.files:
@@ -41,6 +43,9 @@ class Finished:
             else:
                 self.files.append(file)
         self.warnings += made.warnings
+        self.tiles += [made.tile] if made.tile else []
+        if made.colors_share is not None:
+            self.colors_share = min(made.colors_share, 1.0 if self.colors_share is None else self.colors_share)
         self.palette += [colour for colour in made.palette if colour not in self.palette]
 
 
@@ -51,7 +56,10 @@ def make_all(pixels: bytes, job: Job, marking: Marking) -> Finished:
     """
     finished = Finished()
     for index, drawn in enumerate(pictures(pixels, job)):
-        finished.add(make(drawn, job.sizes, index, job.outputs, _about(job, index), marking), job.quality)
+        finished.add(make(drawn, job.canvases, index, job.outputs, _about(job, index), marking), job.quality)
+    if len(finished.tiles) > 1:
+        captions = [f"{number}  seed {seed}" for number, seed in enumerate(job.seeds, 1)]
+        finished.add(make_sheet(finished.tiles, captions, _about(job, 0), marking), job.quality)
     return finished
 
 

@@ -96,7 +96,7 @@ class Finisher:
         for shortfall in finished.warnings:
             log.warning("output.reduced", code=shortfall.code, message=shortfall.message)
         try:
-            self._store(places.finished_images(job.id, job.attempt), images, lease)
+            self._store(job, images, lease)
         except Stopped as stopped:
             # The job was canceled or expired meanwhile, or another finisher has it.
             log.info("finish.too_late", status=stopped.hold)
@@ -114,15 +114,16 @@ class Finisher:
         ttl = self._settings.job_ttl_seconds
         self._ledger.run(moves.fail(job.id, code=code, message=message, ttl_seconds=ttl, attempt=job.attempt))
 
-    def _store(self, place: Place, images: dict[str, str], lease: Lease) -> None:
+    def _store(self, job: Job, images: dict[str, str], lease: Lease) -> None:
         """Waits for a store that is away as long as its client waits for Redis.
 
         :raises StoreAway: it was away for longer.
         """
+        place = places.finished_images(job.id, job.attempt)
         until = time.monotonic() + OUTAGE_BUDGET_SECONDS
         while True:
             try:
-                self._results.put(place, images, self._settings.result_ttl_seconds)
+                self._results.put(place, images, job.result_ttl_seconds or self._settings.result_ttl_seconds)
             except StoreAway as error:
                 log.warning("store.unavailable", error=str(error))
                 lease.check()
@@ -133,7 +134,7 @@ class Finisher:
                 return
 
     def _succeed(self, job: Job, finished: Finished) -> None:
-        ttl = self._settings.result_ttl_seconds
+        ttl = job.result_ttl_seconds or self._settings.result_ttl_seconds
         place = places.finished_images(job.id, job.attempt)
         moved = self._ledger.run(
             moves.succeed(
@@ -143,8 +144,10 @@ class Finisher:
                 ttl_seconds=max(self._settings.job_ttl_seconds, ttl),
                 pixels=room.image_pixels(job),
                 files=self._stored(place, finished),
-                warnings=tuple(JobWarning(shortfall.code, shortfall.message) for shortfall in finished.warnings),
+                warnings=job.warnings
+                + tuple(JobWarning(shortfall.code, shortfall.message) for shortfall in finished.warnings),
                 palette=tuple(finished.palette),
+                colors_share=finished.colors_share,
             )
         )
         if moved.job is None or not moved.outcome.holds:

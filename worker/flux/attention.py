@@ -10,7 +10,6 @@ constraints.txt`). Without it, or on another card, torch computes all.
 
 from __future__ import annotations
 
-import statistics
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +20,7 @@ from shared.observability.logging import get_logger
 from worker.flux import fp8_attention
 from worker.flux.fp8_attention import Part
 from worker.flux.rows import norm_rotate
+from worker.flux.timing import median_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,6 @@ CAPABILITY = (9, 0)
 # An attention is timed with the passes before it. Another kernel than torch's must take at most so much of its time:
 # where they are near, the next start could choose otherwise, and the same seed would draw another image.
 LEAST_GAIN = 0.97
-WARM_UPS, AT_ONCE, RUNS = 3, 8, 7
 
 
 class Kernel(StrEnum):
@@ -78,6 +77,15 @@ class Projections:
         else:
             images, tokens, *head = self._shape
             self._room = like.new_empty(images, tokens, 3, *head) if room is None else room
+
+    def room(self, place: slice) -> torch.Tensor | None:
+        """(T_s, 3 * W), where the product of the tokens at `place` is best written: then `add` copies no values. None
+        where the tokens of several images are apart.
+        """
+        images, *_, dim = self._shape
+        if self._attending.kernel is Kernel.FP8 or images > 1 or not self._room.is_cuda:
+            return None
+        return self._room[0, place].view(-1, 3 * self._shape[2] * dim)
 
     def add(self, product: torch.Tensor, place: slice, norms: Sequence[Any]) -> None:
         """:param product: (B * T_s, 3 * W), of the tokens at `place`.
@@ -150,18 +158,4 @@ def _milliseconds(kernel: Kernel, x: torch.Tensor, heads: int) -> float:
         projections.add(product, slice(None), norms)
         projections.attend()
 
-    graph = torch.cuda.CUDAGraph()
-    for _ in range(WARM_UPS):
-        attend()
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        for _ in range(AT_ONCE):
-            attend()
-    times: list[float] = []
-    for _ in range(RUNS):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        start.record()
-        graph.replay()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) / AT_ONCE)
-    return statistics.median(times)
+    return median_milliseconds(attend, as_graph=True)

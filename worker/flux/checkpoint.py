@@ -57,13 +57,15 @@ class Checkpoint:
         """The safetensors files that the component should have, existing or not."""
         folder = self.directory / component
         for index in sorted(folder.glob("*.safetensors.index.json")):
-            names = set(json.loads(index.read_text())["weight_map"].values())
+            names = set(json.loads(index.read_text(encoding="utf-8-sig"))["weight_map"].values())
             return [folder / name for name in sorted(names)]
         single = "model" if component.startswith("text_encoder") else "diffusion_pytorch_model"
         return [folder / f"{single}.safetensors"]
 
     def config(self, component: str) -> dict[str, Any]:
-        config: dict[str, Any] = json.loads((self.directory / component / "config.json").read_text())
+        config: dict[str, Any] = json.loads(
+            (self.directory / component / "config.json").read_text(encoding="utf-8-sig")
+        )
         return config
 
     def tensors(self, component: str) -> Tensors:

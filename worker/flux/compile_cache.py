@@ -24,7 +24,7 @@ def use(base: Path, gpu: Gpu | None) -> None:
     """Points inductor and Triton at the folder. Must run before torch is imported. Variables that are set already keep
     their values. Does nothing without a card, where nothing is compiled.
     """
-    if gpu is None:
+    if gpu is None or {"TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"} <= os.environ.keys():
         return
     folder = _writable(base) / folder_name(gpu.name)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))

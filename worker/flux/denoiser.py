@@ -84,13 +84,13 @@ class Denoiser:
         self._double = [double_stream.layers_of(block) for block in transformer.transformer_blocks]
         self._single = [single_stream.layers_of(block) for block in transformer.single_transformer_blocks]
         self._one_stream, self._two_streams = SideStream(enabled=False), SideStream(enabled=side_stream)
-        self._angles: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] = {}
+        self._angles: dict[tuple[Any, ...], tuple[torch.Tensor, torch.Tensor]] = {}
 
     def __call__(self, **inputs: Any) -> tuple[torch.Tensor]:
         """Takes the inputs of diffusers' forward, and ignores those that only the modulations need.
 
         :param inputs: `hidden_states` (B, T_image, 64), `encoder_hidden_states` (B, T_text, 4096), `img_ids`
-            (T_image, 3) and `txt_ids` (T_text, 3).
+            (T_image, 3) and `txt_ids` (T_text, 3); `grid`, the image's height and width, absent for a square.
         :returns: the velocity (B, T_image, 64).
         """
         transformer = self._transformer
@@ -125,10 +125,10 @@ class Denoiser:
             return single_stream.run(last_block, x, attending, last, side, start=text_tokens)
 
     def _rotation(self, inputs: Any, text_tokens: int, image_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosines and sines (T, D / 2) of the rotary embedding. Kept by the numbers of tokens, which determine the
-        positions, because all images are squares.
+        """Cosines and sines (T, D / 2) of the rotary embedding. Kept by the numbers of tokens and the image's height
+        and width, which determine the positions.
         """
-        key = (text_tokens, image_tokens)
+        key = (text_tokens, image_tokens, inputs.get("grid"))
         if key not in self._angles:
             cos, sin = self._transformer.pos_embed(torch.cat([inputs["txt_ids"], inputs["img_ids"]]))
             # diffusers has each number twice.

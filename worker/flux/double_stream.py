@@ -122,6 +122,7 @@ def _to_next_attention(
     if after is not None and projections is not None:
         shift, scale = after.norm.linear.row.chunk(6, 1)[:2]
         rows = add_norm(x, stream.addend, shift, scale, after.norm.norm.eps, row_format(after.to_qkv))
-        projections.add(product(after.to_qkv, rows, x.dtype), stream.place, after.head_norms)
+        qkv = product(after.to_qkv, rows, x.dtype, projections.room(stream.place))
+        projections.add(qkv, stream.place, after.head_norms)
     elif stream.addend:
         add(x, stream.addend)

@@ -11,8 +11,9 @@ What a graph captures
 
 Static inputs
     Because addresses are captured, each combination of shapes has its own input tensors. A call copies its arguments
-    into them, replays, and returns the captured output tensors, which the next call overwrites. Arguments that are not
-    tensors are taken to be the same at each call with the same shapes.
+    into them, replays, and returns the captured output tensors, which the next call overwrites. Numbers and tuples of
+    them make a graph of their own, such as the height and width of an image: other oblongs have as many tokens. Other
+    arguments that are not tensors are taken to be the same at each call with the same shapes.
 
 Warm-ups
     The forward runs three times before the capture, on a stream of its own, as torch asks for. The first run compiles
@@ -83,7 +84,8 @@ class Graphs:
         """:returns: the graph's own output tensors, which the next call overwrites."""
         named = dict(enumerate(rest)) | inputs
         tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
-        key = tuple((name, tuple(value.shape), value.dtype) for name, value in tensors.items())
+        key: tuple[Any, ...] = tuple((name, tuple(value.shape), value.dtype) for name, value in tensors.items())
+        key += tuple((name, value) for name, value in named.items() if isinstance(value, int | tuple))
         captured = self._captured.pop(key, None)
         if captured is None:
             if len(self._captured) == self._most:
@@ -135,5 +137,5 @@ class Graphs:
         finally:
             # It holds this frame, and with it the tensors.
             failure = None
-        log.info("graph.captured", shapes=[list(value.shape) for value in static.values()])
+        log.info("graph.captured", shapes=[list(value.shape) for value in static.values()], grid=named.get("grid"))
         return _Captured(graph, static, output)

@@ -1,7 +1,7 @@
 """What a speed plan puts on a pipeline, step by step. The order matters; `install` follows this table.
 
     step               what it replaces               why here in the order
-    1 fp8 products     linear layers of the blocks    first: the denoiser looks at the layers' classes once, when it is
+    1 8-bit products   linear layers of the blocks    first: the denoiser looks at the layers' classes once, when it is
                        (fast, draft)                  made; the modulations' layers keep bf16, they run once a request
     2 modulations      each AdaLN's linear layer, by  before the denoiser, which reads the rows, and before any graph,
       table            a row of a table; the time     which captures their address
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.attention import SDPBackend
 
+from shared.canvas import Canvas
 from shared.observability.logging import get_logger
 from worker.flux import attention
 from worker.flux.decoder import CompiledDecoder
@@ -37,7 +38,7 @@ from worker.flux.denoiser import Denoiser
 from worker.flux.extrapolation import Extrapolation
 from worker.flux.graphs import Graphs
 from worker.flux.linears import quantize_layers
-from worker.flux.memory_plan import FP8_CAPABILITY
+from worker.flux.memory_plan import eight_bits
 from worker.flux.modulation import Modulated, Modulations
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 # On Hopper cuDNN's attention is about twice as fast as torch's flash attention, on older cards it is not.
 CUDNN_CAPABILITY = (9, 0)
+# Older cards multiply int8 too, but Triton has no kernels for them.
+INT8_CAPABILITY = (8, 0)
 BACKENDS = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
 
 
@@ -73,14 +76,14 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     pipeline: Any,
     plan: SpeedPlan,
     memory: MemoryPlan,
-    edges: Collection[int],
+    sizes: Collection[Canvas | int],
     *,
     images: int = 1,
     fp8_attention: bool = False,
 ) -> Installed:
     """Puts `plan` on a `FluxPipeline` whose weights are on the card, in the order of the table above.
 
-    :param edges: pixels of the sizes that are served; the decoder is compiled for them.
+    :param sizes: that are served, in pixels; the decoder is compiled for them.
     :param images: of a batch, at most.
     :param fp8_attention: attend in fp8 where that is faster, if the plan multiplies in fp8.
     """
@@ -92,11 +95,11 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     capability = torch.cuda.get_device_capability()
     # 1. Where the memory plan has quantized the blocks already, they stay as they are.
     if plan.fp8 and memory.transformer == "bf16":
-        if capability >= FP8_CAPABILITY:
-            _to_fp8(transformer.transformer_blocks)
-            _to_fp8(transformer.single_transformer_blocks)
+        if capability >= INT8_CAPABILITY:
+            for blocks in (transformer.transformer_blocks, transformer.single_transformer_blocks):
+                _quantize(blocks, eight_bits(capability))
         else:
-            log.warning("speed.no_fp8", plan=plan.name, capability=capability)
+            log.warning("speed.no_8_bits", plan=plan.name, capability=capability)
     # 2.
     modulations = Modulations(transformer)
     # 3.
@@ -105,7 +108,7 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     forward: Callable[..., Any] = Denoiser(transformer, backends, side_stream=not memory.tiles_vae, kernels=known)
     # 4.
     if not memory.tiles_vae:
-        forward = installed.graphed(forward, len(edges) * images)
+        forward = installed.graphed(forward, len(sizes) * images)
     # 5.
     forward = Modulated(forward, modulations, pipeline.scheduler)
     # 6.
@@ -121,17 +124,21 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     # 9.
     if not memory.tiles_vae:
         decoder = pipeline.vae.decoder
-        decoder.forward = CompiledDecoder(decoder.forward, {edge // pipeline.vae_scale_factor for edge in edges})
+        served, cell = [Canvas.of(size) for size in sizes], pipeline.vae_scale_factor
+        decoder.forward = CompiledDecoder(decoder.forward, {Canvas(s.width // cell, s.height // cell) for s in served})
     return installed
 
 
-def _to_fp8(blocks: Iterable[Any]) -> None:
-    """Replaces the layers that multiply all tokens; the modulations' layers (`norm…`) run once a request."""
+def _quantize(blocks: Iterable[Any], kind: str) -> None:
+    """Replaces the layers that multiply all tokens; the modulations' layers (`norm…`) run once a request.
+
+    :param kind: a key of KINDS.
+    """
     for block in blocks:
         for name, child in block.named_children():
             if not name.startswith("norm"):
                 holder = torch.nn.ModuleDict({name: child})
-                quantize_layers(holder, "fp8")
+                quantize_layers(holder, kind)
                 setattr(block, name, holder[name])
 
 

@@ -20,44 +20,80 @@ def add_norm(
     x, y, y_too, y_row_scale, y_col_scale, y_bias, gate, shift, scale, out, row_scale,
     length, width, x_batch, y_batch, y_row_scale_batch, eps,
     ADDS: tl.constexpr, ADDS_TOO: tl.constexpr, SCALES: tl.constexpr,
-    LARGEST: tl.constexpr, ROUNDS: tl.constexpr, BLOCK: tl.constexpr,
+    LARGEST: tl.constexpr, ROUNDS: tl.constexpr, BLOCK: tl.constexpr, WHOLE: tl.constexpr,
 ):  # fmt: skip
     """x += gate * (y + y_too), or x += gate * (y * y_row_scale * y_col_scale + y_bias), in place.
     out = layer_norm(x) * (1 + scale) + shift, quantized where LARGEST > 0.
 
     A program for each row of x (B, T, W). The norm is that of x as stored, in x's dtype; `add` of rows.py says why fp16
-    is clamped.
+    is clamped. A row is three blocks, because FLUX's W is 3 x 1024: in one of 4096 a quarter of the lanes would be
+    idle. WHOLE: they are the row exactly.
     """
     row = tl.program_id(0).to(tl.int64)
     image, token = row // length, row % length
-    cols = tl.arange(0, BLOCK)
-    mask = cols < width
-    here = x + image * x_batch + token * width + cols
-    values = tl.load(here, mask=mask, other=0.0).to(tl.float32)
+    here, at = x + image * x_batch + token * width, image * y_batch + token * width
+    first = tl.arange(0, BLOCK)
+    second, third = first + BLOCK, first + 2 * BLOCK
+    unit = 1.0
+    if SCALES:
+        unit = tl.load(y_row_scale + image * y_row_scale_batch + token)
+    a = _added(here, y + at, y_too + at, unit, y_col_scale, y_bias, gate, first, width, ADDS, ADDS_TOO, SCALES, WHOLE)
+    b = _added(here, y + at, y_too + at, unit, y_col_scale, y_bias, gate, second, width, ADDS, ADDS_TOO, SCALES, WHOLE)
+    c = _added(here, y + at, y_too + at, unit, y_col_scale, y_bias, gate, third, width, ADDS, ADDS_TOO, SCALES, WHOLE)
+    mean = tl.sum(a + b + c, 0) / width
+    a, b, c = a - mean, b - mean, c - mean
+    if not WHOLE:
+        a, b, c = tl.where(first < width, a, 0.0), tl.where(second < width, b, 0.0), tl.where(third < width, c, 0.0)
+    inverse = tl.rsqrt(tl.sum(a * a + b * b + c * c, 0) / width + eps)
+    a = a * inverse * (1 + _take(scale, first, width, WHOLE)) + _take(shift, first, width, WHOLE)
+    b = b * inverse * (1 + _take(scale, second, width, WHOLE)) + _take(shift, second, width, WHOLE)
+    c = c * inverse * (1 + _take(scale, third, width, WHOLE)) + _take(shift, third, width, WHOLE)
+    if LARGEST > 0.0:
+        unit = _unit(_most(_larger(tl.abs(a), _larger(tl.abs(b), tl.abs(c)))), LARGEST)
+        tl.store(row_scale + row, unit)
+        factor = 1.0 / unit
+        a = _coded(a, factor, LARGEST, ROUNDS)
+        b = _coded(b, factor, LARGEST, ROUNDS)
+        c = _coded(c, factor, LARGEST, ROUNDS)
+    _put(out + row * width, a, first, width, WHOLE)
+    _put(out + row * width, b, second, width, WHOLE)
+    _put(out + row * width, c, third, width, WHOLE)
+
+
+@triton.jit
+def _added(
+    x, y, y_too, unit, y_col_scale, y_bias, gate, cols, width,
+    ADDS: tl.constexpr, ADDS_TOO: tl.constexpr, SCALES: tl.constexpr, WHOLE: tl.constexpr,
+):  # fmt: skip
+    """The numbers of a row at `cols` with what add_norm adds, as they are stored; `unit`: the row's y_row_scale."""
+    values = _take(x, cols, width, WHOLE)
     if ADDS:
-        at = image * y_batch + token * width + cols
-        added = tl.load(y + at, mask=mask, other=0.0).to(tl.float32)
+        added = _take(y, cols, width, WHOLE)
         if ADDS_TOO:
-            added += tl.load(y_too + at, mask=mask, other=0.0).to(tl.float32)
+            added += _take(y_too, cols, width, WHOLE)
         if SCALES:
-            added *= tl.load(y_row_scale + image * y_row_scale_batch + token)
-            added *= tl.load(y_col_scale + cols, mask=mask, other=0.0)
-            added += tl.load(y_bias + cols, mask=mask, other=0.0).to(tl.float32)
-        values += tl.load(gate + cols, mask=mask, other=0.0).to(tl.float32) * added
+            added = added * unit * _take(y_col_scale, cols, width, WHOLE) + _take(y_bias, cols, width, WHOLE)
+        values += _take(gate, cols, width, WHOLE) * added
         if x.dtype.element_ty == tl.float16:
             values = tl.where(tl.abs(values) < float("inf"), tl.clamp(values, -65504.0, 65504.0), values)
-        stored = values.to(x.dtype.element_ty)
-        tl.store(here, stored, mask=mask)
-        values = stored.to(tl.float32)
-    centred = tl.where(mask, values - tl.sum(values, 0) / width, 0.0)
-    normed = centred * tl.rsqrt(tl.sum(centred * centred, 0) / width + eps)
-    factor = 1 + tl.load(scale + cols, mask=mask, other=0.0).to(tl.float32)
-    normed = normed * factor + tl.load(shift + cols, mask=mask, other=0.0).to(tl.float32)
-    if LARGEST > 0.0:
-        unit = _unit(_most(tl.where(mask, normed, 0.0)), LARGEST)
-        tl.store(row_scale + row, unit)
-        normed = _coded(normed, 1.0 / unit, LARGEST, ROUNDS)
-    tl.store(out + row * width + cols, normed.to(out.dtype.element_ty), mask=mask)
+        _put(x, values, cols, width, WHOLE)
+        values = values.to(x.dtype.element_ty).to(tl.float32)
+    return values
+
+
+@triton.jit
+def _take(source, cols, width, WHOLE: tl.constexpr):
+    """The numbers at `cols` in float32; zeros from `width` on."""
+    values = tl.load(source + cols) if WHOLE else tl.load(source + cols, mask=cols < width, other=0.0)
+    return values.to(tl.float32)
+
+
+@triton.jit
+def _put(target, values, cols, width, WHOLE: tl.constexpr):
+    if WHOLE:
+        tl.store(target + cols, values.to(target.dtype.element_ty))
+    else:
+        tl.store(target + cols, values.to(target.dtype.element_ty), mask=cols < width)
 
 
 @triton.jit
@@ -65,12 +101,13 @@ def quantize(
     before, x, out, row_scale,
     length, before_width, width, before_batch, x_batch, x_row,
     GELU: tl.constexpr, LARGEST: tl.constexpr, ROUNDS: tl.constexpr,
-    BEFORE: tl.constexpr, BLOCK: tl.constexpr, REST: tl.constexpr,
+    BEFORE: tl.constexpr, BEFORE_REST: tl.constexpr, BLOCK: tl.constexpr, REST: tl.constexpr,
 ):  # fmt: skip
     """out * row_scale = [before, x], or [before, gelu(x)] with GELU's tanh formula; only x where BEFORE is 0.
 
     A program for each row; `width` is that of x. Blocks are powers of two, and one of 16384 for 12288 numbers (4 W)
-    would leave a quarter of its lanes idle: so a row of x is read in two blocks, of BLOCK (8192) and REST (4096).
+    would leave a quarter of its lanes idle: so a row of x is read in two blocks, of BLOCK (8192) and REST (4096), and
+    one of `before` in two of BEFORE (2048) and BEFORE_REST (1024).
     """
     row = tl.program_id(0).to(tl.int64)
     image, token = row // length, row % length
@@ -78,22 +115,26 @@ def quantize(
     rest = BLOCK + tl.arange(0, REST)
     first = tl.load(source + tl.arange(0, BLOCK)).to(tl.float32)
     second = tl.load(source + rest, mask=rest < width, other=0.0).to(tl.float32)
+    cols = tl.arange(0, BEFORE if BEFORE > 0 else 1)
+    more = BEFORE + tl.arange(0, BEFORE_REST if BEFORE > 0 else 1)
+    if BEFORE > 0:
+        at = before + image * before_batch + token * before_width
+        one = tl.load(at + cols).to(tl.float32)
+        two = tl.load(at + more, mask=more < before_width, other=0.0).to(tl.float32)
     if GELU:
         first = _gelu(first)
         second = _gelu(second)
     most = _larger(_most(first), _most(second))
-    start = out + row * (before_width + width)
-    cols = tl.arange(0, BEFORE if BEFORE > 0 else 1)
     if BEFORE > 0:
-        at = before + image * before_batch + token * before_width + cols
-        values = tl.load(at, mask=cols < before_width, other=0.0).to(tl.float32)
-        most = _larger(most, _most(values))
+        most = _larger(most, _larger(_most(one), _most(two)))
     unit = _unit(most, LARGEST)
     tl.store(row_scale + row, unit)
     factor = 1.0 / unit
+    start = out + row * (before_width + width)
     if BEFORE > 0:
-        coded = _coded(values, factor, LARGEST, ROUNDS)
-        tl.store(start + cols, coded.to(out.dtype.element_ty), mask=cols < before_width)
+        tl.store(start + cols, _coded(one, factor, LARGEST, ROUNDS).to(out.dtype.element_ty))
+        two = _coded(two, factor, LARGEST, ROUNDS)
+        tl.store(start + more, two.to(out.dtype.element_ty), mask=more < before_width)
         start += before_width
     first, second = _coded(first, factor, LARGEST, ROUNDS), _coded(second, factor, LARGEST, ROUNDS)
     tl.store(start + tl.arange(0, BLOCK), first.to(out.dtype.element_ty))
@@ -125,9 +166,10 @@ def _unit(most, LARGEST: tl.constexpr):
 
 @triton.jit
 def _coded(values, factor, LARGEST: tl.constexpr, ROUNDS: tl.constexpr):
-    values = tl.minimum(tl.maximum(values * factor, -LARGEST), LARGEST)
+    """Numbers to be converted. A conversion to e4m3 saturates by itself."""
+    values = values * factor
     if ROUNDS:
-        values = tl.floor(values + 0.5)
+        values = tl.floor(tl.minimum(tl.maximum(values, -LARGEST), LARGEST) + 0.5)
     return values
 
 

@@ -27,7 +27,8 @@ fp8 with scales
     little in the norm.
 
 int8
-    The same scales with 127 for 448, and sums in int32, for cards before compute capability 8.9. The steps are equally
+    The same scales with 127 for 448, and sums in int32, for cards before compute capability 8.9; the product's kernel
+    scales them (int8_product.py). The steps are equally
     wide everywhere, so one large number makes them coarse for its whole row. Measured as above: 1.20 % of y with 3072
     inputs, 1.31 % with 12288; less than fp8's because no number stands out among normally distributed ones.
 
@@ -46,17 +47,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from worker.flux.int8_product import LEAST_ROWS, Inputs, int8_product
 from worker.flux.rows import TINY, Addend, Rows, Scales, quantize, to_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 NF4_BLOCK = 64
-# Per program of the kernels unpack_nf4 and scale_product.
+# Per program of the kernel unpack_nf4.
 BYTES_AT_ONCE = 1024
-COLUMNS_AT_ONCE = 1024
-# torch._int_mm refuses fewer rows.
-INT8_LEAST_ROWS = 17
 # The values of QLoRA's 4-bit NormalFloat (Dettmers et al. 2023, appendix E).
 NF4 = (
     *(-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334),
@@ -90,8 +89,10 @@ class QuantizedLinear(nn.Module):
         rows = to_rows(x.reshape(1, -1, self.in_features), self.row_format)
         return self.product(rows, x.dtype).view(*x.shape[:-1], self.out_features)
 
-    def product(self, rows: Rows, dtype: torch.dtype) -> torch.Tensor:
-        """Rows (rows, in) of `row_format` to (rows, out) in `dtype`, with the bias."""
+    def product(self, rows: Rows, dtype: torch.dtype, out: torch.Tensor | None = None) -> torch.Tensor:
+        """Rows (rows, in) of `row_format` to (rows, out) in `dtype`, with the bias. Written to `out` where it is given:
+        on a card only.
+        """
         raise NotImplementedError
 
     def split(self, width: int) -> tuple[Self, Self]:
@@ -129,11 +130,12 @@ class Fp8Linear(QuantizedLinear):
         bias = self.scale.new_zeros(self.out_features) if self.bias is None else self.bias
         return Addend(gate, [sums.view(*shape, -1)], Scales(scale.view(*shape), self.scale.view(-1), bias))
 
-    def product(self, rows: Rows, dtype: torch.dtype) -> torch.Tensor:
+    def product(self, rows: Rows, dtype: torch.dtype, out: torch.Tensor | None = None) -> torch.Tensor:
         values, scale = rows.values, cast("torch.Tensor", rows.scale)
         if not values.is_cuda:
-            out = (values.float() @ self.codes.float().t() * scale * self.scale.t()).to(dtype)
-            return out if self.bias is None else out + self.bias
+            sums = (values.float() @ self.codes.float().t() * scale * self.scale.t()).to(dtype)
+            return sums if self.bias is None else sums + self.bias
+        there = {} if out is None else {"out": out}
         return torch._scaled_mm(  # noqa: SLF001 - torch has no public name for it
             values,
             self.codes.t(),
@@ -142,6 +144,7 @@ class Fp8Linear(QuantizedLinear):
             bias=self.bias,
             out_dtype=dtype,
             use_fast_accum=True,
+            **there,
         )
 
 
@@ -150,23 +153,15 @@ class Int8Linear(QuantizedLinear):
 
     row_format = torch.int8
 
-    def product(self, rows: Rows, dtype: torch.dtype) -> torch.Tensor:
+    def product(self, rows: Rows, dtype: torch.dtype, out: torch.Tensor | None = None) -> torch.Tensor:
         values, scale = rows.values, cast("torch.Tensor", rows.scale)
-        if len(values) < INT8_LEAST_ROWS:
-            values = functional.pad(values, (0, 0, 0, INT8_LEAST_ROWS - len(values)))
-        product = torch._int_mm(values, self.codes.t())[: len(rows.values)]  # noqa: SLF001 - as above
-        if not values.is_cuda:
-            out = (product.float() * scale * self.scale.t()).to(dtype)
-            return out if self.bias is None else out + self.bias
-        from worker.flux import kernels  # noqa: PLC0415 - Triton comes with torch for a card only
-
-        out = torch.empty(product.shape, dtype=dtype, device=product.device)
-        grid = (len(product), -(-self.out_features // COLUMNS_AT_ONCE))
-        bias = self.bias if self.bias is not None else self.scale
-        kernels.scale_product[grid](
-            product, out, scale, self.scale, bias, self.out_features, self.bias is not None, COLUMNS_AT_ONCE
-        )
-        return out
+        if values.is_cuda:
+            return int8_product(Inputs(values, self.codes, scale, self.scale, self.bias), dtype, out)
+        if len(values) < LEAST_ROWS:
+            values = functional.pad(values, (0, 0, 0, LEAST_ROWS - len(values)))
+        sums = torch._int_mm(values, self.codes.t())[: len(rows.values)]  # noqa: SLF001 - as above
+        scaled = (sums.float() * scale * self.scale.t()).to(dtype)
+        return scaled if self.bias is None else scaled + self.bias
 
 
 class Nf4Linear(QuantizedLinear):
@@ -192,8 +187,11 @@ class Nf4Linear(QuantizedLinear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.linear(x, self._weight(x.dtype), self.bias)
 
-    def product(self, rows: Rows, dtype: torch.dtype) -> torch.Tensor:
-        return functional.linear(rows.values, self._weight(dtype), self.bias)
+    def product(self, rows: Rows, dtype: torch.dtype, out: torch.Tensor | None = None) -> torch.Tensor:
+        weight = self._weight(dtype)
+        if out is None or self.bias is None:
+            return functional.linear(rows.values, weight, self.bias)
+        return torch.addmm(self.bias, rows.values, weight.t(), out=out)
 
     def split(self, width: int) -> tuple[Self, Self]:
         cuts = [width, self.in_features - width]
@@ -208,7 +206,7 @@ class Nf4Linear(QuantizedLinear):
             codes = self.codes.int()
             values = self.table[torch.stack([codes >> 4, codes & 15], 2)].view(self.out_features, -1, NF4_BLOCK)
             return (values * self.scale[..., None]).to(dtype).view(shape)
-        from worker.flux import kernels  # noqa: PLC0415 - as above
+        from worker.flux import kernels  # noqa: PLC0415 - Triton comes with torch for a card only
 
         out = torch.empty(shape, dtype=dtype, device=self.codes.device)
         count = self.codes.numel()

@@ -7,6 +7,7 @@ peft would add and this module does not is refused.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,9 @@ def _read(path: Path, scale: float) -> dict[str, Factor]:
     state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     if not any("lora_A" in name for name in state):
         state = convert_unet_state_dict_to_peft(state)
+    alphas = {
+        name.removeprefix(PREFIX): float(value) for name, value in (alphas or {}).items() if name.startswith(PREFIX)
+    }
     factors = {}
     for module in [name.removesuffix(".lora_A.weight") for name in state if name.endswith(".lora_A.weight")]:
         down, up = state.pop(f"{module}.lora_A.weight"), state.pop(f"{module}.lora_B.weight", None)
@@ -108,7 +112,7 @@ def _read(path: Path, scale: float) -> dict[str, Factor]:
         if metadata.get("use_dora") and magnitude is None:
             raise CheckpointError(f"{path}: a DoRA without {vector}")
         rank = down.shape[0]
-        alpha = _alpha(module, rank, alphas or {}, metadata)
+        alpha = _alpha(module, rank, alphas, metadata)
         unit = alpha / (rank**0.5 if metadata.get("use_rslora") else rank)
         factors[module] = Factor(up, down, scale * unit, magnitude)
     # Diffusers reads no alpha of factors that are named `transformer.….lora_down`.
@@ -122,10 +126,12 @@ def _read(path: Path, scale: float) -> dict[str, Factor]:
     return factors
 
 
-def _alpha(module: str, rank: int, alphas: dict[str, Any], metadata: dict[str, Any]) -> float:
-    """From the file's tensors, else from its metadata, else the rank, as in diffusers and peft."""
-    if f"{PREFIX}{module}.alpha" in alphas:
-        return float(alphas[f"{PREFIX}{module}.alpha"])
+def _alpha(module: str, rank: int, alphas: dict[str, float], metadata: dict[str, Any]) -> float:
+    """From the file's tensors, else from its metadata, else the rank, as in diffusers and peft. Where only some layers
+    have a tensor, the others have the alpha that most of these have.
+    """
+    if alphas:
+        return alphas.get(f"{module}.alpha", Counter(alphas.values()).most_common(1)[0][0])
     for pattern, alpha in metadata.get("alpha_pattern", {}).items():
         if re.match(rf"(.*\.)?({pattern})$", module):
             return float(alpha)

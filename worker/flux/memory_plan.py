@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL, FluxTransformer2DModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+from shared.canvas import Canvas
 from shared.observability.logging import get_logger
 from worker.flux.linears import BYTES_PER_WEIGHT
 
@@ -62,9 +63,14 @@ class Sizes:
     rest: Size  # CLIP and the autoencoder
 
 
+def eight_bits(capability: tuple[int, int]) -> str:
+    """How the card multiplies 8 bits, a key of BYTES_PER_WEIGHT."""
+    return "fp8" if capability >= FP8_CAPABILITY else "int8"
+
+
 def plans(capability: tuple[int, int]) -> dict[str, MemoryPlan]:
     """By name, from the most memory to the least. 8 bits are fp8 where the card multiplies it, else int8."""
-    eight = "fp8" if capability >= FP8_CAPABILITY else "int8"
+    eight = eight_bits(capability)
     return {
         "full": MemoryPlan("full"),
         "8bit": MemoryPlan("8bit", transformer=eight, t5=eight),
@@ -74,12 +80,15 @@ def plans(capability: tuple[int, int]) -> dict[str, MemoryPlan]:
 
 
 def estimate(
-    plan: MemoryPlan, sizes: Sizes, *, pixels: int = 1024, images: int = 1, text_tokens: int = TEXT_TOKENS
+    plan: MemoryPlan, sizes: Sizes, *, pixels: Canvas | int = 1024, images: int = 1, text_tokens: int = TEXT_TOKENS
 ) -> float:
-    """Bytes of the card at the peak of a batch of `images` of `pixels` x `pixels`, with those of the CUDA context."""
-    scale = (pixels / 1024) ** 2 * images
+    """Bytes of the card at the peak of a batch of `images` of `pixels`, with those of the CUDA context. Oblongs
+    take what squares of as many pixels take.
+    """
+    area = Canvas.of(pixels).pixels
+    scale = area / 1024**2 * images
     # A latent token is 16 x 16 pixels.
-    denoise = DENOISE_BYTES * images * ((pixels / 16) ** 2 + text_tokens) / (64**2 + TEXT_TOKENS)
+    denoise = DENOISE_BYTES * images * (area / 16**2 + text_tokens) / (64**2 + TEXT_TOKENS)
     decode = TILED_DECODE_BYTES * images if plan.tiles_vae else DECODE_BYTES * scale
     weights = 0.0 if plan.streams_everything else sizes.transformer.bytes_as(plan.transformer)
     weights += 0.0 if plan.streams_t5 or plan.streams_everything else sizes.t5.bytes_as(plan.t5)

@@ -12,6 +12,7 @@ import torch
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
+from shared.canvas import Canvas, shapes
 from shared.gpus import free_bytes
 from shared.jobs import Failure
 from shared.observability.logging import get_logger
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-# Pixels. An image is generated at the smallest of these that holds the largest size asked for: few shapes to compile,
-# and sizes that the model was trained on.
+# Edges in pixels. An image is generated at the smallest of these squares that holds the largest size asked for, or at
+# an oblong of the nearest aspect with as many pixels as one of them: few shapes to compile, and numbers of pixels that
+# the model was trained on.
 FLUX_BUCKETS = (512, 768, 1024, 1536, 2048)
+# It was trained on squares of one size, and draws no others.
 CPU_MODEL_BUCKETS = (256,)
 DEFAULT_GUIDANCE = 3.5
 # FLUX.1-schnell is distilled to few steps and short prompts, and has no guidance.
@@ -95,12 +98,13 @@ class FluxModel:
             if not self._answers():
                 raise DeviceLost(f"{type(error).__name__}: {error}") from error
             raise
-        edge = self.bucket(drawing.size)
-        return Pixels(edge, edge, b"".join(images), self._cut(drawing.prompt))
+        canvas = self.bucket(drawing.size)
+        return Pixels(canvas.width, canvas.height, b"".join(images), self._cut(drawing.prompt))
 
-    def bucket(self, size: int) -> int:
-        """Pixels of the edge at which an image of `size` is generated."""
-        return next((bucket for bucket in self._buckets if bucket >= size), self._buckets[-1])
+    def bucket(self, size: Canvas) -> Canvas:
+        """At which an image of `size` is generated."""
+        known = shapes(self._buckets, "1:1" if self._buckets == CPU_MODEL_BUCKETS else size.aspect)
+        return next((bucket for bucket in known if bucket.holds(size)), known[-1])
 
     def device(self) -> Device:
         if self._device != "cuda" or self._gpu is None:
@@ -129,12 +133,12 @@ class FluxModel:
             text_tokens=settings.max_text_tokens,
         )
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
-        edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
+        served = {self.bucket(size) for size in settings.warm_sizes(self._device)}
         self._installed = install(
             pipeline,
             SPEED_PLANS[settings.speed_plan],
             memory,
-            edges,
+            served,
             images=settings.max_concurrent_jobs,
             fp8_attention=settings.fp8_attention,
         )
@@ -156,7 +160,7 @@ class FluxModel:
                     images += self._generate_batch(drawing, seeds, done, on_step)
                     continue
                 except torch.OutOfMemoryError as error:
-                    log.warning("gpu.out_of_memory", images=len(seeds), size=drawing.size, again=not reduced)
+                    log.warning("gpu.out_of_memory", images=len(seeds), size=str(drawing.size), again=not reduced)
                     if reduced:
                         raise GenerationError(
                             Failure.GPU_OUT_OF_MEMORY, "the card has too little memory for this"
@@ -174,7 +178,7 @@ class FluxModel:
 
         :raises GenerationError: the output is not finite, or black.
         """
-        edge, steps, total = self.bucket(drawing.size), self.steps(drawing), len(drawing.seeds)
+        canvas, steps, total = self.bucket(drawing.size), self.steps(drawing), len(drawing.seeds)
         guidance = drawing.guidance
         if guidance is None:
             guidance = self._settings.default_guidance_scale
@@ -192,7 +196,7 @@ class FluxModel:
         def after_step(pipeline: Any, index: int, _: object, tensors: dict[str, Any]) -> dict[str, Any]:
             if previews:
                 # Before the step's event, so that the event completes after the preview's copy.
-                previews.take(index, tensors["latents"], pipeline.scheduler.sigmas)
+                previews.take(index, tensors["latents"], pipeline.scheduler.sigmas, canvas)
             sync.enqueued(index + 1)
             return tensors
 
@@ -202,15 +206,16 @@ class FluxModel:
             latents = self._pipeline(
                 prompt_embeds=embeds.expand(len(seeds), -1, -1),
                 pooled_prompt_embeds=pooled.expand(len(seeds), -1),
-                height=edge,
-                width=edge,
+                height=canvas.height,
+                width=canvas.width,
                 num_inference_steps=steps,
                 guidance_scale=guidance,
-                latents=self._noise(seeds, edge),
+                latents=self._noise(seeds, canvas),
                 output_type="latent",
+                joint_attention_kwargs={"grid": (canvas.height, canvas.width)} if self._installed else None,
                 callback_on_step_end=after_step,
             ).images
-            images = self._decode(latents, edge)
+            images = self._decode(latents, canvas)
             finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
             sync.finish(steps)
             if not finite:
@@ -219,27 +224,29 @@ class FluxModel:
                 raise GenerationError(Failure.OUTPUT_BLACK, "the model's output was black")
             return [image.numpy().tobytes() for image in pixels.cpu()]
 
-    def _decode(self, latents: torch.Tensor, edge: int) -> torch.Tensor:
+    def _decode(self, latents: torch.Tensor, canvas: Canvas) -> torch.Tensor:
         """(B, T_image, 64) to the decoder's own output (B, 3, height, width), from -1 to 1. Diffusers' pipeline would
         clamp it, and an infinite number would be a white pixel.
         """
         pipeline, config = self._pipeline, self._pipeline.vae.config
-        unpacked = pipeline._unpack_latents(latents, edge, edge, pipeline.vae_scale_factor)  # noqa: SLF001
+        unpacked = pipeline._unpack_latents(  # noqa: SLF001
+            latents, canvas.height, canvas.width, pipeline.vae_scale_factor
+        )
         images: torch.Tensor = pipeline.vae.decode(
             unpacked / config.scaling_factor + config.shift_factor, return_dict=False
         )[0]
         return images
 
-    def _noise(self, seeds: tuple[int, ...], edge: int) -> torch.Tensor:
+    def _noise(self, seeds: tuple[int, ...], canvas: Canvas) -> torch.Tensor:
         """(B, T_image, 64). Made on the CPU in float32, so that a seed gives the same noise on every device and in any
         dtype (torch's random numbers in bf16 are others). Each image has a generator of its own, so that its noise does
         not depend on its batch.
         """
         pipeline = self._pipeline
-        channels, cells = pipeline.transformer.config.in_channels // 4, edge // pipeline.vae_scale_factor
-        shape = (1, channels, cells, cells)
+        channels = pipeline.transformer.config.in_channels // 4
+        shape = (1, channels, canvas.height // pipeline.vae_scale_factor, canvas.width // pipeline.vae_scale_factor)
         noise = [torch.randn(shape, generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds]
-        packed: torch.Tensor = pipeline._pack_latents(torch.cat(noise), len(seeds), channels, cells, cells)  # noqa: SLF001
+        packed: torch.Tensor = pipeline._pack_latents(torch.cat(noise), len(seeds), *shape[1:])  # noqa: SLF001
         return packed
 
     def steps(self, drawing: Drawing) -> int:
@@ -284,12 +291,12 @@ class FluxModel:
         """
         settings = self._settings
         batches = range(1, settings.max_concurrent_jobs + 1) if self._device == "cuda" else (1,)
-        edges = {self.bucket(size) for size in settings.warm_sizes(self._device)}
-        for edge, images in sorted(product(edges, batches), key=lambda shape: shape[0] ** 2 * shape[1], reverse=True):
+        served = {self.bucket(size) for size in settings.warm_sizes(self._device)}
+        for canvas, images in sorted(product(served, batches), key=lambda s: (s[0].pixels * s[1], *s), reverse=True):
             start = time.perf_counter()
-            drawing = Drawing(settings.warmup_prompt, edge, tuple(range(images)), steps=settings.warmup_steps)
+            drawing = Drawing(settings.warmup_prompt, canvas, tuple(range(images)), steps=settings.warmup_steps)
             self.generate(drawing, lambda *_: None)
-            log.info("model.warm", size=edge, images=images, seconds=round(time.perf_counter() - start, 2))
+            log.info("model.warm", size=str(canvas), images=images, seconds=round(time.perf_counter() - start, 2))
 
     def _free(self) -> None:
         """Returns all memory to the card that can be allocated again."""

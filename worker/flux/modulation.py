@@ -92,4 +92,6 @@ class Modulated:
             guidance, pooled = inputs["guidance"], inputs["pooled_projections"]
             self._modulations.prepare(self._scheduler.timesteps, guidance, pooled)
         self._modulations.select(step)
-        return self._forward(**inputs)
+        # FLUX has no attention arguments; what the engine hands on this way is the forward's own.
+        own = inputs.pop("joint_attention_kwargs", None) or {}
+        return self._forward(**inputs, **own)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from shared.canvas import Canvas
+
 log = get_logger(__name__)
 MIN_SECONDS = 0.5
 MAX_PIXELS = 64
@@ -55,7 +57,11 @@ class Previews:
     def __init__(self, directory: Path, device: str, channels: int) -> None:
         """:raises ValueError: there are no factors for latents of so many channels."""
         table = directory / TABLE
-        known = json.loads(table.read_text()) if table.is_file() else {"factors": FLUX_FACTORS, "bias": (0, 0, 0)}
+        known = (
+            json.loads(table.read_text(encoding="utf-8-sig"))
+            if table.is_file()
+            else {"factors": FLUX_FACTORS, "bias": (0, 0, 0)}
+        )
         factors, bias = torch.tensor(known["factors"]), torch.tensor(known["bias"])
         if len(factors) != channels:
             raise ValueError(f"{table}: {len(factors)} channels are known, the model has {channels}")
@@ -66,14 +72,16 @@ class Previews:
         self._on_card = device == "cuda"
         self._before: torch.Tensor | None = None
         self._shown_at = float("-inf")
+        self._ratio = 1.0  # of the image's width to its height
         # By step. At most two, because a step is reported after the next one is enqueued.
         self._coming: dict[int, torch.Tensor] = {}
 
-    def take(self, index: int, latents: torch.Tensor, sigmas: torch.Tensor) -> None:
+    def take(self, index: int, latents: torch.Tensor, sigmas: torch.Tensor, canvas: Canvas | None = None) -> None:
         """Step `index`, from 0, is enqueued: enqueues its preview, if one is due.
 
         :param latents: (B, T_image, 4 * channels) after the step.
         :param sigmas: (steps + 1,), the scheduler's.
+        :param canvas: of the image; None: a square.
         """
         before, self._before = self._before, latents
         if index == 0:
@@ -87,19 +95,24 @@ class Previews:
             if self._on_card:
                 colours = torch.empty_like(colours, device="cpu", pin_memory=True).copy_(colours, non_blocking=True)
             self._coming[index + 1] = colours
+            self._ratio = canvas.ratio if canvas else 1.0
 
     def arrived(self, step: int) -> Callable[[], bytes] | None:
         """The preview of step `step`, from 1, which is done, if it has one: a function that makes a JPEG. Call it on a
         thread that does not denoise.
         """
         colours = self._coming.pop(step, None)
-        return None if colours is None else functools.partial(to_jpeg, colours)
+        return None if colours is None else functools.partial(to_jpeg, colours, self._ratio)
 
 
-def to_jpeg(tokens: torch.Tensor) -> bytes:
-    """`tokens` (cells * cells, 3 * 2 * 2), uint8, on the host. The picture is 2 * cells wide, MAX_PIXELS at most."""
-    cells = int(len(tokens) ** 0.5)
-    pixels = tokens.view(cells, cells, 3, 2, 2).permute(0, 3, 1, 4, 2).reshape(2 * cells, 2 * cells, 3)
+def to_jpeg(tokens: torch.Tensor, ratio: float = 1.0) -> bytes:
+    """`tokens` (rows * columns, 3 * 2 * 2), uint8, on the host. The picture's longer edge has MAX_PIXELS at most.
+
+    :param ratio: of columns to rows.
+    """
+    rows = round((len(tokens) / ratio) ** 0.5)
+    columns = len(tokens) // rows
+    pixels = tokens.view(rows, columns, 3, 2, 2).permute(0, 3, 1, 4, 2).reshape(2 * rows, 2 * columns, 3)
     picture = Image.fromarray(pixels.contiguous().numpy())
     picture.thumbnail((MAX_PIXELS, MAX_PIXELS), Image.Resampling.BOX)
     buffer = io.BytesIO()

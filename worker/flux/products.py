@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -16,9 +16,13 @@ def row_format(layer: nn.Module) -> torch.dtype | None:
     return layer.row_format if isinstance(layer, QuantizedLinear) else None
 
 
-def product(layer: Any, rows: Rows, dtype: torch.dtype) -> torch.Tensor:
-    """(rows, in) to (rows, out) in `dtype`."""
-    return layer.product(rows, dtype) if isinstance(layer, QuantizedLinear) else layer(rows.values)
+def product(layer: Any, rows: Rows, dtype: torch.dtype, out: torch.Tensor | None = None) -> torch.Tensor:
+    """(rows, in) to (rows, out) in `dtype`, written to `out` where it is given: on a card only."""
+    if isinstance(layer, QuantizedLinear):
+        return layer.product(rows, dtype, out)
+    if out is None or layer.bias is None:
+        return cast("torch.Tensor", layer(rows.values))
+    return torch.addmm(layer.bias, rows.values, layer.weight.t(), out=out)
 
 
 def gated(gate: torch.Tensor, layer: Any, rows: Rows, x: torch.Tensor) -> Addend:

@@ -110,8 +110,9 @@ def add_norm(  # noqa: PLR0913 - as FLUX's blocks have it: what is added, and th
         SCALES=scales.rows is not x,
         LARGEST=LARGEST[row_format] if row_format else 0.0,
         ROUNDS=row_format is torch.int8,
-        BLOCK=_power_of_two(width),
-        num_warps=8,
+        BLOCK=(block := _power_of_two(-(-width // 3))),
+        WHOLE=3 * block == width,
+        num_warps=4,
     )
     return rows
 
@@ -143,7 +144,7 @@ def to_rows(
 
     more = 0 if before is None else before.shape[2]
     rows = _empty(images * tokens, more + width, x, row_format)
-    block = _power_of_two(width) // 2
+    block, block_before = (_power_of_two(number) // 2 for number in (width, more))
     kernels.quantize[(images * tokens,)](
         x if before is None else before,
         x,
@@ -158,7 +159,8 @@ def to_rows(
         GELU=gelu,
         LARGEST=LARGEST[row_format],
         ROUNDS=row_format is torch.int8,
-        BEFORE=_power_of_two(more) if more else 0,
+        BEFORE=block_before,
+        BEFORE_REST=_power_of_two(more - block_before) if more else 0,
         BLOCK=block,
         REST=_power_of_two(width - block),
         num_warps=8 if width > 4096 else 4,  # noqa: PLR2004 - measured on an H100
@@ -224,4 +226,4 @@ def _empty(count: int, width: int, like: torch.Tensor, row_format: torch.dtype |
 
 
 def _power_of_two(width: int) -> int:
-    return 1 << (width - 1).bit_length()
+    return 1 << (width - 1).bit_length() if width else 0

@@ -1,4 +1,4 @@
-"""A generate worker's child: the only process that imports torch and holds the model."""
+"""A generate worker's child: the only process that touches the card and holds the model."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from worker.generate.generator import Generator
 from worker.generate.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from celery import Celery
 
     from shared.gpus import Gpu
@@ -87,7 +89,7 @@ def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Gen
             gpu_utilization=used.utilization,
         )
 
-    heartbeat = Heartbeat(fail_fast.client, describe, readiness.heartbeat, readiness.ending)
+    heartbeat = Heartbeat(fail_fast.client, describe, readiness.heartbeat, readiness.ending, readiness.told)
     heartbeat.start()
     tracing.configure(config.otel_exporter_otlp_endpoint, "generate")
     signals.worker_process_shutdown.connect(lambda **_: tracing.shutdown(), weak=False)
@@ -100,15 +102,23 @@ def load(app: Celery, config: WorkerSettings, gpu: Gpu | None, name: str) -> Gen
 
 def make_model(config: WorkerSettings, gpu: Gpu | None) -> LogoModel:
     """The engine that the settings ask for, before its `setup`. A further model family would be chosen here."""
+    return import_engine(config, gpu)(config, gpu)
+
+
+def import_engine(config: WorkerSettings, gpu: Gpu | None) -> Callable[[WorkerSettings, Gpu | None], LogoModel]:
+    """Imports torch and the engine, which touches no card, and returns the engine's class."""
     # At import, transformers warns of missing optional packages that FLUX does not need.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from worker.flux import compile_cache  # noqa: PLC0415 - the engine is imported in the child only
+    # Where torch is asked for cards at import, NVML answers: a card touched before a fork is lost to the child.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    from worker.flux import compile_cache  # noqa: PLC0415 - the engine is imported by main, not with this module
 
     compile_cache.use(config.compile_cache_dir, gpu)
     # During the import each garbage collection would walk all of the thousands of modules.
     gc.disable()
-    from worker.flux.model import FluxModel  # noqa: PLC0415 - imports torch
-
-    gc.freeze()
-    gc.enable()
-    return FluxModel(config, gpu)
+    try:
+        from worker.flux.model import FluxModel  # noqa: PLC0415 - imports torch
+    finally:
+        gc.freeze()
+        gc.enable()
+    return FluxModel

@@ -7,25 +7,28 @@ import os
 import signal
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from shared.canvas import Canvas
 from shared.connection import UNAVAILABLE, is_full
-from shared.jobs import Failure
+from shared.jobs import Failure, JobWarning
 from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish
+from shared.queue import ONE_MESSAGE_SECONDS, OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish, send_generate
 from shared.results import places
 from shared.results.opening import open_pixels
 from shared.results.places import WHOLE
 from shared.results.store import PIXELS_TTL_SECONDS
+from worker import adapters
 from worker.generate import readiness
 from worker.lease import Lease, Stopped
 from worker.model import DeviceLost, Drawing, GenerationError
-from worker.prompts import enhance
+from worker.prompts import Wish, compose
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -70,23 +73,42 @@ class Generator:
         self._previews = open_pixels(fail_fast.client)  # a preview lives for seconds, beside the lease
         self._celery = celery
         self._settings = settings
+        self._loras = {f"{path.name}:{scale:g}" for path, scale in adapters.named(settings.lora_paths)}
         # For the heartbeat.
         self.job_id = ""  # the job in hand
         self.waits_for_room = False
 
-    def generate(self, _: str) -> None:
-        """Draws the job that is next in the queue, whatever job the message was sent for."""
+    def generate(self, job_id: str) -> None:
+        """Draws the job whose turn it is, whatever job the message was sent for, and those that follow it for a while:
+        between two messages a worker waits for the acknowledgement of the one and the delivery of the other.
+        """
+        if readiness.held():
+            # The message came before the gate was shut: it is for a worker that may draw.
+            send_generate(self._celery, job_id, "")
+            log.info("message.returned")
+            return
+        start = time.monotonic()
+        while self._draw_next() and time.monotonic() - start < ONE_MESSAGE_SECONDS and not self._stops():
+            pass
+
+    def _stops(self) -> bool:
+        return readiness.ending() or readiness.held()
+
+    def _draw_next(self) -> bool:
+        """Returns False if there was no job to draw."""
         moved = self._claim()
         if moved.job is None or moved.outcome is Outcome.NO_ROOM:
-            # A duplicate delivery, one of a job that ended while it waited, or one that waited for room to the end.
+            # A duplicate delivery, one of a job that was drawn or ended meanwhile, or one that waited for room to the
+            # end.
             log.debug("message.skipped", outcome=moved.outcome)
-            return
+            return False
         with structlog.contextvars.bound_contextvars(job_id=moved.job.id, request_id=moved.job.request_id):
             if moved.outcome is Outcome.EXHAUSTED:
                 message = f"the job was given up after {moves.MAX_ATTEMPTS} attempts"
                 self._fail(moved.job.id, None, Failure.POISON, message)
             else:
                 self._draw(moved.job)
+        return True
 
     def _draw(self, job: Job) -> None:
         queued = (job.started_at - job.created_at) / 1000
@@ -134,16 +156,27 @@ class Generator:
         return moved
 
     def _pixels(self, job: Job, lease: Lease) -> Pixels:
+        composed = compose(
+            Wish(
+                job.prompt,
+                job.enhance,
+                job.style_template,
+                job.text,
+                job.layout,
+                job.colors,
+                job.background_color,
+            )
+        )
         drawing = Drawing(
-            prompt=enhance(job.prompt) if job.enhance else job.prompt,
-            size=max(job.sizes),
+            prompt=composed.text,
+            size=job.largest,
             seeds=job.seeds,
             steps=job.requested_steps or None,
             guidance=None if job.requested_guidance < 0 else job.requested_guidance,
         )
         start = time.perf_counter()
         try:
-            with tracing.span("job.denoise", size=drawing.size):
+            with tracing.span("job.denoise", size=str(drawing.size)):
                 pixels = self._model.generate(drawing, lease.step)
         except (Stopped, GenerationError):
             raise
@@ -155,8 +188,12 @@ class Generator:
         except Exception as error:
             log.exception("job.generation_failed")
             raise GenerationError(Failure.GENERATION_FAILED, f"the model failed ({type(error).__name__})") from error
-        log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=pixels.width)
-        return pixels
+        drawn = Canvas(pixels.width, pixels.height)
+        log.info("job.denoised", seconds=round(time.perf_counter() - start, 3), size=str(drawn))
+        if pixels.prompt_characters is None:
+            return pixels
+        # Of the job's own prompt, and one at least: 0 means all.
+        return replace(pixels, prompt_characters=max(1, pixels.prompt_characters - composed.start))
 
     def _hand_over(self, job: Job, pixels: Pixels, lease: Lease) -> None:
         lease.drawn()
@@ -171,6 +208,7 @@ class Generator:
                 model=self._model.name,
                 steps=lease.steps,
                 prompt_characters=pixels.prompt_characters,
+                warnings=self._shortfalls(job) if job.style_lora else None,
             )
         )
         if not moved.outcome.holds or moved.job is None:
@@ -188,6 +226,14 @@ class Generator:
             # Only the estimates need this time.
             with contextlib.suppress(*UNAVAILABLE):
                 self._fail_fast.run(measuring.learn_drawing(moved.job, lease.step_seconds))
+
+    def _shortfalls(self, job: Job) -> tuple[JobWarning, ...]:
+        """A style's words say most of it: a worker without its adapter draws with them alone, and says so."""
+        if job.style_lora in self._loras:
+            return ()
+        message = f"style: {job.style} was drawn by its words alone; this worker has no LoRA {job.style_lora}"
+        log.warning("lora.missing", style=job.style, lora=job.style_lora)
+        return (JobWarning("style_lora_missing", message),)
 
     def _store(self, place: Place, pixels: Pixels, lease: Lease) -> None:
         """Waits as long as Redis is full: the lease holds meanwhile, and the drawing must not be lost."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import redis
 
+    from shared.workers import Hold
+
 log = get_logger(__name__)
 # How often the thread checks whether the parent shuts down, because the parent cannot wake it.
 CHECK_SECONDS = 0.2
@@ -31,6 +33,7 @@ class Heartbeat(threading.Thread):
 
     :param describe: returns the entry.
     :param tell_parent: called before each report to Redis.
+    :param told: called with what an operator has told the worker, after each report.
     :param ending: whether the parent has been told to shut down. From then on the worker reports that it is not ready,
         so that neither `/health/ready` nor the estimates count it while it ends its job, which may take minutes.
     """
@@ -41,12 +44,15 @@ class Heartbeat(threading.Thread):
         describe: Callable[[], WorkerInfo],
         tell_parent: Callable[[], None],
         ending: Callable[[], bool],
+        told: Callable[[Hold], None] = lambda _: None,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._client = client
         self._describe = describe
         self._tell_parent = tell_parent
         self._ending = ending
+        self._told = told
+        self._hold: Hold = ""
         self._parent = os.getppid()
         self._now = threading.Event()
         self._over = False
@@ -70,7 +76,7 @@ class Heartbeat(threading.Thread):
             try:
                 info = self._describe()
                 self._name = info.name
-                workers.publish(self._client, replace(info, ready=info.ready and not ending))
+                self._learn(info, ready=info.ready and not ending)
             except UNAVAILABLE as error:
                 log.warning("heartbeat.failed", error=repr(error))
             self._wait(ending)
@@ -81,6 +87,15 @@ class Heartbeat(threading.Thread):
                 os._exit(1)
         with contextlib.suppress(*UNAVAILABLE):
             workers.retire(self._client, self._name)
+
+    def _learn(self, info: WorkerInfo, *, ready: bool) -> None:
+        """Reports, and again at once where the answer is news: a worker that is held takes no job, and is not ready."""
+        hold = self._hold
+        self._hold = workers.publish(self._client, replace(info, ready=ready and not hold, hold=hold)) or ""
+        self._told(self._hold)
+        if self._hold != hold:
+            log.info("worker.told", hold=self._hold or "none", worker=info.name)
+            self.report()
 
     def _wait(self, ending: bool) -> None:
         """Waits until the next heartbeat is due, or there is something to report."""

@@ -1,7 +1,11 @@
-"""One generate worker: a Celery parent that takes a GPU and never touches CUDA, and one child that holds the model."""
+"""One generate worker: a Celery parent that takes a GPU and never touches CUDA, and one child that holds the model.
+
+The parent imports the engine before it forks, so that a child in place of a dead one loads the model at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -56,7 +60,9 @@ def main() -> None:
     child_death.watch(fail_fast, recovery, child_death.drawn_by(name), readiness.child_lost, worker=name)
     plan = boot.WorkerPlan(queue=GENERATE, consumes=LOADING, hostname=name, concurrency=1)
     set_up = functools.partial(child.set_up, app, config, gpu, name)
-    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.warm)
+    with contextlib.suppress(Exception):  # the child's import meets the same failure, and is where it is handled
+        child.import_engine(config, gpu)
+    boot.run_worker(config, app, plan, set_up, means_to_consume=readiness.means_to_consume)
 
 
 def worker_name(gpu: Gpu | None) -> str:

@@ -22,15 +22,20 @@ from worker.boot import process_exists
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shared.workers import Hold
+
 log = get_logger(__name__)
 CHECK_SECONDS = 0.25
+HOLDS: tuple[Hold, ...] = ("", "paused", "draining")
 # The child sends a heartbeat every 2 s, and at least every 25 s while it waits for Redis.
 STUCK_SECONDS = 45.0
 
 # Shared memory, made in the parent before it forks.
 _warm_pid = RawValue("i", 0)  # the process id of the child whose model is warm; negative while it loads; 0 for neither
 _ending = RawValue("b", 0)  # 1 once the parent has been told to shut down
+_hold = RawValue("b", 0)  # what an operator told the worker: its place in HOLDS
 _heartbeat_at = RawValue("d", 0.0)  # when the child sent its last heartbeat, by the machine's monotonic clock
+_drained: list[int] = []  # the parent, once it has told itself to shut down
 _consumers: list[Any] = []  # the parent's consumer, once it runs
 _when_lost: list[Callable[[], None]] = []  # to be called by the parent when its warm child is gone
 
@@ -46,6 +51,20 @@ def announce(pid: int) -> None:
 def heartbeat() -> None:
     """Called by the child every few seconds."""
     _heartbeat_at.value = time.monotonic()
+
+
+def told(hold: Hold) -> None:
+    """Called by the child with what an operator has told the worker."""
+    _hold.value = HOLDS.index(hold)
+
+
+def held() -> bool:
+    """Whether an operator has told the worker to take no more jobs. Works in the child too."""
+    return bool(_hold.value)
+
+
+def means_to_consume() -> bool:
+    return warm() and not held()
 
 
 def trouble() -> str:
@@ -100,15 +119,23 @@ class Gate(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
 
 
 def check(consumer: Any) -> None:
-    """Opens the generate queue if a living child of the pool is warm; closes it if none is."""
+    """Opens the generate queue if a living child of the pool is warm and may take jobs; closes it if none is."""
     children = {process.pid for process in consumer.pool._pool._pool if process.exitcode is None}  # noqa: SLF001 - no public list
     open_ = consumer.task_consumer.consuming_from(GENERATE)
     warm = _warm_pid.value in children
-    if warm and not open_:
+    if warm and not open_ and not held():
         consumer.add_task_queue(GENERATE)
         log.info("worker.ready", child=_warm_pid.value)
     elif open_ and not warm:
         close(consumer)
+    elif open_ and held():
+        consumer.cancel_task_queue(GENERATE)
+        log.info("worker.held", hold=HOLDS[_hold.value])
+    if HOLDS[_hold.value] == "draining" and not _drained:
+        # As by its supervisor: the job in hand is ended first.
+        _drained.append(os.getpid())
+        log.info("worker.drained")
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def when_lost(call: Callable[[], None]) -> None:

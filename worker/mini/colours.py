@@ -10,39 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shared.styles.colours import NAMED
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Rgb = tuple[int, int, int]
-
-NAMED: dict[str, Rgb] = {
-    "red": (220, 38, 38),
-    "dark red": (127, 20, 29),
-    "orange": (247, 127, 23),
-    "yellow": (253, 216, 53),
-    "gold": (198, 150, 30),
-    "green": (34, 160, 70),
-    "dark green": (15, 82, 45),
-    "light green": (140, 215, 100),
-    "teal": (0, 128, 128),
-    "turquoise": (45, 205, 205),
-    "blue": (33, 100, 230),
-    "dark blue": (16, 36, 110),
-    "light blue": (125, 190, 250),
-    "purple": (130, 50, 190),
-    "dark purple": (70, 20, 100),
-    "light purple": (190, 155, 240),
-    "pink": (240, 80, 160),
-    "light pink": (250, 185, 205),
-    "brown": (120, 72, 35),
-    "beige": (240, 222, 185),
-    "black": (15, 15, 18),
-    "dark gray": (66, 70, 76),
-    "gray": (128, 132, 138),
-    "light gray": (205, 208, 212),
-    "white": (255, 255, 255),
-}
 NAMES = tuple(NAMED)
+__all__ = ["NAMED", "NAMES", "SYNONYMS", "contrast", "nearest", "oklab"]
 # What people write for them; the first is the plainest, and a repeated one is more frequent.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "bright red", "scarlet"),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 
-from worker.mini import captions, colours, logos
+from worker.mini import brand_evaluation, captions, colours, logos
 from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
 from worker.mini.output_evaluation import evaluate
@@ -115,6 +115,21 @@ def drawings(model: Path, count: int, folder: Path) -> tuple[list[Path], list[Ca
     return paths, cases
 
 
+def evaluate_brand(model: Path, count: int, folder: Path, *, batch: int) -> bool:
+    """Whether all goals are met."""
+    cases = brand_evaluation.branded_cases(held_out_cases(count))
+    missing = brand_evaluation.missing(cases, folder)
+    pipeline = load(model) if missing else None
+    for start in track(range(0, len(missing), batch), description="drawing"):
+        some = missing[start : start + batch]
+        pictures = draw_prompts(
+            pipeline, [one.prompt for one in some], seed=[one.seed for one in some], batch=batch, enhanced=False
+        )
+        for one, picture in zip(some, pictures, strict=True):
+            picture.save(one.path)
+    return brand_evaluation.evaluate(cases, folder)
+
+
 def summary(verdicts: Sequence[Verdict]) -> dict[str, float]:
     """Shares from 0 to 1."""
     count = len(verdicts)
@@ -139,8 +154,9 @@ def main() -> None:
         "--out", type=Path, default=Path("out/evaluation"), help="folder for the contact sheets and verdicts"
     )
     parser.add_argument("--outputs", action="store_true", help="measure what is made of the drawings instead")
+    parser.add_argument("--brand", action="store_true", help="measure drawings in colours that were asked for instead")
     parser.add_argument("--safety", action="store_true", help="count the false alarms of SAFETY instead")
-    parser.add_argument("--count", type=int, help="number of drawings: 100 with --outputs, 400 with --safety")
+    parser.add_argument("--count", type=int, help="number of drawings: 100, with --safety 400")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     if options.outputs:
@@ -148,6 +164,8 @@ def main() -> None:
     if options.safety:
         paths, cases = drawings(options.model, options.count or 400, options.out / "drawings")
         sys.exit(not evaluate_safety([case.prompt for case in (*cases, *free_cases())], paths))
+    if options.brand:
+        sys.exit(not evaluate_brand(options.model, options.count or 100, options.out / "brand", batch=options.batch))
     pipeline = load(options.model).to(options.device)
     for name, cases in (("held-out", held_out_cases(options.held_out)), ("free-wording", free_cases())):
         start = time.perf_counter()

@@ -55,10 +55,19 @@ def load(path: Path = MODEL_PATH) -> Any:
 
 
 def draw_prompts(
-    pipeline: Any, prompts: Sequence[str], *, seed: int = 0, batch: int = 1, enhanced: bool = True, **options: Any
+    pipeline: Any,
+    prompts: Sequence[str],
+    *,
+    seed: int | Sequence[int] = 0,
+    batch: int = 1,
+    enhanced: bool = True,
+    **options: Any,
 ) -> list[Image.Image]:
-    """Draws one image of 256 pixels for each prompt; the seeds count up from `seed`. `options` go to the pipeline."""
+    """Draws one image of 256 pixels for each prompt; the seeds count up from `seed`, unless that has one for each.
+    `options` go to the pipeline.
+    """
     images = []
+    seeds = range(seed, seed + len(prompts)) if isinstance(seed, int) else seed
     with torch.inference_mode():
         for start in range(0, len(prompts), batch):
             some = prompts[start : start + batch]
@@ -66,7 +75,7 @@ def draw_prompts(
                 prompt=[enhance(prompt) if enhanced else prompt for prompt in some],
                 height=256,
                 width=256,
-                generator=[torch.Generator("cpu").manual_seed(seed + start + i) for i in range(len(some))],
+                generator=[torch.Generator("cpu").manual_seed(one) for one in seeds[start : start + batch]],
                 max_sequence_length=pipeline.tokenizer_2.model_max_length,
                 **{"num_inference_steps": STEPS, "guidance_scale": GUIDANCE} | options,
             ).images

@@ -8,6 +8,7 @@ asked, so that finishing needs no network.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 # A thumbnail would be larger than all the rest.
 SETTINGS = json.dumps({"builder": {"thumbnail": {"enabled": False}}})
+# A certificate needs one of these: e-mail protection, time stamps, OCSP, documents (RFC 9336), Microsoft's, C2PA's own.
+USES = {
+    *(f"1.3.6.1.5.5.7.3.{use}" for use in (4, 8, 9, 36)),
+    "1.3.6.1.4.1.311.76.59.1.9",
+    "1.3.6.1.4.1.62558.2.1",
+}
+LEAST_RSA_BITS = 2048
 CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 
@@ -37,7 +45,7 @@ class CredentialsSigner:
     """Signs with one key. Made in the process that signs: the library's objects outlive no fork.
 
     :param chain: PEM, the signer's certificate first.
-    :param key: PEM, PKCS #8.
+    :param key: PEM, in any form without a password; the library itself reads PKCS #8 only, and nothing before it.
     :raises ValueError: they do not fit each other, or have no use here.
     :raises ImportError: c2pa-python has no build for this platform.
     """
@@ -49,7 +57,8 @@ class CredentialsSigner:
         algorithm = algorithm_of(chain, key)
         self._c2pa = c2pa
         self._context = c2pa.Context(settings=c2pa.Settings.from_json(SETTINGS))
-        self._signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain, key, None))
+        info = c2pa.C2paSignerInfo(algorithm, _plain_chain(chain), _plain_key(key), None)
+        self._signer = c2pa.Signer.from_info(info)
 
     def sign(self, data: bytes, media_type: str) -> bytes:
         signed = io.BytesIO()
@@ -73,17 +82,46 @@ def open_signer(certificate: Path | None, key: Path | None) -> Signer:
 
 
 def algorithm_of(chain: bytes, key: bytes) -> str:
+    """Refuses what the library takes and then cannot sign with, too, but no certificate that is out of date: that is no
+    reason to draw nothing.
+
+    :raises ValueError: as `CredentialsSigner`.
+    """
     found = serialization.load_pem_private_key(key, password=None)
     certificate = x509.load_pem_x509_certificates(chain)[0]
     if certificate.public_key() != found.public_key():
         raise ValueError("SIGNING_KEY is not the key of the first certificate in SIGNING_CERTIFICATE")
+    _check_use(certificate)
     if isinstance(found, ec.EllipticCurvePrivateKey) and found.curve.name in CURVES:
         return CURVES[found.curve.name]
     if isinstance(found, ed25519.Ed25519PrivateKey):
         return "ed25519"
-    if isinstance(found, rsa.RSAPrivateKey):
+    if isinstance(found, rsa.RSAPrivateKey) and found.key_size >= LEAST_RSA_BITS:
         return "ps256"
-    raise ValueError("SIGNING_KEY is none of P-256, P-384, P-521, Ed25519 and RSA")
+    raise ValueError(f"SIGNING_KEY is none of P-256, P-384, P-521, Ed25519 and RSA of {LEAST_RSA_BITS} bits or more")
+
+
+def _check_use(certificate: x509.Certificate) -> None:
+    uses: set[str] = set()
+    with contextlib.suppress(x509.ExtensionNotFound):
+        found = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        uses = {usage.dotted_string for usage in found}
+    if not uses & USES:
+        raise ValueError("SIGNING_CERTIFICATE lacks an extended key usage of C2PA, such as e-mail protection")
+    with contextlib.suppress(x509.ExtensionNotFound):
+        if certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            raise ValueError("SIGNING_CERTIFICATE begins with the certificate of an authority, not with a signer's")
+
+
+def _plain_chain(chain: bytes) -> bytes:
+    found = x509.load_pem_x509_certificates(chain)
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in found)
+
+
+def _plain_key(key: bytes) -> bytes:
+    return serialization.load_pem_private_key(key, password=None).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _manifest(media_type: str) -> dict[str, Any]:

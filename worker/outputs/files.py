@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from worker.outputs.metadata import About
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from worker.outputs.credentials import Signer
 
 __all__ = ["About", "File", "Made", "Marking", "Shortfall"]
@@ -46,4 +48,6 @@ class Made:
     files: list[File] = field(default_factory=list)
     warnings: list[Shortfall] = field(default_factory=list)
     palette: list[str] = field(default_factory=list)  # `#rrggbb`, the fills of the SVG; empty without one
+    colors_share: float | None = None  # of the flat pixels, in the colours that were asked for; None: none were
+    tile: Image.Image | None = None  # the drawing for the sheet of all variations, if one is wanted
     seconds: dict[str, float] = field(default_factory=dict)  # of the CPU, with signing, by the output that they went to

@@ -11,9 +11,12 @@ import numpy as np
 import vtracer
 from PIL import Image
 
+from worker.outputs.branding import snapped
 from worker.outputs.merging import merge, smooth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SIDE = 768  # of the picture that is traced, and of the view box
@@ -51,8 +54,9 @@ class Traced:
         return "\n".join([*lines, "</svg>", ""]).encode()
 
 
-def trace(picture: NDArray[Any]) -> Traced:
+def trace(picture: NDArray[Any], asked: Sequence[str] = ()) -> Traced:
     """:param picture: (height, width, 4), as `ground.cut_out` makes it, or (height, width, 3).
+    :param asked: the colours, `#rrggbb`, that the picture was put into (worker/outputs/branding.py).
     :raises TooDetailed: the SVG would be larger than MOST_BYTES.
     """
     height, width = picture.shape[:2]
@@ -64,6 +68,8 @@ def trace(picture: NDArray[Any]) -> Traced:
     opaque = picture.shape[2] == 3  # noqa: PLR2004 - channels
     visible = np.ones(picture.shape[:2], dtype=bool) if opaque else picture[:, :, 3] >= VISIBLE
     colours, labels = merge(np.ascontiguousarray(picture[:, :, :3]), visible)
+    if asked:
+        colours = snapped(colours, list(asked))
     paints = np.vstack([np.pad(colours, ((0, 0), (0, 1)), constant_values=255), np.zeros((1, 4), np.uint8)])
     height, width = labels.shape
     for radius in SMOOTHINGS:

@@ -9,16 +9,18 @@ from shared.connection import patient_client
 from shared.ledger.run import Ledger
 from shared.observability import exporter, tracing
 from shared.queue import OUTAGE_BUDGET_SECONDS, WEBHOOK, make_celery
+from shared.tenants import Tenants
 from worker import boot
-from worker.settings import WorkerSettings
+from worker.settings import WebhookSettings
 from worker.webhook.sender import Sender
 
 
 def main() -> None:
-    config = boot.configure(WorkerSettings, "webhook")
+    config = boot.configure(WebhookSettings, "webhook")
     # In this process, because a pool of threads forks no children.
     tracing.configure(config.otel_exporter_otlp_endpoint, "webhook")
-    sender = Sender(Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS)), config)
+    ledger = Ledger(patient_client(config.redis_url, OUTAGE_BUDGET_SECONDS))
+    sender = Sender(ledger, config, tenants=Tenants(config.keys_file))
     plan = boot.WorkerPlan(
         queue=WEBHOOK,
         hostname=f"webhook-{os.getpid()}@{socket.gethostname()}",

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from shared.addresses import check_webhook_url
 from shared.errors import InvalidRequest
-from shared.ledger import reads, webhooks
+from shared.ledger import counters, reads, webhooks
 from shared.ledger.webhook_places import Places
 from shared.ledger.webhooks import RETRY_SECONDS, TRY_SECONDS
 from shared.observability import tracing
@@ -21,6 +21,7 @@ from shared.predictions import SHAPE, prediction_of
 from shared.representation import view
 from shared.results.signing import UrlSigner
 from shared.schemas import WebhookEvent
+from shared.tenants import Tenants
 from worker.webhook.guard import AddressRefused, CheckedBackend, resolve
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ CONNECT_SECONDS = 3.0
 
 
 class Sender:
-    def __init__(self, ledger: Ledger, settings: WorkerSettings, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: WorkerSettings, resolve: Resolve = resolve, tenants: Tenants | None = None
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._signer = UrlSigner(settings.url_signing_keys)
         self._resolve = resolve
-        # As long as its images at least, as for a job without a webhook.
-        self._ttl = max(settings.job_ttl_seconds, settings.result_ttl_seconds)
+        self._tenants = tenants or Tenants(None)
         # Not all, so that who does not answer leaves some to the others.
         self._places = max(1, settings.webhook_concurrency * 3 // 4)
 
@@ -61,6 +63,7 @@ class Sender:
         take = places.take(job_id, max_host=self._places, max_owner=max_owner, max_failures=failures)
         if pause := self._ledger.run(take):
             self._ledger.run(webhooks.retry(job_id, pause))
+            self._count("postponed")
             log.debug("webhook.postponed", seconds=pause)
             return
         answered, failed = None, False
@@ -81,18 +84,29 @@ class Sender:
             return None, False
         with tracing.span("job.webhook", reading.job.traceparent, job_id=job_id, tries=tries):
             problem, again, answered = asyncio.run(self._post(reading))
-        settle = webhooks.settle(job_id, ttl_seconds=self._ttl)
+        settle = webhooks.settle(job_id, ttl_seconds=self._kept_seconds(reading.job))
         if not problem:
             self._ledger.run(settle)
+            self._count("delivered")
             log.info("webhook.delivered", tries=tries)
         elif again and tries <= len(RETRY_SECONDS):
             seconds = RETRY_SECONDS[tries - 1]
             self._ledger.run(webhooks.retry(job_id, seconds))
+            self._count("failed")
             log.warning("webhook.failed", problem=problem, tries=tries, retry_seconds=seconds)
         else:
             self._ledger.run(settle)
+            self._count("given_up")
             log.error("webhook.given_up", problem=problem, tries=tries)
         return answered, bool(problem) and answered is not None
+
+    def _kept_seconds(self, job: Job) -> int:
+        """As long as its images at least, as for a job without a webhook."""
+        images = job.result_ttl_seconds or self._settings.result_ttl_seconds
+        return max(job.job_ttl_seconds or self._settings.job_ttl_seconds, images)
+
+    def _count(self, outcome: str) -> None:
+        counters.count(self._ledger.client, counters.webhook(outcome))
 
     async def _post(self, reading: Reading) -> tuple[str, bool, bool | None]:
         """Posts the event. Returns the problem, empty if it was delivered, whether to try again, and whether the host
@@ -142,7 +156,7 @@ class Sender:
     def _headers(self, job: Job, body: bytes) -> list[tuple[str, str]]:
         now = datetime.now(UTC)
         # Each secret signs, so that receivers that know only the old or only the new one can verify.
-        secrets = map(Webhook, self._settings.webhook_secrets_of(job.owner))
+        secrets = map(Webhook, self._tenants.webhook_secrets_of(job.owner, self._settings))
         signatures = [secret.sign(job.id, now, body.decode()) for secret in secrets]
         return [
             ("content-type", "application/json"),

@@ -7,7 +7,8 @@
 --       8 prefix of the sets of queued jobs; a colon and the owner follow  9 reserved hash (room.py: bytes by job id)
 --       10 prefix of the numbers of jobs created in a minute; a colon and the owner follow
 --       11 calls zset (score: when the job is canceled)  12 twins zset (jobs of equal calls; let_go.lua)
---       13 counters hash (counters.py)
+--       13 counters hash (counters.py)  14 prefix of the lanes  15 prefix of the turns  16 shares hash (turns.part.lua)
+--       17 prefix of the usage hashes  18 pending hash (usage.part.lua)  19 list of messages to the workers
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
 --       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
@@ -16,24 +17,41 @@
 --       14 bound of the jobs that the owner creates in a minute (0: none)
 --       15 id of the held call that asks; empty: none  16 how long its job may be joined once it is cut (ms)
 --       17 how long it counts as alive (ms)  18 the twins are kept for this long (ms)  19 counter of joined jobs
--- Reply {created | replayed | rejoined | conflict, rank from 0 or -1, field, value, ...}: the new or the earlier job
+--       20 the owner's weight  21 its monthly quota of images (empty: none)  22 likewise of denoising (ms)
+--       23 message to the workers; empty: none
+-- Reply {created | replayed | rejoined | conflict, left of the quota (images or ms; empty: none), rank from 0 or -1,
+--        field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
 --       {no_room, bytes that the job needs}
+--       {owner_quota, left of the quota, ms until it is renewed}
 --       {owner_too_often, number of jobs counted against the bound, ms until the minute is over}
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local owned_prefix, forget_key, own_queued_prefix, reserved_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local created_prefix, calls_key, twins_key, counters_key = KEYS[10], KEYS[11], KEYS[12], KEYS[13]
+local lanes_prefix, turns_prefix, shares_key = KEYS[14], KEYS[15], KEYS[16]
+local usage_prefix, pending_key = KEYS[17], KEYS[18]
+local messages_key = KEYS[19]
 local job_id, record, fingerprint, idempotency_ttl_s = ARGV[1], cjson.decode(ARGV[2]), ARGV[3], ARGV[4]
 local max_queue, deadline_s, max_events, owner = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8]
 local offset_ms, max_own, max_own_high = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local pixels_room, images_room, max_created = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local call_id, rejoin_ms, lease_ms, twins_kept_ms = ARGV[15], tonumber(ARGV[16]), tonumber(ARGV[17]), ARGV[18]
-local rejoined_field = ARGV[19]
+local rejoined_field, weight = ARGV[19], ARGV[20]
+local quota_images, quota_ms = tonumber(ARGV[21]), tonumber(ARGV[22])
+local message = ARGV[23]
 
 -- include memory
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
+-- include turns
+-- include usage
+-- include order
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = string.format('%.0f', now_ms)
+local has_quota = quota_images or quota_ms
 local function reply(outcome, id)
-  return {outcome, redis.call('ZRANK', queued_key, id) or -1, unpack(redis.call('HGETALL', jobs_prefix .. id))}
+  local left = has_quota and string.format('%.0f', left_of(owner, now_ms, quota_images, quota_ms)) or ''
+  return {outcome, left, rank_of(id), unpack(redis.call('HGETALL', jobs_prefix .. id))}
 end
 if redis.call('EXISTS', job_key) == 1 then
   return reply('created', job_id) -- the API retries after a lost reply
@@ -46,9 +64,6 @@ if fingerprint ~= '' then
     return reply('replayed', known_id)
   end
 end
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local now = string.format('%.0f', now_ms)
 local function hold(id)
   redis.call('HSET', jobs_prefix .. id, 'call', call_id)
   redis.call('ZADD', calls_key, string.format('%.0f', now_ms + lease_ms + rejoin_ms), id)
@@ -103,6 +118,11 @@ local _, maximum, free = memory(reserved_key)
 if maximum > 0 and pixels_room + images_room > free then
   return {'no_room', pixels_room + images_room}
 end
+local images = tonumber(record.num_images) or 1
+if has_quota then
+  local left = left_of(owner, now_ms, quota_images, quota_ms)
+  if left < (quota_images and images or 1) then return {'owner_quota', left, until_renewed(now_ms)} end
+end
 -- The minute begins with the first job of it. Only jobs that are created count, whether they are queued still or not.
 if max_created > 0 then
   local created_key = created_prefix .. ':' .. owner
@@ -111,10 +131,15 @@ if max_created > 0 then
   if redis.call('INCR', created_key) == 1 then redis.call('EXPIRE', created_key, 60) end
 end
 
+local flat = {}
 for field, value in pairs(record) do
-  redis.call('HSET', job_key, field, value)
+  flat[#flat + 1], flat[#flat + 2] = field, value
 end
-redis.call('HSET', job_key, 'created_at', now, 'pixels_room', pixels_room, 'images_room', images_room)
+redis.call('HSET', job_key, unpack(flat))
+redis.call('HSET', job_key, 'created_at', now, 'pixels_room', pixels_room, 'images_room', images_room,
+  'pending', '1')
+redis.call('HINCRBY', pending_key, owner .. ':jobs', 1)
+redis.call('HINCRBY', pending_key, owner .. ':images', images)
 if deadline_s > 0 then
   local deadline = string.format('%.0f', now_ms + deadline_s * 1000)
   redis.call('HSET', job_key, 'deadline_at', deadline)
@@ -125,6 +150,12 @@ local score = string.format('%.0f', now_ms + offset_ms)
 redis.call('HSET', job_key, 'queue_score', score)
 redis.call('ZADD', queued_key, score, job_id)
 redis.call('SADD', own_queued_key, job_id)
+if weight == '1' then
+  redis.call('HDEL', shares_key, 'weight:' .. owner)
+else
+  redis.call('HSET', shares_key, 'weight:' .. owner, weight)
+end
+enqueue(job_id, score, owner)
 -- Each creation adds one job to its owner's list and removes up to ten expired ones, so that lists do not outgrow the
 -- records.
 local owned_key = owned_prefix .. ':' .. owner
@@ -140,4 +171,5 @@ if fingerprint ~= '' then
   redis.call('SET', idempotency_key, job_id .. ' ' .. fingerprint, 'EX', idempotency_ttl_s)
 end
 redis.call('XADD', events_key, 'MAXLEN', '~', max_events, '*', 'job_id', job_id, 'status', 'queued', 'attempt', '0')
+if message ~= '' then redis.call('LPUSH', messages_key, message) end
 return reply('created', job_id)

@@ -10,7 +10,10 @@
 --       13 held hash (field: a worker's name; value: the job that it draws)
 --       14 calls zset (score: when the job of a call that was cut is canceled)
 --       15 prefix of the owned zsets; a colon and the owner follow
--- ARGV  1 job id; empty for a claim of the next job in the queue's order  2 the move as a JSON object (moves.py, class Move):
+--       16 prefix of the lanes  17 prefix of the turns  18 shares hash (turns.part.lua)
+--       19 prefix of the usage hashes  20 pending hash (usage.part.lua)  21 users zset (score: when they last used something)
+--       22 number of forgotten jobs (string)
+-- ARGV  1 job id; empty for a claim of the job whose turn it is  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
 --         flag_from      states in which cancel_requested is set instead (a running job is canceled by its worker)
@@ -25,10 +28,11 @@
 --         stamp          field set to the time of the move
 --         stamp_later    fields set to the time of the move plus so many ms
 --         lease_ms       new lease; absent: the job has none
---         ttl_s          TTL of the record; absent: unchanged
+--         ttl_s          TTL of the record, unless its owner has one of its own; absent: unchanged
 --         webhook_ttl_s  the least that this TTL is if a webhook has to be delivered
 --         unclaimed_ttl_s  the most that this TTL may be if no attempt was made and no webhook has to be delivered
 --         forget         the record goes as the job ends (forget.lua has the rest); of a flagged job, once its worker ends it
+--         lost           the drawing ends without a result, and not by its owner: it costs the owner nothing
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
 --         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
@@ -36,10 +40,14 @@
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
-local owned_prefix = KEYS[15]
+local owned_prefix, lanes_prefix, turns_prefix, shares_key = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
+local usage_prefix, pending_key, users_key, forgotten_key = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
+local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 
 -- include memory
+-- include turns
+-- include usage
 local function has(list, value)
   for _, item in ipairs(list or {}) do
     if item == value then return true end
@@ -52,15 +60,18 @@ local function reply(outcome)
   return record
 end
 
--- The job that this delivery has claimed already, whose reply was lost; else the first that is queued.
+-- The job that this delivery has claimed already, whose reply was lost; else the one whose turn it is.
 local function next_job()
   local held_id = redis.call('HGET', held_key, move.set.worker)
   if held_id and redis.call('HGET', job_key .. held_id, 'claim') == move.claim then return held_id end
   while true do
-    local first = redis.call('ZRANGE', queued_key, 0, 0)[1]
+    local first, score, lane_owner = next_in_turn()
+    -- Without it there may be jobs that an older version queued.
+    first = first or redis.call('ZRANGE', queued_key, 0, 0)[1]
     if not first or redis.call('HGET', job_key .. first, 'status') == 'queued' then return first end
     -- No move leaves such an entry, but a record can be deleted by hand, and it must not hold up the others.
     redis.call('ZREM', queued_key, first)
+    if score then dequeue(first, score, lane_owner) end
   end
 end
 if job_id == '' then
@@ -77,11 +88,14 @@ if move.abandoned then
   if not canceled_at or tonumber(canceled_at) > now_ms then return reply('refused') end
   redis.call('ZREM', calls_key, job_id)
 end
-local record =
-  redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim', 'worker', 'pixels_room', 'images_room')
+local record = redis.call('HMGET', job_key, 'status', 'attempt', 'owner', 'claim', 'worker', 'pixels_room', 'images_room',
+  'queue_score', 'created_at', 'started_at', 'charged')
 local status, attempt, owner, claim = record[1], tonumber(record[2]), record[3] or '', record[4]
 -- Records written before there was a check for room reserve nothing.
 local worker, pixels_room, images_room = record[5], tonumber(record[6]) or 0, tonumber(record[7]) or 0
+-- Records written before priorities existed have no queue_score; their priority is normal, whose offset is 0.
+local queue_score = record[8] or record[9]
+local started_at, charged = tonumber(record[10]) or now_ms, tonumber(record[11]) or 0
 if not status or (move.owner and move.owner ~= owner) then return {'missing'} end
 
 -- A caller that retries after a lost reply finds its own move done.
@@ -106,7 +120,7 @@ if move.claim then
   local _, maximum, free = memory(reserved_key)
   if maximum > 0 and pixels_room + images_room > free then return reply('no_room') end
   attempt = redis.call('HINCRBY', job_key, 'attempt', 1)
-  redis.call('HSET', job_key, 'claim', move.claim)
+  redis.call('HSET', job_key, 'claim', move.claim, 'charged', take_turn(owner))
   redis.call('HSET', held_key, move.set.worker, job_id)
 elseif worker and redis.call('HGET', held_key, worker) == job_id then
   redis.call('HDEL', held_key, worker)
@@ -122,13 +136,18 @@ for field, later_ms in pairs(move.stamp_later or {}) do
 end
 local own_queued_key = own_queued_prefix .. ':' .. owner
 if move.to == 'queued' then
-  -- Records written before priorities existed have no queue_score; their priority is normal, whose offset is 0.
-  local kept = redis.call('HMGET', job_key, 'queue_score', 'created_at')
-  redis.call('ZADD', queued_key, kept[1] or kept[2], job_id)
+  redis.call('ZADD', queued_key, queue_score, job_id)
   redis.call('SADD', own_queued_key, job_id)
+  enqueue(job_id, queue_score, owner)
 else
-  redis.call('ZREM', queued_key, job_id)
   redis.call('SREM', own_queued_key, job_id)
+  if redis.call('ZREM', queued_key, job_id) == 1 then dequeue(job_id, queue_score, owner) end
+end
+if status == 'running' then
+  local took_ms = move.lost and 0 or math.max(0, now_ms - started_at)
+  settle_turn(owner, charged, took_ms / 1000)
+  if move.to == 'finishing' then learn_cost(owner, took_ms / 1000) end
+  redis.call('HSET', job_key, 'denoise_ms', string.format('%.0f', took_ms))
 end
 if move.lease_ms then
   redis.call('ZADD', leases_key, string.format('%.0f', now_ms + move.lease_ms), job_id)
@@ -168,10 +187,29 @@ if move.stage and (move.stage.name ~= 'queued' or attempt == 1) then
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':' .. bucket, 1)
   redis.call('HINCRBY', counters_key, 'stage:' .. move.stage.name .. ':sum', string.format('%.0f', took_ms))
 end
-if move.ttl_s then redis.call('ZREM', deadlines_key, job_id) end
+if move.ttl_s then
+  redis.call('ZREM', deadlines_key, job_id)
+  local drawn = redis.call('HMGET', job_key, 'num_images', 'denoise_ms', 'pending')
+  local images, succeeded = tonumber(drawn[1]) or 1, move.to == 'succeeded'
+  count_use(owner, now_ms, {
+    [move.to] = 1,
+    images = succeeded and images or 0,
+    pixels = succeeded and (move.count or {}).pixels or 0,
+    denoise_ms = tonumber(drawn[2]) or 0,
+  })
+  redis.call('ZADD', users_key, now, owner)
+  -- Those that an older version created were not counted as pending.
+  if drawn[3] then
+    redis.call('HINCRBY', pending_key, owner .. ':jobs', -1)
+    redis.call('HINCRBY', pending_key, owner .. ':images', -images)
+  end
+end
 local forgotten = move.ttl_s and (move.forget or redis.call('HGET', job_key, 'forget_requested') == '1')
 if move.ttl_s and not forgotten then
-  local ttl_s, has_webhook = move.ttl_s, (redis.call('HGET', job_key, 'webhook_url') or '') ~= ''
+  local kept = redis.call('HMGET', job_key, 'webhook_url', 'job_ttl_seconds')
+  local ttl_s, has_webhook, own_s = move.ttl_s, (kept[1] or '') ~= '', tonumber(kept[2]) or 0
+  -- The owner's own, but as long as its images at least.
+  if own_s > 0 then ttl_s = math.max(own_s, ((move.stamp_later or {}).images_expire_at or 0) / 1000) end
   if has_webhook then ttl_s = math.max(ttl_s, move.webhook_ttl_s) end
   if move.unclaimed_ttl_s and attempt == 0 and not has_webhook then ttl_s = math.min(ttl_s, move.unclaimed_ttl_s) end
   redis.call('EXPIRE', job_key, ttl_s)
@@ -185,5 +223,6 @@ if forgotten then
   redis.call('UNLINK', job_key)
   redis.call('ZREM', owned_prefix .. ':' .. owner, job_id)
   redis.call('ZREM', images_key, job_id)
+  redis.call('INCR', forgotten_key)
 end
 return ended

@@ -9,8 +9,10 @@ import signal
 import threading
 import time
 
+import httpx
 import psutil
 import redis
+from burst import RECOVERED_SECONDS, Burst
 from greedy import Greedy
 
 GENERATE, FINISH, SWEEPER, API, VALKEY = (
@@ -55,9 +57,14 @@ WEIGHTS = {
     "SIGTERM": {"generate parent": 1, "finish parent": 2, "sweeper": 1, "api": 1, "valkey": 1},
     "maxmemory": {"reached": 2},
     "neighbour": {"greedy": 2},
+    "burst": {"of polls and waits": 2},
 }
 # Where images are in a store of their own.
 STORE_WEIGHTS = {"store": {"killed": 8, "paused": 3}}
+
+
+# What all calls of a burst ask for.
+OF_BURST = {"prompt": "a white dove", "sizes": [64], "steps": 1}
 
 
 class Nemesis(threading.Thread):
@@ -72,6 +79,7 @@ class Nemesis(threading.Thread):
         self.full_until = None
         self.store, self.store_away_until = store, None
         self.greedy = []  # the bursts of the greedy neighbour
+        self.bursts = []
         self.valkey = redis.Redis.from_url(stack.redis_url, socket_timeout=1, socket_connect_timeout=1)
         self.maxmemory = stack.env.get("REDIS_MAXMEMORY", "2gb")
         weights = WEIGHTS | (STORE_WEIGHTS if store else {})
@@ -85,6 +93,8 @@ class Nemesis(threading.Thread):
         self._end_what_is_due(float("inf"))
         for burst in self.greedy:
             burst.join(30)
+        for burst in self.bursts:
+            burst.join(2 * RECOVERED_SECONDS)
 
     def stop(self):
         self.over.set()
@@ -92,7 +102,15 @@ class Nemesis(threading.Thread):
 
     def strike(self, name):
         action, target = name.split(" ", 1)
-        strikes = {"maxmemory": self._fill, "neighbour": self._let_loose, "store": lambda: self._strike_store(target)}
+        strikes = {
+            "maxmemory": self._fill,
+            "neighbour": self._let_loose,
+            "store": lambda: self._strike_store(target),
+            "burst": self._flood,
+        }
+        # While a burst is on, Redis is well: an answer that blames it is a finding.
+        if (target == "valkey" or action == "maxmemory") and any(burst.is_alive() for burst in self.bursts):
+            return
         if strikes[action]() if action in strikes else self._signal(action, target):
             self.faults[name] += 1
 
@@ -138,6 +156,18 @@ class Nemesis(threading.Thread):
         self.greedy.append(burst)
         burst.start()
         return True
+
+    def _flood(self):
+        unwell = self.full_until is not None or any("valkey" in process.name() for _, process in self.paused)
+        if unwell or any(burst.is_alive() for burst in self.bursts):
+            return False
+        with contextlib.suppress(httpx.TransportError):
+            submitted = httpx.post(f"{self.stack.url}/api/jobs", json=OF_BURST, timeout=5)
+            if submitted.status_code == 202:
+                self.bursts.append(Burst(self.stack.url, submitted.json()["id"], self.random.getrandbits(32)))
+                self.bursts[-1].start()
+                return True
+        return False
 
     def _end_what_is_due(self, now):
         for due, process in [item for item in self.paused if item[0] <= now]:

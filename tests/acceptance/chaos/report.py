@@ -24,7 +24,7 @@ def circumstances(seed, seconds):
 
 def faults(counts):
     """A row for each part, a column for each action."""
-    others = ("maxmemory reached", "neighbour greedy", "store killed", "store paused")
+    others = ("maxmemory reached", "neighbour greedy", "burst of polls and waits", "store killed", "store paused")
     signals = [name.split(" ", 1) for name in counts if name not in others]
     actions, parts = (sorted(set(words)) for words in zip(*signals, strict=True)) if signals else ((), ())
     yield f"{'fault':<18}" + "".join(f"{action:>10}" for action in actions)
@@ -32,6 +32,12 @@ def faults(counts):
         yield f"{part:<18}" + "".join(f"{counts.get(f'{action} {part}', 0) or '-':>10}" for action in actions)
     yield from (f"{name} {counts.get(name, 0)} times" for name in others)
     yield f"{sum(counts.values())} faults of {len(counts)} kinds"
+
+
+def bursts(found):
+    for burst in found:
+        refusals = ", ".join(f"{number} {code}" for code, number in burst.codes.most_common()) or "none"
+        yield f"burst of {burst.calls}: all answered after {burst.seconds or 0:.1f} s; refused before: {refusals}"
 
 
 def jobs(notes, compared, drawings):

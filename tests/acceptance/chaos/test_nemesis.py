@@ -63,7 +63,7 @@ def chaos(stack, *, rounds, **options):
     # The greedy neighbour's jobs have no notes.
     stack.wait_until(lambda: all(moves[-1][0] in TERMINAL for moves in list(watcher.events.values())), seconds=120)
     watcher.stop()
-    found = [f"client: {line}" for client in (*clients, *nemesis.greedy) for line in client.unexpected]
+    found = [f"client: {line}" for client in (*clients, *nemesis.greedy, *nemesis.bursts) for line in client.unexpected]
     for note in notes:
         found += [f"{note.ids}: {line}" for line in findings.of_note(note)]
         found += [f"{note.ids}: {line}" for line in findings.of_both(note, watcher.events.get(note.id))]
@@ -76,7 +76,13 @@ def chaos(stack, *, rounds, **options):
     found += findings.held_connections(stack)
     stack.stop()
     found += [f"leaked: {process.pid} {' '.join(process.cmdline())}" for process in stack.everything()]
-    lines = [report.circumstances(options["seed"], options["seconds"]), "", *report.faults(nemesis.faults), ""]
+    lines = [
+        report.circumstances(options["seed"], options["seconds"]),
+        "",
+        *report.faults(nemesis.faults),
+        *report.bursts(nemesis.bursts),
+        "",
+    ]
     lines += [*report.jobs(notes, compared, drawings), "", *report.recovery(recovered, recovery.GOALS), ""]
     lines += [*report.memory(memory.growth()), "", f"{len(found)} findings", *found]
     print("\n" + "\n".join(lines), flush=True)

@@ -1,151 +1,146 @@
-"""The worst that one key can do to a stack, all at once: parallel large GETs, slow readers, submits that are canceled,
-held calls, webhooks to a receiver that never answers.
+"""The worst that one key can do to a stack, all at once, in a process of its own: what it costs is the server's, and
+not that of a client that shares its interpreter with those who measure.
+
+`python pressure.py URL KEY LARGE_ID LOADS SECONDS`: LARGE_ID is a job of this key that has succeeded. Prints what its
+calls got, as JSON. It writes HTTP itself: clients' pools of hundreds of connections cost more than the server.
 """
 
 import asyncio
 import contextlib
+import itertools
+import json
+import resource
 import socket
-import threading
+import sys
 import time
 from collections import Counter
 from urllib.parse import urlsplit
 
-import httpx
-
-FETCHERS, SLOW_READERS, CANCELERS, WAITERS, DEAD_WEBHOOKS = 4, 10, 2, 300, 60
 BODY = {"prompt": "a red fox", "sizes": [64]}
+LARGEST = {"prompt": "a red fox", "sizes": [2048], "num_images": 4, "steps": 1, "priority": "low"}
+# Dead receivers are aimed at by so many of the first submits.
+DEAD_WEBHOOKS = 60
+PAUSE_SECONDS = 0.2
+
+
+class Connection:
+    """One that is kept, and opened anew where the server has closed it."""
+
+    def __init__(self, url, key):
+        where = urlsplit(url)
+        self._place, self._key, self._writer = (where.hostname, where.port), key, None
+
+    async def ask(self, method, path, body=None, *, slowly=False):
+        """(status, the beginning of the body)"""
+        if self._writer is None or self._writer.is_closing():
+            # From an address that is not the neighbours', as it would be.
+            self._reader, self._writer = await asyncio.open_connection(
+                *self._place, limit=4096 if slowly else 2**20, local_addr=("127.0.0.2", 0)
+            )
+        data = json.dumps(body).encode() if body else b""
+        lines = [f"{method} {path} HTTP/1.1", "Host: t", f"X-API-Key: {self._key}", f"Content-Length: {len(data)}"]
+        lines += ["Content-Type: application/json", "", ""]
+        self._writer.write("\r\n".join(lines).encode() + data)
+        try:
+            head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+            left, beginning = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0]), b""
+            while left:
+                chunk = await self._reader.read(1024 if slowly else 2**18)
+                if not chunk:
+                    raise ConnectionError("the answer was cut")
+                left -= len(chunk)
+                beginning += chunk[: 4096 - len(beginning)]
+                if slowly:
+                    await asyncio.sleep(PAUSE_SECONDS)
+        except (OSError, asyncio.IncompleteReadError):
+            self._writer.close()
+            raise
+        return int(head.split()[1]), beginning
 
 
 class Pressure:
-    """A context manager: the pressure lasts as long as the context. `answers` counts what its calls got."""
-
-    def __init__(self, stack, key, large_id):
-        """`large_id`: a job of this key that has succeeded, whose images are fetched."""
-        self._url, self._headers, self._large_id = stack.url, {"X-API-Key": key}, large_id
-        self._over = threading.Event()
+    def __init__(self, url, key, large_id):
+        self._url, self._key, self._large = url, key, f"/api/jobs/{large_id}"
         self._dead = socket.create_server(("127.0.0.1", 0))  # accepts and never answers
-        self._aimed = 0
-        self._waited_for = ""
+        self._aimed = itertools.count()
+        self._unended = self._large
         self.answers = Counter()
-        works = [self._fetch] * FETCHERS + [self._read_slowly] * SLOW_READERS + [self._cancel] * CANCELERS
-        works += [self._keep_one_unended, lambda: asyncio.run(self._wait())]
-        self._threads = [threading.Thread(target=self._repeat, args=(work,), daemon=True) for work in works]
+        self.loads = {
+            "fetch": (8, self._fetch),
+            "slow": (20, self._read_slowly),
+            "cancel": (2, self._cancel),
+            "wait": (1400, self._wait),
+            "poll": (100, self._poll),
+            "largest": (1, self._draw_largest),
+        }
 
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
+    async def run(self, names):
+        """Until it is canceled."""
+        works = [work for name in names for work in [self.loads[name][1]] * self.loads[name][0]]
+        await asyncio.gather(*(self._repeat(work) for work in works), self._repeat(self._keep_one_unended))
 
-    def __exit__(self, *_):
-        self._over.set()
-        for thread in self._threads:
-            thread.join(60)
-        self._dead.close()
+    async def _repeat(self, work):
+        connection = Connection(self._url, self._key)
+        while True:
+            try:
+                await work(connection)
+            except (OSError, asyncio.IncompleteReadError):
+                self.answers[f"{work.__name__.strip('_')} cut"] += 1
+                await asyncio.sleep(PAUSE_SECONDS)
 
-    def _repeat(self, work):
-        while not self._over.is_set():
-            with contextlib.suppress(OSError, httpx.HTTPError):
-                work()
+    async def _ask(self, name, connection, *call, **options):
+        status, body = await connection.ask(*call, **options)
+        self.answers[f"{name} {status}"] += 1
+        return json.loads(body) if status == 202 else None
 
-    def _ask(self, http, method, path, **options):
-        response = http.request(method, path, **options)
-        self.answers[f"{method} {response.status_code}"] += 1
-        return response
+    async def _fetch(self, connection):
+        await self._ask("fetch", connection, "GET", self._large)
 
-    def _client(self):
-        return httpx.Client(base_url=self._url, headers=self._headers, timeout=30)
+    async def _read_slowly(self, connection):
+        await self._ask("slow", connection, "GET", self._large, slowly=True)
 
-    def _fetch(self):
-        with self._client() as http:
-            while not self._over.is_set():
-                self._ask(http, "GET", f"/api/jobs/{self._large_id}")
+    async def _poll(self, connection):
+        await self._ask("poll", connection, "GET", f"{self._large}?include=none")
 
-    def _read_slowly(self):
-        where = urlsplit(self._url)
-        head = f"GET /api/jobs/{self._large_id} HTTP/1.1\r\nHost: t\r\nX-API-Key: {self._headers['X-API-Key']}\r\n\r\n"
-        with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.sendall(head.encode())
-            while connection.recv(1024) and not self._over.wait(0.2):
-                pass
-
-    def _cancel(self):
-        with self._client() as http:
-            while not self._over.is_set():
-                self._aimed += 1
-                aimed = self._aimed <= DEAD_WEBHOOKS
-                hook = {"webhook_url": f"http://127.0.0.1:{self._dead.getsockname()[1]}/"} if aimed else {}
-                made = self._ask(http, "POST", "/api/jobs", json=BODY | hook)
-                if made.status_code == 202:
-                    self._ask(http, "DELETE", f"/api/jobs/{made.json()['id']}")
-                else:
-                    self._over.wait(1)
-
-    def _keep_one_unended(self):
-        """So that the held calls have a job to wait for. It is of low priority: nobody's job is drawn after it."""
-        with self._client() as http:
-            made = self._ask(http, "POST", "/api/jobs", json=BODY | {"steps": 20, "priority": "low"})
-            if made.status_code == 202:
-                self._waited_for = made.json()["id"]
-                self._ask(http, "GET", f"/api/jobs/{self._waited_for}", params={"wait": 20, "include": "none"})
-            else:
-                self._over.wait(1)
-
-    async def _wait(self):
-        limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(base_url=self._url, headers=self._headers, timeout=40, limits=limits) as http:
-
-            async def hold():
-                while not self._over.is_set():
-                    with contextlib.suppress(httpx.HTTPError):
-                        wait = {"wait": 5, "include": "none"}
-                        response = await http.get(f"/api/jobs/{self._waited_for}", params=wait)
-                        self.answers[f"held {response.status_code}"] += 1
-                    await asyncio.sleep(0.2)
-
-            await asyncio.gather(*(hold() for _ in range(WAITERS)))
-
-
-class Neighbour(threading.Thread):
-    """A key that submits, polls and gets webhooks as an app does. `seconds` has what each took, by its name."""
-
-    def __init__(self, stack, key, receiver, seconds):
-        super().__init__(daemon=True)
-        self._http = httpx.Client(base_url=stack.url, headers={"X-API-Key": key}, timeout=60)
-        self._receiver = receiver
-        self._until = time.monotonic() + seconds
-        self.seconds = {"submit": [], "poll": [], "webhook": []}
-        self.findings = []
-
-    def run(self):
-        with self._http:
-            while time.monotonic() < self._until:
-                try:
-                    self._draw()
-                except httpx.HTTPError as error:
-                    self.findings.append(repr(error))
-
-    def _ask(self, name, method, path, **options):
-        start = time.monotonic()
-        response = self._http.request(method, path, **options)
-        self.seconds[name].append(time.monotonic() - start)
-        if response.status_code not in (200, 202):
-            self.findings.append(f"{method} {path}: {response.status_code} {response.text[:200]}")
-        return response.json()
-
-    def _draw(self):
-        body = BODY | {"steps": 1, "webhook_url": self._receiver.url}
-        job = self._ask("submit", "POST", "/api/jobs", json=body)
-        position = None
-        while job.get("status") in ("queued", "running", "finishing"):
-            time.sleep(0.2)
-            job = self._ask("poll", "GET", f"/api/jobs/{job['id']}", params={"include": "none"})
-            before, position = position, job.get("queue_position")
-            if before and position and position > before:
-                self.findings.append(f"{job['id']} went from place {before} to {position}")
-        if job.get("status") != "succeeded":
-            self.findings.append(f"ended: {job}")
-        elif waited := self._receiver.waited(job["id"], 60):
-            self.seconds["webhook"].append(waited)
+    async def _cancel(self, connection):
+        hook = {"webhook_url": f"http://127.0.0.1:{self._dead.getsockname()[1]}/"}
+        aimed = hook if next(self._aimed) < DEAD_WEBHOOKS else {}
+        if made := await self._ask("submit", connection, "POST", "/api/jobs", BODY | aimed):
+            await self._ask("cancel", connection, "DELETE", f"/api/jobs/{made['id']}")
         else:
-            self.findings.append(f"{job['id']}: no webhook within 60 s")
+            await asyncio.sleep(1)
+
+    async def _draw_largest(self, connection):
+        await self._draw(connection, LARGEST)
+
+    async def _keep_one_unended(self, connection):
+        """So that the held calls have a job to wait for. It is of low priority: nobody's job is drawn after it."""
+        await self._draw(connection, BODY | {"steps": 20, "priority": "low"}, waited_for=True)
+
+    async def _draw(self, connection, body, *, waited_for=False):
+        if made := await self._ask("submit", connection, "POST", "/api/jobs", body):
+            job = f"/api/jobs/{made['id']}"
+            self._unended = job if waited_for else self._unended
+            await self._ask("drawn", connection, "GET", f"{job}?wait=20&include=none")
+        else:
+            await asyncio.sleep(1)
+
+    async def _wait(self, connection):
+        await self._ask("wait", connection, "GET", f"{self._unended}?wait=5&include=none")
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
+async def main(url, key, large_id, loads, seconds):
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    pressure = Pressure(url, key, large_id)
+    used = time.process_time()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(float(seconds)):
+            await pressure.run(loads.split(","))
+    answers = dict(sorted(pressure.answers.items()))
+    print(json.dumps(answers | {"cpu_seconds": round(time.process_time() - used, 1)}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

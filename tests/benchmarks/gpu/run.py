@@ -35,7 +35,10 @@ PARTS = {
     # With what the first one compiled.
     "exact-again": (90, "speed.py exact"),
     "variations": (200, "variations.py"),
+    "few-steps": (150, "few_steps.py"),
     "backlog": (200, "backlog.py"),
+    # One job of four images, and four jobs, over as many cards as the machine has.
+    "cards": (300, "cards.py"),
     "memory-offload": (150, "memory.py offload"),
     "blocks": (150, "blocks.py"),
     "loading": (260, "loading.py"),

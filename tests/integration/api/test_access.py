@@ -10,7 +10,7 @@ from shared.workers import WorkerInfo
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
 OPENAI = {"/v1/images/generations", "/v1/models", "/v1/models/{model}"}
-PUBLIC = {"/", "/health", "/health/live", "/health/ready", "/metrics"}
+PUBLIC = {"/", "/health", "/health/live", "/health/ready", "/metrics", "/api/styles", "/api/styles/{name}/picture"}
 
 
 def calls(app):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import socket
 
 import pytest
 import uvicorn
@@ -42,8 +43,8 @@ async def serving(*, most_idle=10, **options):
         await asyncio.sleep(0.01)
     writers = []
 
-    async def connect():
-        reader, writer = await asyncio.open_connection("127.0.0.1", config.port)
+    async def connect(address="127.0.0.1"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", config.port, local_addr=(address, 0))
         writers.append(writer)
         return reader, writer
 
@@ -161,6 +162,41 @@ async def test_http_1_0_gets_no_chunks(path):
         assert json.loads(body)["path"] == path
         assert "transfer-encoding" not in head.lower()
         assert "connection: close" in head.lower()
+
+
+async def test_many_idle_connections_of_one_address_cost_no_other_its_own():
+    async with serving(most_idle=3) as connect:
+        addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.2", "127.0.0.2", "127.0.0.2"]
+        connections = [await connect(address) for address in addresses]
+        for reader, writer in connections:
+            writer.write(post("/", "fox", offer=""))
+            await answer_of(reader)
+        for reader, _ in connections[1:3]:
+            assert await reader.read() == b""
+        for reader, writer in (connections[0], *connections[3:]):
+            writer.write(post("/", "again", offer=""))
+            assert (await answer_of(reader))[1]["body"] == "again"
+
+
+async def test_the_system_asks_whether_a_silent_client_is_still_there(monkeypatch):
+    options = []
+    made = BoundedProtocol.connection_made
+
+    def noted(self, transport):
+        made(self, transport)
+        accepted = transport.get_extra_info("socket")
+        options.append(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        options.extend(
+            accepted.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+            for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT")
+        )
+
+    monkeypatch.setattr(BoundedProtocol, "connection_made", noted)
+    async with serving() as connect:
+        await connect()
+        while not options:
+            await asyncio.sleep(0.01)
+    assert options == [1, 45, 10, 3]
 
 
 async def test_beyond_the_bound_the_connection_idle_longest_is_closed():

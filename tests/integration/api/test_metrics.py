@@ -19,6 +19,7 @@ from shared.jobs import Failure, Job
 from shared.ledger import counters, moves
 from shared.ledger.moves import MAX_ATTEMPTS
 from shared.observability import exporter, metrics
+from shared.queue import send_webhook
 from shared.results.redis_store import RedisResults
 from shared.settings import VERSION, Settings
 from shared.stack.serve import free_port
@@ -116,6 +117,21 @@ async def test_a_setting_of_redis_that_endangers_jobs_is_shown(scrape, client):
         assert await shown() == ["maxmemory-policy"]
     finally:
         client.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_webhooks_are_counted_by_what_became_of_them_and_while_they_wait(scrape, client, celery_app):
+    for outcome in ("delivered", "failed", "failed", "postponed"):
+        counters.count(client, counters.webhook(outcome))
+    send_webhook(celery_app, "job", "")
+    shown = await scrape()
+    tries = [shown["logo_webhook_tries_total", ("outcome", outcome)] for outcome in counters.WEBHOOK_OUTCOMES]
+    assert dict(zip(counters.WEBHOOK_OUTCOMES, tries, strict=True)) == {
+        "delivered": 1,
+        "failed": 2,
+        "given_up": 0,
+        "postponed": 1,
+    }
+    assert shown["logo_webhooks_waiting",] == 1
 
 
 async def test_workers_are_shown_by_their_heartbeats(scrape, client):

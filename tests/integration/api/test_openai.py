@@ -186,7 +186,8 @@ async def test_a_url_that_needs_no_key(serve, ledger, succeed):
     ("change", "param"),
     [
         ({"n": 5}, "n"),
-        ({"size": "1536x1024"}, "size"),
+        ({"size": "1024x128"}, "size"),
+        ({"size": "4096x2048"}, "size"),
         ({"size": "32x32"}, "size"),
         ({"size": "big"}, "size"),
         ({"prompt": "ab"}, "prompt"),

@@ -31,6 +31,7 @@ CONTRACT = {
     ("delete", "/api/jobs/{job_id}"): "cancel_job",
     ("get", "/api/jobs/{job_id}/events"): "follow_job",
     ("get", "/api/jobs/{job_id}/images/{name}"): "get_image",
+    ("get", "/api/usage"): "get_usage",
     ("post", "/v1/images/generations"): "generate_images",
     ("get", "/v1/models"): "list_models",
     ("get", "/v1/models/{model}"): "get_model",
@@ -112,18 +113,25 @@ def is_replicates(path):
 def raised(method, path):
     """The codes that a call can answer with. Answers in other tests are checked against the page too (conftest.py)."""
     codes = {"internal_error"}
+    if path.endswith("/picture"):
+        codes |= {"image_not_found"}
     if path == "/health/ready":
         codes |= {"service_unavailable"}
     if path.startswith(("/api/", "/v1/")):
+        codes |= {"too_many_requests"}
+    if path.startswith(("/api/", "/v1/")) and not path.startswith("/api/styles"):
         codes |= {"unauthorized", "service_unavailable"}
-    if path.startswith(("/api/", "/v1/images/")) or is_replicates(path):
+    if (path.startswith(("/api/", "/v1/images/")) or is_replicates(path)) and path != "/api/styles":
         codes |= {"validation_error"}
     if method == "post" and not path.endswith("/cancel"):
-        codes |= {"body_too_large", "too_many_requests", "queue_full", "no_room", "too_many_queued"}
+        codes |= {"body_too_large", "queue_full", "no_room", "too_many_queued", "quota_exceeded"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
     sending = {"too_many_bytes", "overloaded"}
     codes |= {
+        ("get", "/api/styles/{name}/picture"): {"image_not_found"},
+        ("get", "/api/jobs"): {"overloaded"},
+        ("delete", "/api/jobs/{job_id}"): {"overloaded"},
         ("get", "/api/jobs/{job_id}"): {"images_expired", "too_many_waits", *sending},
         ("get", "/api/jobs/{job_id}/events"): {"too_many_streams", "too_many_waits", "overloaded"},
         ("get", "/api/jobs/{job_id}/images/{name}"): {
@@ -169,7 +177,7 @@ def test_each_call_has_an_example_of_each_of_its_errors(name):
         known = statuses_by_code().get(code, 401)
         assert status == (400 if openai and code == "validation_error" else known)
         assert ("Retry-After" in answer["headers"]) == (status in (429, 503, 504))
-        assert ("X-Should-Retry" in answer["headers"]) == (openai and status in (409, 500, 503, 504))
+        assert ("X-Should-Retry" in answer["headers"]) == (openai and status in (409, 429, 500, 503, 504))
 
 
 def test_every_error_is_some_calls():

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+import psutil
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -46,6 +47,22 @@ async def test_away(serve, valkey):
         assert (await http.get("/health/live")).status_code == 200
         valkey.start()
         assert (await http.get(f"/api/jobs/{job['id']}")).json()["status"] == "queued"
+
+
+async def test_a_disk_that_fills_costs_no_job_that_was_accepted(serve, valkey):
+    """Valkey ends at the first write that its file has no room for, in the midst of a record, and is started again."""
+    async with serve() as http:
+        first = (await http.post("/api/jobs", json=BODY)).json()
+        (file,) = valkey.directory.glob("appendonlydir/*.incr.aof")
+        server = psutil.Process(valkey.process.pid)
+        server.rlimit(psutil.RLIMIT_FSIZE, (file.stat().st_size + 100, psutil.RLIM_INFINITY))
+        refused = await http.post("/api/jobs", json=BODY)
+        assert (refused.status_code, refused.json()["error"]["details"]["created"]) == (503, "unknown")
+        valkey.process.wait(10)
+        assert (await http.get(f"/api/jobs/{first['id']}")).status_code == 503
+        valkey.start()
+        assert [job["id"] for job in (await http.get("/api/jobs")).json()["jobs"]] == [first["id"]]
+        assert (await http.post("/api/jobs", json=BODY)).status_code == 202
 
 
 async def test_stopped_in_mid_connection(serve, valkey):
@@ -102,27 +119,33 @@ async def test_a_full_server_says_so_and_still_has_its_workers(serve, client):
         assert worker["waits_for_room"] is True
 
 
+@pytest.fixture
+def dies_behind(valkey, monkeypatch):
+    """Redis dies just after it has made a record."""
+    run = AsyncLedger.run
+
+    async def dying(self, command):
+        reply = await run(self, command)
+        if command.script == "create":
+            valkey.kill()
+        return reply
+
+    monkeypatch.setattr(AsyncLedger, "run", dying)
+
+
 @pytest.mark.parametrize("prefer", [{}, {"Prefer": "wait=5"}])
-async def test_a_record_without_a_message_is_still_a_202(serve, valkey, client, monkeypatch, prefer):
-    """Redis dies just after the record was made."""
-
-    def broken(*_):
-        valkey.kill()
-        raise OSError("broker away")
-
-    monkeypatch.setattr("api.submission.send_generate", broken)
+async def test_what_was_created_is_a_202_and_has_its_message(serve, valkey, client, dies_behind, prefer):
     async with serve() as http:
         response = await http.post("/api/jobs", json=BODY, headers=prefer)
         job = response.json()
         assert (response.status_code, job["status"], job["queue_position"]) == (202, "queued", 1)
         assert response.headers["Location"] == f"/api/jobs/{job['id']}"
         valkey.start()
-        assert waiting_job_ids(client, GENERATE) == set()
+        assert waiting_job_ids(client, GENERATE) == {job["id"]}
         assert (await http.get(response.headers["Location"])).json() == job
 
 
-async def test_a_held_call_names_the_job_that_it_made(serve, valkey, client, monkeypatch):
-    monkeypatch.setattr("api.submission.send_generate", lambda *_: valkey.kill())
+async def test_a_held_call_names_the_job_that_it_made(serve, valkey, dies_behind):
     async with serve() as http:
         response = await http.post("/api/generate_logo", json=BODY)
         assert (response.status_code, response.headers["Retry-After"]) == (503, "2")

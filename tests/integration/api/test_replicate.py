@@ -72,7 +72,7 @@ async def test_cancel_and_failure(made, queued, ledger):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"input": INPUT | {"width": 256}}, "input.height: must be equal to width"),
+        ({"input": INPUT | {"width": 1024}}, "input: 1024x128 is no shape from 1:4 to 4:1"),
         ({"input": INPUT | {"aspect_ratio": "16:9"}}, "input.aspect_ratio: "),
         ({"input": INPUT | {"lora": "x"}}, "input.lora: "),
         ({"input": {}}, "input.prompt: "),

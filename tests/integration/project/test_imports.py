@@ -5,7 +5,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["api.main", "worker.generate", "worker.finish.main", "worker.sweeper", "shared.serve"]
+    "module", ["api.main", "api.server", "worker.generate", "worker.finish.main", "worker.sweeper", "shared.serve"]
 )
 def test_no_torch_outside_the_child_that_draws(module):
     """Because a parent with torch could touch CUDA before the fork, and an API with torch is 5 GB larger."""

@@ -56,3 +56,14 @@ def test_an_environment_whose_python_is_gone_is_made_anew(checkout):
     python.symlink_to("/nowhere/python3")
     assert make(checkout)
     assert python.exists()
+
+
+def test_a_colour_of_the_demo_is_typed_as_it_is(checkout):
+    """A # begins a comment in a makefile and in the shell, in neither of which the value stands."""
+    (checkout / "has-ensurepip").touch()
+    assert make(checkout)
+    shown = '#!/bin/sh\necho "$* STYLE=$STYLE COLORS=$COLORS BACKGROUND=$BACKGROUND TEXT=$TEXT"\n'
+    (checkout / ".venv" / "bin" / "python").write_text(shown)
+    command = "make -s demo STYLE=emblem COLORS=#0A7B83,#F2A541 BACKGROUND=#FFFFFF 'TEXT=Kaffee #1'"
+    done = subprocess.run(["sh", "-c", command], cwd=checkout, capture_output=True, text=True, check=True)
+    assert "-m shared.stack.demo STYLE=emblem COLORS=#0A7B83,#F2A541 BACKGROUND=#FFFFFF TEXT=Kaffee #1\n" in done.stdout

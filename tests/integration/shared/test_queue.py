@@ -1,6 +1,7 @@
 """Celery's own worker with this project's configuration, as a process: what it refuses and what it survives."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 import redis
 
 from shared import queue
-from shared.queue import FINISH, make_celery, send_finish
+from shared.jobs import Priority
+from shared.queue import FINISH, generate_message, make_celery, send_finish, send_generate
 from shared.schemas import MAX_IMAGES, MAX_SIZE, JobRequest
 
 WORKER = """
@@ -120,3 +122,16 @@ def test_a_lost_connection_is_closed_with_a_message_in_hand(app, own_valkey):
         connection.collect()
     connection.close()
     assert [message.acknowledged for message in taken] == [False]
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_a_submits_message_is_as_celery_itself_sends_it(app, client, priority):
+    """The script that creates a job pushes it, so no part of Celery sees it before a worker does."""
+    where, text = generate_message(app, "job", "request", priority)
+    send_generate(app, "job", "request", priority)
+    (sent,) = client.lrange(where, 0, -1)
+    ours, celerys = json.loads(text), json.loads(sent)
+    assert ours["properties"].pop("delivery_tag") != celerys["properties"].pop("delivery_tag")
+    # Where an answer would go, which nobody sends.
+    assert {ours["properties"].pop("reply_to"), bool(celerys["properties"].pop("reply_to"))} == {"", True}
+    assert ours == celerys

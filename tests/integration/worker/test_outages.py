@@ -49,11 +49,11 @@ class Outage:
 
 
 class WatchedLedger(Ledger):
-    """Announces each command."""
+    """Announces each command; the second claim finds no job."""
 
     def __init__(self, client, outage):
         super().__init__(client)
-        self.outage, self.moves = outage, iter(("claim", "finish", "read", "succeed"))
+        self.outage, self.moves = outage, iter(("claim", "finish", "claim", "read", "succeed"))
 
     def run(self, command):
         self.outage.before(next(self.moves))

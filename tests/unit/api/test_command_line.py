@@ -5,6 +5,9 @@ import base64
 import datetime as dt
 import io
 import json
+import os
+import subprocess
+import sys
 from email.utils import format_datetime
 
 import httpx
@@ -171,6 +174,17 @@ def drawn(prompt, images, variations=()):
 def test_files_are_named_in_the_prompts_own_letters(answered, tmp_path, prompt, stem):
     job, answer = drawn(prompt, {"64": b"a"})
     assert [path.name for path in save(answered(answer)[0], job, tmp_path)] == [f"{stem}-64.png"]
+
+
+def test_a_locale_that_knows_no_other_letters_costs_no_image(tmp_path):
+    code = """
+import sys, pathlib
+from api.client.saving import _stem, save_images
+save_images({"256.png": b"image"}, _stem("a \\u7ea2\\u8272 Fox"), pathlib.Path(sys.argv[1]))
+"""
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, tmp_path], env=os.environ | ascii_only, check=True)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a-fox-256.png", b"image")]
 
 
 def test_no_file_is_ever_overwritten(answered, tmp_path):

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from api.open_files import RESERVED
+from api.settings import ApiSettings
 from shared.settings import VERSION
 
 ROOT = Path(__file__).parents[3]
@@ -53,10 +55,17 @@ def test_what_runs_has_no_rights_that_it_does_not_need(name):
     assert ("mem_limit" in service) is (name != "redis")
 
 
+def test_the_api_may_have_as_many_open_files_as_it_holds_calls():
+    settings = ApiSettings(_env_file=None)
+    needed = settings.max_held_calls + settings.max_idle_connections + RESERVED
+    assert all(limit >= needed for limit in SERVICES["api"]["ulimits"]["nofile"].values())
+
+
 @pytest.mark.parametrize(
     ("secret", "services"),
     [
         ("API_KEYS", {"api"}),
+        ("OPERATOR_KEYS", {"api"}),
         ("URL_SIGNING_KEYS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS", {"api", "webhook"}),
         ("WEBHOOK_SECRETS_BY_KEY", {"api", "webhook"}),

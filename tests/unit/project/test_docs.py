@@ -70,6 +70,13 @@ def test_every_alert_has_its_entry_in_the_runbook():
     assert {name for name in named - ALERTS if name not in CODE} == set()
 
 
+def test_every_log_event_in_the_runbook_is_one():
+    named = set(re.findall(r"`([a-z]+\.[a-z_]+)`", PAGES["docs/runbook.md"]))
+    logged = set(re.findall(r"\b(?:log\.\w+|say)\(\s*\"([a-z]+\.[a-z_]+)\"", CODE))
+    assert named - logged == set()
+    assert len(named) > 30
+
+
 def test_every_make_target_in_the_text_is_one_and_every_one_is_in_the_text():
     named = set(re.findall(r"(?:`|^|exec |nohup |&& )make\s([a-z][a-z-]*)", ALL, re.MULTILINE))
     assert named - TARGETS == set()

@@ -4,6 +4,7 @@ a lost reply, with the server killed between commands.
 
 import os
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,7 @@ from shared.ledger.keys import LEASES, OWN_QUEUED, QUEUED
 from shared.ledger.moves import MAX_ATTEMPTS
 from shared.ledger.replies import Hold, Outcome
 from shared.ledger.run import Ledger
+from shared.ledger.usage import Use, of_job, usage
 
 S = JobStatus
 TTL, MAX_QUEUE, MAX_OWN = 3600, 5, 3
@@ -115,7 +117,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim_next(self, worker, repeats):
         self.deliveries += 1
         name = f"next-{self.deliveries}"
-        queued = self.queued()
+        queued = self.ledger.run(reads.queued())  # whose turn comes when depends on how long drawings took
         job = self.known[queued[0]] if queued else None
         first, *again = [self.ledger.run(moves.claim_next(worker=worker, delivery=name)) for _ in range(repeats)]
         if job is None:
@@ -192,16 +194,29 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_indexes_are_the_models(self):
         in_queue = self.queued()
-        assert self.ledger.run(reads.queued()) == in_queue
+        in_turn = self.ledger.run(reads.queued())
+        assert [self.ledger.run(reads.job(i)).queue_position for i in in_turn] == list(range(1, len(in_queue) + 1))
         assert self.ledger.run(reads.backlog()).depth == len(in_queue)
         leased = {job_id.decode() for job_id in self.client.zrange(LEASES, 0, -1)}
         assert leased == {i for i, job in self.known.items() if job.status in LEASED}
         for owner in OWNERS:
             own = {job_id.decode() for job_id in self.client.smembers(f"{OWN_QUEUED}:{owner}")}
             assert own == set(self.queued(owner))
+            assert [i for i in in_turn if self.known[i].owner == owner] == self.queued(owner)
         assert self.client.zcard(QUEUED) == len(in_queue)
         running = {i for i, job in self.known.items() if job.status is S.RUNNING}
         assert {job_id.decode() for job_id in self.client.hvals(keys.HELD)} <= running
+
+    @invariant()
+    def the_usage_is_the_sum_over_the_jobs(self):
+        today = datetime.now(UTC).date()
+        for owner in OWNERS:
+            own = {i: job for i, job in self.known.items() if job.owner == owner}
+            ended = [self.ledger.run(reads.job(i)).job for i, job in own.items() if is_terminal(job.status)]
+            found = self.ledger.run(usage(owner, today - timedelta(1), today + timedelta(1)))
+            assert found.total == sum((of_job(job, 0) for job in ended), Use())
+            pending = self.client.hmget(keys.PENDING, f"{owner}:jobs", f"{owner}:images")
+            assert [int(count or 0) for count in pending] == [len(own) - len(ended)] * 2
 
     @invariant()
     def the_events_are_the_models(self):

@@ -57,6 +57,15 @@ def test_canceled_while_it_was_encoded(job, draw, finisher, ledger, client, monk
     assert not client.exists("logo:images:job:1")
 
 
+def test_a_keys_own_retention_is_kept_to(job, draw, finisher, client):
+    client.hset("logo:job:job", mapping={"result_ttl_seconds": 77, "job_ttl_seconds": 66})
+    draw(FakeModel())
+    finisher.finish("job")
+    assert job().images_expire_at - job().finished_at == 77_000
+    kept = [client.ttl(name) for name in ("logo:job:job", places.images("job", 1).key)]
+    assert all(70 <= seconds <= 77 for seconds in kept)
+
+
 EVERYTHING = {
     "formats": ("png", "webp", "jpeg", "avif", "svg"),
     "quality": 80,

@@ -1,5 +1,6 @@
 """What a card's plans put into the pipeline, as far as a processor can run it: on the CPU model."""
 
+import functools
 from dataclasses import replace
 from itertools import pairwise
 from types import MethodType, SimpleNamespace
@@ -12,7 +13,7 @@ from worker.flux import install as wiring
 from worker.flux import memory_plan
 from worker.flux.denoiser import Denoiser
 from worker.flux.extrapolation import Extrapolation, computed
-from worker.flux.install import BACKENDS, _lay_out_t5_bias, _to_fp8, install
+from worker.flux.install import BACKENDS, _lay_out_t5_bias, _quantize, install
 from worker.flux.linears import quantize_layers
 from worker.flux.model import FluxModel
 from worker.flux.modulation import Modulated, Modulations
@@ -23,12 +24,16 @@ from worker.settings import WorkerSettings
 DRAWING = Drawing("orange flame in a dark blue circle", 256, (7,), steps=8, guidance=2.0)
 
 
-@pytest.fixture
-def model():
+def loaded():
     settings = WorkerSettings(_env_file=None, torch_device="cpu", warmup_enabled=False, max_concurrent_jobs=2)
     model = FluxModel(settings, None)
     model.setup()
     return model
+
+
+@pytest.fixture
+def model():
+    return loaded()
 
 
 def draw(model, drawing=DRAWING):
@@ -36,8 +41,14 @@ def draw(model, drawing=DRAWING):
     return np.frombuffer(pixels.data, np.uint8).astype(float)
 
 
+@functools.cache
+def plainly(drawing=DRAWING):
+    """What the pipeline draws with nothing installed, once for all tests."""
+    return draw(loaded(), drawing)
+
+
 def test_modulations_computed_at_once_are_those_of_each_step(model):
-    expected = draw(model)
+    expected = plainly()
     pipeline = model._pipeline
     modulations = Modulations(pipeline.transformer)
     pipeline.transformer.forward = Modulated(pipeline.transformer.forward, modulations, pipeline.scheduler)
@@ -50,7 +61,7 @@ def test_modulations_computed_at_once_are_those_of_each_step(model):
 
 def test_without_the_row_of_the_step_the_image_is_another(model):
     """The test above would see it."""
-    expected = draw(model)
+    expected = plainly()
     pipeline = model._pipeline
     modulations = Modulations(pipeline.transformer)
     modulations.select = lambda _step: None
@@ -62,7 +73,7 @@ def test_without_the_row_of_the_step_the_image_is_another(model):
 def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
     """Two images at once, with all that a card's plans put around it; the products of the 8-bit and 4-bit ones too."""
     two = Drawing(DRAWING.prompt, 256, (7, 8), steps=2, guidance=2.0)
-    expected = draw(model, two)
+    expected = plainly(two)
     pipeline = model._pipeline
     transformer = pipeline.transformer
     for block in (*transformer.transformer_blocks, *transformer.single_transformer_blocks):
@@ -78,7 +89,7 @@ def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
 
 def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
     sixteen = replace(DRAWING, steps=16)
-    expected = draw(model, sixteen)
+    expected = plainly(sixteen)
     pipeline, calls = model._pipeline, []
     forward = pipeline.transformer.forward
 
@@ -101,7 +112,8 @@ def test_which_steps_are_computed(steps, interval, count):
     found = [step for step in range(steps) if computed(step, steps, interval)]
     assert len(found) == count
     assert found[0] == 0
-    assert found[-1] == steps - 1
+    # What is skipped after the last computed step is not made good any more.
+    assert found[-1] == (steps - 1 if count == steps else steps - 2)
 
 
 def test_the_first_steps_are_computed_and_the_gaps_grow():
@@ -123,11 +135,28 @@ def test_a_velocity_that_is_linear_in_sigma_is_extrapolated_exactly():
         torch.testing.assert_close(velocity()[0], 3 * sigmas[step] + torch.ones(2))
 
 
+def test_what_was_skipped_is_made_good_at_the_next_computed_step():
+    """The latents are where velocities interpolated between the computed steps would have moved them."""
+    sigmas = torch.linspace(1, 0, 17) ** 0.5
+    scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:16] * 1000, step_index=None)
+    velocity = Extrapolation(lambda **_: (sigmas[scheduler.step_index or 0].expand(2) ** 2,), scheduler, 3)
+    known = [step for step in range(16) if computed(step, 16, 3)]
+    lengths = sigmas[1:] - sigmas[:-1]
+    xp, fp = sigmas[known].flip(0).numpy(), (sigmas[known] ** 2).flip(0).numpy()
+    moves = torch.from_numpy(np.interp(sigmas[:16].numpy(), xp, fp)).float() * lengths
+    latents = torch.zeros(2)
+    for step in range(16):
+        scheduler.step_index = step or None
+        latents += velocity()[0] * lengths[step]
+        if step in known:
+            torch.testing.assert_close(latents, moves[: step + 1].sum().expand(2))
+
+
 def test_fp8_products_are_of_the_blocks_but_not_of_their_modulations(model):
     transformer = model._pipeline.transformer
-    expected = draw(model)
-    _to_fp8(transformer.transformer_blocks)
-    _to_fp8(transformer.single_transformer_blocks)
+    expected = plainly()
+    _quantize(transformer.transformer_blocks, "fp8")
+    _quantize(transformer.single_transformer_blocks, "fp8")
     kinds = {type(module).__name__ for block in transformer.transformer_blocks for module in block.attn.modules()}
     assert "Fp8Linear" in kinds
     assert "Linear" not in kinds

@@ -71,6 +71,15 @@ class TestScale:
         path = saved(peft() | {f"transformer.{NAME}.alpha": torch.tensor(2.0)})
         torch.testing.assert_close(added(path), 0.5 * UP @ DOWN)
 
+    def test_of_an_alpha_of_some_layers_for_all_others(self, saved):
+        """As diffusers has it: that of most of them."""
+        names = [f"transformer_blocks.{number}.attn.to_out.0" for number in range(4)]
+        state = {key: value.clone() for name in names for key, value in peft(name).items()}
+        given = zip(names[:3], (8.0, 2.0, 2.0), strict=True)
+        path = saved(state | {f"transformer.{name}.alpha": torch.tensor(alpha) for name, alpha in given})
+        for name, alpha in zip(names, (8, 2, 2, 2), strict=True):
+            torch.testing.assert_close(added(path, name), alpha / RANK * UP @ DOWN)
+
     def test_of_an_alpha_in_the_metadata(self, saved):
         torch.testing.assert_close(added(saved(peft(), lora_alpha=2)), 0.5 * UP @ DOWN)
 

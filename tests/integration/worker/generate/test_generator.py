@@ -1,6 +1,6 @@
 """The generator on a real server: claims, hand-overs, cancels, failures, and records of other versions."""
 
-import time
+import threading
 from dataclasses import replace
 
 import pytest
@@ -8,11 +8,14 @@ import pytest
 from shared.jobs import Failure, JobStatus
 from shared.ledger import counters, keys, moves
 from shared.ledger.keys import LEASES
-from shared.ledger.replies import Outcome
+from shared.ledger.replies import Hold, Outcome
+from shared.ledger.run import Ledger
 from shared.queue import FINISH, waiting_job_ids
 from shared.results import places
 from shared.results.redis_store import RedisResults
 from tests.integration.worker.conftest import FakeModel
+from worker.generate import generator
+from worker.lease import Lease
 from worker.model import GenerationError
 
 S = JobStatus
@@ -61,7 +64,13 @@ def test_a_duplicate_delivery_does_no_work(job, draw, finisher):
     assert (job(), model.drawings) == (done, [])
 
 
-def test_a_message_draws_the_job_that_is_next(create, draw, read):
+@pytest.fixture
+def one_job(monkeypatch):
+    """A message is good for one job."""
+    monkeypatch.setattr(generator, "ONE_MESSAGE_SECONDS", 0)
+
+
+def test_a_message_draws_the_job_that_is_next(create, draw, read, one_job):
     """Whatever job it was sent for."""
     create("first")
     create("second")
@@ -74,22 +83,58 @@ def test_a_message_draws_the_job_that_is_next(create, draw, read):
     assert model.drawings == []
 
 
-def test_a_canceled_job_stops_within_a_step(job, draw, ledger):
+def test_a_message_draws_what_waits_one_after_another(create, draw, read, client):
+    """One that fails ends nothing."""
+    for name in ("first", "second", "third"):
+        create(name)
+    model = FakeModel()
+    model.during = lambda step: fail(step) if len(model.drawings) == 2 else None
+
+    def fail(step):
+        raise GenerationError("generation_failed", f"no step {step}")
+
+    draw(model, "first")
+    assert [read(name).status for name in ("first", "second", "third")] == [S.FINISHING, S.FAILED, S.FINISHING]
+    assert waiting_job_ids(client, FINISH) == {"first", "third"}
+
+
+def test_a_worker_that_ends_begins_no_further_job(create, draw, read, monkeypatch):
+    for name in ("first", "second"):
+        create(name)
+    draw(FakeModel(lambda _step: monkeypatch.setattr(generator.readiness, "ending", lambda: True)), "first")
+    assert (read("first").status, read("second").status) == (S.FINISHING, S.QUEUED)
+
+
+def cancel(client):
+    Ledger(client).run(moves.request_cancel("job", ttl_seconds=60))
+
+
+def pass_its_deadline(client):
+    client.hset("logo:job:job", "deadline_at", 1)
+
+
+@pytest.mark.parametrize(("end", "status"), [(cancel, S.CANCELED), (pass_its_deadline, S.EXPIRED)])
+def test_a_job_that_ends_while_it_is_drawn_stops_within_a_step(job, draw, client, monkeypatch, end, status):
+    """Within a step of the lease's thread having asked, which a real step gives it time for."""
+    asked, show_preview = threading.Event(), Lease._show_preview
+
+    def after_renewal(lease):
+        if lease._hold is not Hold.HELD:
+            asked.set()
+        show_preview(lease)
+
     def during(step):
+        reached.append(step)
         if step == 2:
-            ledger.run(moves.request_cancel("job", ttl_seconds=60))
-            lease_thread_saw_it(step)
+            end(client)
+        if step > 2:
+            assert asked.wait(30)
 
-    def lease_thread_saw_it(step):
-        # The lease's thread asks after each step, and needs a real step's time for it.
-        time.sleep(0.2)
-
-    model = FakeModel(during, steps=50)
     reached = []
-    model.during = lambda step: (reached.append(step), during(step))
-    draw(model)
-    assert job().status is S.CANCELED
-    assert reached[-1] <= 4
+    monkeypatch.setattr(Lease, "_show_preview", after_renewal)
+    draw(FakeModel(during, steps=50))
+    assert job().status is status
+    assert reached[-1] <= 3
 
 
 @pytest.mark.parametrize("dies", [False, True])
@@ -150,20 +195,6 @@ def test_a_deadline_that_passed_costs_no_drawing(job, draw, client):
     model = FakeModel()
     draw(model)
     assert (job().status, model.drawings) == (S.EXPIRED, [])
-
-
-def test_a_deadline_that_passes_while_it_is_drawn_ends_it_within_a_step(job, draw, client):
-    reached = []
-
-    def during(step):
-        reached.append(step)
-        if step == 2:
-            client.hset("logo:job:job", "deadline_at", 1)
-        time.sleep(0.2)  # a step's time, in which the lease's thread asks
-
-    draw(FakeModel(during, steps=50))
-    assert job().status is S.EXPIRED
-    assert reached[-1] <= 4
 
 
 def test_the_fourth_attempt_is_refused_as_poison(job, draw, ledger):

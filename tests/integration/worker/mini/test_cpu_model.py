@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from worker.flux.model import DEV_STEPS
-from worker.mini import colours, evaluate, sheet
+from worker.mini import brand_evaluation, colours, evaluate, sheet
 from worker.mini.pipeline import COMPONENTS
 from worker.mini.vocabulary import T5_LENGTH, clip_tokenizer, t5_tokenizer
 from worker.prompts import enhance
@@ -39,7 +39,9 @@ def test_ten_prompts_are_drawn(pipeline, steps):
     assert all(found[:4])
 
 
-@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize(
+    "component", [COMPONENTS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in COMPONENTS[1:])]
+)
 def test_a_component_with_shuffled_weights_does_not_pass(component):
     broken = sheet.load()
     generator = torch.Generator().manual_seed(0)
@@ -75,3 +77,18 @@ def test_prompts_fit_the_tokenizers_whole():
     for tokenizer in (t5_tokenizer(), clip_tokenizer()):
         assert len(tokenizer(enhance(words)).input_ids) <= T5_LENGTH
         assert tokenizer("Green LEAF").input_ids == tokenizer("green leaf").input_ids
+
+
+def test_logos_come_in_the_colours_that_were_asked_for(pipeline):
+    """A small version of `python -m worker.mini.evaluate --brand`."""
+    asked = brand_evaluation.branded_cases(evaluate.held_out_cases(3))
+    pictures = sheet.draw_prompts(
+        pipeline,
+        [one.prompt for one in asked],
+        seed=[one.case.seed for one in asked],
+        enhanced=False,
+        num_inference_steps=FEW_STEPS,
+    )
+    found = [brand_evaluation.judge(picture, one) for picture, one in zip(pictures, asked, strict=True)]
+    assert all(min(one.share, one.ground, one.reported) >= brand_evaluation.SHARE_GOAL and one.vector for one in found)
+    assert sum(one.symbol for one in found) >= 2

@@ -362,6 +362,8 @@ def test_it_is_given_up_in_the_end(ledger, receiver, ended, settings, due_in, an
     while due_in() is not None:
         sender.deliver("job")
     assert len(receiver.got) == tries
+    counted = {field.decode(): int(value) for field, value in ledger.client.hgetall(keys.COUNTERS).items()}
+    assert (counted.get("webhook:failed", 0), counted["webhook:given_up"]) == (tries - 1, 1)
 
 
 def test_the_record_outlives_the_tries(ledger, receiver, ended, settings, client):

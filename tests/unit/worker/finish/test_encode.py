@@ -65,3 +65,37 @@ def test_a_file_for_which_no_room_is_reserved_is_left_out(drawn, monkeypatch):
 def test_what_is_no_whole_image_is_an_error(pixels):
     with pytest.raises(ValueError, match="not whole RGB images"):
         make_all(pixels, job(256, 256, (64,)), Marking())
+
+
+def test_several_images_have_a_sheet_of_all(drawn):
+    others = [Image.new("RGB", (256, 256), colour) for colour in ("blue", "green")]
+    pixels = b"".join(image.tobytes() for image in (drawn, *others))
+    finished = make_all(pixels, job(256, 256, (64,), num_images=3, sheet=True), Marking())
+    (file,) = finished.files
+    sheet = Image.open(io.BytesIO(file.data))
+    assert (file.name, sheet.size) == ("sheet.png", (file.width, file.height))
+    assert set(encode_images(finished)) == {"64", "64-2", "64-3", "sheet.png"}
+    tiles = [(16 + 64, 16 + 128), (16 + 272 + 128, 16 + 128), (16 + 128, 16 + 300 + 128)]
+    assert [sheet.getpixel(place) for place in tiles] == [(255, 0, 0), (0, 0, 255), (0, 128, 0)]
+    assert (sheet.info["prompt"], sheet.info["seed"]) == ("p", "1")
+    assert len(make_all(drawn.tobytes(), job(256, 256, (64,), sheet=True), Marking()).files) == 0
+
+
+def test_the_largest_sheet_has_its_room(monkeypatch):
+    noise = [Image.effect_noise((2048, 2048), 90).convert("RGB") for _ in range(4)]
+    pixels = b"".join(image.tobytes() for image in noise)
+    (file,) = make_all(pixels, job(2048, 2048, (64,), num_images=4, sheet=True), Marking()).files
+    assert file.width * file.height <= footprint.SHEET_PIXELS
+
+
+def test_a_sheet_that_cannot_be_made_is_a_warning(drawn, monkeypatch):
+    monkeypatch.setattr("worker.outputs.making.sheet", lambda *_: 1 / 0)
+    finished = make_all(drawn.tobytes() * 2, job(256, 256, (64,), num_images=2, sheet=True), Marking())
+    assert [warning.code for warning in finished.warnings] == ["sheet_failed"]
+    assert list(finished.images) == ["64", "64-2"]
+
+
+def test_the_share_is_the_lowest_of_all_images(drawn):
+    asked = job(256, 256, (64,), num_images=2, colors=("#0a7b83",), background_color="#ffffff")
+    assert make_all(drawn.tobytes() * 2, asked, Marking()).colors_share == 1.0
+    assert make_all(drawn.tobytes() * 2, job(256, 256, (64,), num_images=2), Marking()).colors_share is None

@@ -119,3 +119,17 @@ def test_a_join_waits_only_for_what_branched(card):
     side.join()
     side.join()
     assert card.first.waits == 1
+
+
+def test_shapes_of_as_many_tokens_have_a_graph_each(card):
+    made, captured = Graphs(lambda x: x), []
+
+    def capture(named, tensors):
+        captured.append(named["grid"])
+        replayed = type("Graph", (), {"replay": lambda _: None})()
+        return graphs._Captured(replayed, {name: value.clone() for name, value in tensors.items()}, None)
+
+    made._capture = capture
+    for grid in ((512, 2048), (2048, 512), (512, 2048)):
+        made(torch.zeros(4), grid=grid)
+    assert captured == [(512, 2048), (2048, 512)]

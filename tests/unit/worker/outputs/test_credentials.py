@@ -1,14 +1,19 @@
 import io
 import json
 import sys
+from codecs import BOM_UTF8
+from datetime import UTC, datetime, timedelta
 
 import c2pa
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from shared.results.formats import AVIF, JPEG, PNG, SVG, WEBP
 from shared.settings import VERSION
+from worker.outputs import credentials
 from worker.outputs.credentials import CredentialsSigner, open_signer
 from worker.outputs.development_certificate import development_chain
 from worker.outputs.encoding import encode
@@ -80,6 +85,59 @@ def test_a_key_that_does_not_fit_its_certificate_is_refused(tmp_path):
         open_signer(tmp_path / "chain.pem", tmp_path / "key.pem")
     with pytest.raises(ValueError, match="PEM"):
         CredentialsSigner(b"no certificate", b"no key")
+
+
+@pytest.mark.parametrize("form", ["traditional", "with a byte-order mark", "with CRLF", "with parameters"])
+def test_a_key_is_taken_in_any_form(form, logo, about):
+    chain, key = development_chain()
+    found = serialization.load_pem_private_key(key, password=None)
+    traditional = found.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    # As `openssl ecparam -genkey` writes it.
+    parameters = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    chain, key = {
+        "traditional": (chain, traditional),
+        "with a byte-order mark": (BOM_UTF8 + chain, BOM_UTF8 + key),
+        "with CRLF": (chain.replace(b"\n", b"\r\n"), key.replace(b"\n", b"\r\n")),
+        "with parameters": (chain, parameters + traditional),
+    }[form]
+    signed = CredentialsSigner(chain, key).sign(unsigned(PNG, logo, about), PNG.media_type)
+    assert read(signed, PNG)[0] == "Valid"
+
+
+def certificate_of(key, *, uses=("1.3.6.1.5.5.7.3.4",), ca=False):
+    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "test")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 5, now, now + timedelta(days=1))
+    usage = x509.KeyUsage(True, *[False] * 8)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+    extensions = [x509.BasicConstraints(ca=ca, path_length=None), usage, identifier]
+    extensions += [x509.ExtendedKeyUsage(list(map(x509.ObjectIdentifier, uses)))] if uses else []
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=isinstance(extension, x509.KeyUsage))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"uses": ()}, "extended key usage"),
+        ({"uses": ("1.3.6.1.5.5.7.3.1",)}, "extended key usage"),
+        ({"ca": True}, "of an authority"),
+        ({"bits": 1024}, "2048 bits"),
+    ],
+    ids=str,
+)
+def test_what_could_never_sign_is_refused(wrong, said, logo, about, monkeypatch):
+    bits = wrong.get("bits")
+    key = rsa.generate_private_key(65537, bits) if bits else ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    chain = certificate_of(key, **{name: value for name, value in wrong.items() if name != "bits"})
+    with pytest.raises(ValueError, match=said):
+        CredentialsSigner(chain, pem)
+    # The library would take it, and sign nothing.
+    monkeypatch.setattr(credentials, "algorithm_of", lambda *_: "ps256" if bits else "es256")
+    with pytest.raises(c2pa.C2paError):
+        CredentialsSigner(chain, pem).sign(unsigned(PNG, logo, about), PNG.media_type)
 
 
 def test_a_platform_without_a_build_has_no_signer(monkeypatch):

@@ -1,0 +1,85 @@
+"""Ten thousand phones that come back in the same second: polls and waits, each repeated after its `Retry-After`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import resource
+import threading
+import time
+from collections import Counter
+
+import httpx
+
+CALLS = 10_000
+WAITS = 0.2  # the share of calls that wait
+WAIT_SECONDS = 2
+# For the connections of the others in this process: each call of the burst has one of its own.
+RESERVED_FILES = 512
+# Until the last call is answered, on a machine that other work shares.
+RECOVERED_SECONDS = 120
+_RETRY = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+class Burst(threading.Thread):
+    """Asks for one job `calls` times at once, and again until each call is answered."""
+
+    def __init__(self, url, job_id, seed, calls=CALLS):
+        super().__init__(name="burst", daemon=True)
+        self.url, self.job_id = httpx.URL(url), job_id
+        self.random = random.Random(seed)
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.calls = min(calls, soft - RESERVED_FILES)
+        self.answered = 0
+        self.codes = Counter()  # of refusals
+        self.unexpected = []  # answers outside the contract
+        self.seconds = None  # from the first call to the last one's answer
+
+    def run(self):
+        start = time.monotonic()
+        asyncio.run(self._all())
+        self.seconds = time.monotonic() - start
+        if self.answered < self.calls:
+            self.unexpected.append(f"burst: {self.calls - self.answered} calls unanswered after {self.seconds:.0f} s")
+
+    async def _all(self):
+        calls = [asyncio.create_task(self._call(self.random.random() < WAITS)) for _ in range(self.calls)]
+        _, late = await asyncio.wait(calls, timeout=RECOVERED_SECONDS)
+        for call in late:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+    async def _call(self, waits):
+        await asyncio.sleep(self.random.random())
+        while True:
+            try:
+                status, head, body = await self._ask(f"?wait={WAIT_SECONDS}&include=none" if waits else "?include=none")
+            except (OSError, asyncio.IncompleteReadError):
+                await asyncio.sleep(1)  # the server was restarted, or has no room for the connection yet
+                continue
+            if status == 200:
+                self.answered += 1
+                return
+            code = json.loads(body)["error"]["code"]
+            self.codes[code] += 1
+            # One address may hold a bounded number of calls: then it polls.
+            waits = waits and code != "too_many_waits"
+            after = _RETRY.search(head)
+            if code not in ("overloaded", "too_many_waits") or not after:
+                self.unexpected.append(f"burst: {status} {body[:200]!r}")
+                return
+            await asyncio.sleep(int(after[1]))
+
+    async def _ask(self, query):
+        reader, writer = await asyncio.open_connection(self.url.host, self.url.port)
+        try:
+            writer.write(
+                f"GET /api/jobs/{self.job_id}{query} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode()
+            )
+            head = await reader.readuntil(b"\r\n\r\n")
+            return int(head[9:12]), head, await reader.readexactly(int(_LENGTH.search(head)[1]))
+        finally:
+            writer.close()

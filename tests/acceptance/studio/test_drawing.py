@@ -1,0 +1,138 @@
+"""A logo is made on the page: drawn, looked at, compared, saved; on a phone and on a desk."""
+
+import hashlib
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def overflow(page):
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_what_is_saved_is_what_the_api_has(stack, visit, ask, violations, width):
+    page = visit(stack.url, width=width)
+    assert violations(page) == []
+    ask(page)
+    page.wait_for_selector("#stage .stage-main")
+    assert (overflow(page), violations(page)) == (0, [])
+    page.click(".card .open")
+    job = httpx.get(f"{stack.url}/api{page.url.removeprefix(stack.url)}").json()
+    names = ["256.png", "256-transparent.png", "logo.svg"]
+    assert [row.get_attribute("data-name") for row in page.locator(".files li").all()] == names
+    for name in names:
+        with page.expect_download() as saved:
+            page.click(f".files li[data-name='{name}'] button:has-text('Download')")
+        assert saved.value.suggested_filename == f"a-red-fox-{name}"
+        of_api = httpx.get(f"{stack.url}/api/jobs/{job['id']}/images/{name}").content
+        assert hashlib.sha256(saved.value.path().read_bytes()).digest() == hashlib.sha256(of_api).digest()
+
+
+def test_four_variations_and_two_side_by_side(stack, visit, ask, violations):
+    page = visit(stack.url, permissions=["clipboard-read", "clipboard-write"])
+    ask(page, count=4, steps=1)
+    page.wait_for_selector("#stage .stage-main")
+    variations = page.locator(".variation")
+    assert variations.count() == 4
+    variations.nth(2).click()
+    assert page.locator(".files li").first.get_attribute("data-name") == "256-3.png"
+    page.click("[data-act=compareShort]")
+    page.locator(".variation").nth(0).click()
+    page.click("[data-act=compareShort]")
+    page.click("#compare")
+    assert page.locator(".sides figure").count() == 2
+    page.locator(".compare input[value=dark]").check(force=True)
+    assert page.locator(".sides .canvas.dark").count() == 2
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.click(".files li[data-name='256.png'] button:has-text('Data URL')")
+    page.wait_for_function(
+        "navigator.clipboard.readText().then(text => text.startsWith('data:image/png;base64,iVBOR'))"
+    )
+
+
+def test_by_keyboard_alone(stack, visit):
+    page = visit(stack.url)
+
+    def tab_to(selector):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"no Tab leads to {selector}")
+
+    tab_to("#prompt")
+    page.keyboard.type("a blue whale")
+    tab_to(".more summary")
+    page.keyboard.press("Enter")
+    tab_to("#size")
+    page.keyboard.press("ArrowUp")
+    tab_to("#steps")
+    page.keyboard.type("1")
+    tab_to("#draw")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#stage .stage-main")
+    tab_to("[name=ground]")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".look .canvas.dark").count() == 1
+    tab_to(".card .open")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "stage-title"
+    assert "/jobs/" in page.url
+    tab_to("[data-act=close]")
+    page.keyboard.press("Enter")
+    assert page.url == f"{stack.url}/"
+    assert page.locator("#stage").is_hidden()
+
+
+def test_the_same_but_and_more_like_this_fill_the_form(stack, visit, ask):
+    page = visit(stack.url)
+    ask(page, "a green leaf", steps=1)
+    page.wait_for_selector("#stage .stage-main")
+    seed = page.inner_text(".facts").split()[1]
+    page.fill("#prompt", "")
+    page.click("[data-act=same]")
+    assert (page.input_value("#prompt"), page.input_value("#seed")) == ("a green leaf", seed)
+    assert page.get_attribute("#lock", "aria-pressed") == "true"
+
+
+def test_german_by_the_browsers_language_and_dark(stack, visit, violations):
+    page = visit(stack.url, locale="de-DE", color_scheme="dark")
+    assert page.inner_text("h1") == "Was soll das Logo zeigen?"
+    assert page.evaluate("document.documentElement.lang") == "de"
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [360, 2560])
+def test_no_width_is_too_small_or_too_large(stack, visit, width):
+    assert overflow(visit(stack.url, width=width)) == 0
+
+
+def test_the_page_weighs_less_than_120_kilobytes(stack, visit, context):
+    page = context().new_page()
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    sizes = []
+    session.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(stack.url)
+    page.wait_for_selector("html[data-ready]")
+    assert 0 < sum(sizes) <= 120_000
+
+
+def test_the_reference_is_shown_by_this_servers_files(stack, visit):
+    page = visit(stack.url, "/docs", ready=".opblock")
+    page.click("#operations-jobs-submit_job .opblock-summary")
+    page.wait_for_selector("#operations-jobs-submit_job .opblock-body")
+
+
+@pytest.mark.slow
+def test_redoc_is_shown_without_the_picture_that_it_has_elsewhere(stack, context):
+    page = context().new_page()
+    elsewhere = []
+    page.on("request", lambda request: elsewhere.append(request.url) if not request.url.startswith(stack.url) else None)
+    page.goto(f"{stack.url}/redoc")
+    page.wait_for_selector("[data-section-id]")
+    assert [url for url in elsewhere if not url.startswith(("blob:", "data:"))] == []

@@ -1,0 +1,118 @@
+"""What goes wrong is said, and mends itself where it can: cut connections, a server that is away, keys, bounds."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+LONG = 50  # steps, of a job that is canceled in the end
+
+
+def step_of(page):
+    return int(re.search(r"Step (\d+) of", page.inner_text("#stage .state"))[1])
+
+
+def test_progress_goes_on_through_a_cut_connection(door, visit, ask):
+    page = visit(door.url)
+    ask(page, steps=LONG)
+    expect(page.locator("#stage .state")).to_have_text(re.compile(r"Step \d+ of 50"))
+    before = step_of(page)
+    with page.expect_response(re.compile("/events$")) as opened:
+        door.cut()
+    assert opened.value.status == 200
+    page.wait_for_function(
+        "step => Number(document.querySelector('#stage .state').textContent.match(/Step (\\d+)/)?.[1]) > step",
+        arg=before,
+    )
+    page.click("#stage [data-act=cancel]")
+    expect(page.locator("#stage .state")).to_have_text("Canceled")
+
+
+def test_a_server_that_was_away_in_mid_job_shows_the_logo_in_the_end(door, visit, ask, violations):
+    page = visit(door.url)
+    ask(page, steps=20)
+    expect(page.locator("#stage .state")).to_have_text(re.compile(r"Step \d+ of 20"))
+    door.shut()
+    expect(page.locator("#stage .state")).to_have_text(re.compile("^No connection"))
+    assert violations(page) == []
+    door.open()
+    page.wait_for_selector("#stage .stage-main")
+
+
+def test_a_submit_that_found_nobody_is_sent_again_and_is_one_job(stack, door, visit, ask):
+    page = visit(door.url)
+    door.shut()
+    ask(page, "a submit without an answer", steps=1)
+    expect(page.locator("#stage .state")).to_have_text(re.compile("cannot be reached"))
+    door.open()
+    page.click("#stage [data-act=tryNow]")
+    page.wait_for_selector("#stage .stage-main")
+    listed = stack.http.get("/api/jobs?limit=100").json()["jobs"]
+    assert len([job for job in listed if job["prompt"] == "a submit without an answer"]) == 1
+
+
+def test_a_key_is_asked_for_and_held_for_the_session(new_api, visit, ask, violations):
+    page = visit(new_api(API_KEYS="the-key-of-the-studio").url)
+    ask(page)
+    page.wait_for_selector("dialog.key")
+    assert violations(page) == []
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#key-why")).to_have_text("That key is not known here.")
+    page.keyboard.type("the-key-of-the-studio")
+    page.keyboard.press("Enter")
+    expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
+    assert page.evaluate("Object.values(sessionStorage)") == ["the-key-of-the-studio"]
+    assert page.evaluate("Object.keys(localStorage)") == []
+    page.reload()
+    expect(page.locator(".card .state")).to_have_text(re.compile("^Position 1"))
+    assert page.locator("dialog").count() == 0
+
+
+def test_a_full_queue_says_when_it_is_tried_again(new_api, visit, ask):
+    page = visit(new_api(MAX_QUEUE_LENGTH="1").url)
+    ask(page)
+    expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
+    ask(page, "a green leaf")
+    expect(page.locator("#stage .state")).to_have_text(
+        re.compile(r"1 jobs are queued, the bound is 1\. Again in \d+ s\.")
+    )
+    # The place is free: the other one is canceled.
+    page.locator(".card", has_text="a red fox").get_by_role("button", name="Cancel").click()
+    page.click("#stage [data-act=tryNow]")
+    expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
+
+
+def test_a_job_that_failed_says_why_and_can_be_drawn_again(new_api, visit, ask, ledger):
+    from shared.jobs import Failure  # noqa: PLC0415
+    from shared.ledger import moves, reads  # noqa: PLC0415
+
+    page = visit(new_api().url)
+    ask(page)
+    expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
+    (queued,) = ledger.run(reads.queued())
+    ledger.run(moves.fail(queued, code=Failure.OUTPUT_BLACK, message="the drawing was black", ttl_seconds=60))
+    expect(page.locator("#stage .state")).to_have_text("Failed: the drawing was black")
+    page.click("#stage [data-act=drawAgain]")
+    expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
+    assert len(ledger.run(reads.queued())) == 1
+
+
+def test_what_is_wrong_with_the_form_is_said_at_its_field(stack, visit):
+    page = visit(stack.url)
+    page.click("#draw")
+    expect(page.locator("#wrong")).to_have_text("Say what the logo shows, in 3 characters or more.")
+    assert page.evaluate("document.activeElement.id") == "prompt"
+    page.fill("#prompt", "a fox")
+    page.evaluate("document.querySelector('.more').open = true")
+    page.fill("#steps", "51")
+    page.click("#draw")
+    expect(page.locator("#wrong")).to_have_text("Steps: from 1 to 50.")
+    assert page.evaluate("document.activeElement.id") == "steps"
+
+
+def test_a_link_to_no_job(stack, visit, violations):
+    page = visit(stack.url, "/jobs/3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10")
+    expect(page.locator("#stage")).to_contain_text("There is no such job here.")
+    assert violations(page) == []

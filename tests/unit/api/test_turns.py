@@ -1,0 +1,162 @@
+"""The turns that the calls of each caller take."""
+
+import asyncio
+
+import pytest
+
+from api import turns
+from api.turns import TURNS, TakeTurns, Turns, set_aside
+
+SCOPE = {"type": "http", "path": "/api/jobs", "root_path": "", "headers": []}
+
+
+class Front:
+    """A route behind the turns, whose calls go on when the test lets them."""
+
+    def __init__(self):
+        self.turns = Turns()
+        self._app = TakeTurns(self._work, turns=self.turns, caller_of=lambda scope: scope["caller"])
+        self.started, self.answers = [], {}
+        self._go_on, self.waited_for = {}, asyncio.Event()
+        self.tasks = {}
+
+    def call(self, caller, name, path="/api/jobs"):
+        self._go_on[name] = asyncio.Event()
+        scope = SCOPE | {"caller": caller, "name": name, "path": path}
+
+        async def send(message):
+            if message["type"] == "http.response.start":
+                self.answers[name] = message["status"]
+
+        self.tasks[name] = asyncio.create_task(self._app(scope, None, send))
+
+    def go_on(self, name):
+        self._go_on[name].set()
+
+    async def _work(self, scope, _receive, send):
+        self.started.append(scope["name"])
+        if scope["name"] == "held":
+            async with set_aside():
+                await self.waited_for.wait()
+            self.started.append("woken")
+        await self._go_on[scope["name"]].wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["name"] == "streamed":
+            await asyncio.Event().wait()
+
+
+@pytest.fixture
+async def front(monkeypatch):
+    # As in a loop that is kept busy: only a turn that is given back lets another call start.
+    monkeypatch.setattr(turns, "ON_TIME_SECONDS", -1)
+    front = Front()
+    yield front
+    for task in front.tasks.values():
+        task.cancel()
+    await asyncio.gather(*front.tasks.values(), return_exceptions=True)
+    assert front.turns.waiting == 0
+    assert not front.turns._taken
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_another_caller_waits_for_nobody(front):
+    for number in range(50):
+        front.call("greedy", number)
+    await settle()
+    front.call("other", "other")
+    await settle()
+    assert front.started == [*range(TURNS), "other"]
+    assert front.turns.waiting == 50 - TURNS
+
+
+async def test_calls_of_a_caller_start_in_their_order_as_others_answer(front):
+    for number in range(TURNS + 3):
+        front.call("greedy", number)
+    await settle()
+    front.go_on(2)
+    front.go_on(3)
+    await settle()
+    assert front.started == list(range(TURNS + 2))
+    assert front.answers == {2: 200, 3: 200}
+
+
+@pytest.mark.parametrize("name", ["held", "streamed"])
+async def test_a_call_that_waits_for_a_job_or_streams_lets_another_start(front, name):
+    front.call("greedy", name)
+    for number in range(TURNS):
+        front.call("greedy", number)
+    if name == "streamed":
+        front.go_on(name)
+    await settle()
+    assert set(front.started) == {name, *range(TURNS)}
+
+
+async def test_a_call_that_was_woken_waits_for_a_turn_again(front):
+    front.call("greedy", "held")
+    for number in range(TURNS):
+        front.call("greedy", number)
+    await settle()
+    front.waited_for.set()
+    await settle()
+    assert "woken" not in front.started
+    front.go_on(0)
+    await settle()
+    assert "woken" in front.started
+
+
+async def test_a_call_that_is_canceled_keeps_no_turn(front):
+    for number in range(TURNS + 2):
+        front.call("greedy", number)
+    await settle()
+    front.tasks[TURNS].cancel()  # waits
+    front.tasks[0].cancel()  # is at work
+    await settle()
+    assert front.started == [*range(TURNS), TURNS + 1]
+    front.tasks[1].cancel()
+    front.call("greedy", "last")
+    await settle()
+    assert front.started[-1] == "last"
+
+
+async def test_a_turn_that_comes_as_its_call_is_canceled_goes_to_the_next(front):
+    for number in range(TURNS + 2):
+        front.call("greedy", number)
+    await settle()
+    front.tasks[TURNS].cancel()
+    front.turns.give("greedy")
+    front.turns._taken["greedy"] += 1  # the call that gave it does so again at its end
+    await settle()
+    front.go_on(0)
+    await settle()
+    assert TURNS + 1 in front.started
+
+
+async def test_who_waits_too_long_is_told_when_to_come_again(front, monkeypatch):
+    monkeypatch.setattr(turns, "MOST_SECONDS", 0.01)
+    for number in range(TURNS + 1):
+        front.call("greedy", number)
+    await front.tasks[TURNS]
+    assert front.answers == {TURNS: 429}
+
+
+async def test_probes_wait_for_nobody(front):
+    for number in range(TURNS + 1):
+        front.call("greedy", number)
+    front.call("greedy", "probe", "/health/live")
+    await settle()
+    assert front.started[-1] == "probe"
+
+
+async def test_while_the_loop_is_on_time_more_calls_start(front, monkeypatch):
+    """What is at work waits for Redis then, and a time-out of it is to cost nobody else's."""
+    monkeypatch.setattr(turns, "ON_TIME_SECONDS", 60)
+    for number in range(3 * TURNS):
+        front.call("greedy", number)
+    async with asyncio.timeout(20):
+        while len(front.started) < 3 * TURNS:
+            await asyncio.sleep(0.01)
+    assert front.started == list(range(3 * TURNS))
