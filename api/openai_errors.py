@@ -114,7 +114,8 @@ def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse
         headers["X-Should-Retry"] = "false"
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    code, param = OPENAI_CODES.get(error.code, error.code), (error.details or {}).get("field")
+    code = OPENAI_CODES.get(error.code, error.code)
+    param = (error.details or {}).get("field")
     return _respond(status, _type_of(status), error.message, code, param, headers)
 
 

@@ -92,8 +92,8 @@ class Submission:
 
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
-        :raises errors.ContentFiltered: SAFETY refuses the prompt.
         :raises errors.InvalidRequest: no style has the request's name, or the key may not use this priority.
+        :raises errors.ContentFiltered: SAFETY refuses the prompt.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -104,7 +104,7 @@ class Submission:
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         :raises errors.Overloaded: this process was too late for the answer; likewise.
         """
-        await self._refuse_filtered(f"{request.prompt}\n{request.text or ''}")
+        await self._refuse_filtered(request)
         tenant, style = self._tenants.of(owner), self._style(request.style)
         job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant, style)
         structlog.contextvars.bind_contextvars(job_id=job.id)
@@ -176,15 +176,6 @@ class Submission:
         log.info("job.created", sizes=[str(size) for size in job.canvases], seed=job.seed)
         return reading, False
 
-    async def _refuse_filtered(self, words: str) -> None:
-        """:param words: the prompt, and what the logo is to say; they are in no log."""
-        if self._prompt_filter is None or not self._prompt_filter.refuses(words):
-            return
-        log.info("prompt.refused")
-        with contextlib.suppress(*UNAVAILABLE):  # only a metric needs it
-            await self._ledger.client.hincrby(keys.COUNTERS, counters.PROMPTS_REFUSED, 1)
-        raise errors.ContentFiltered("prompt: this server does not draw this")
-
     def _style(self, name: str | None) -> Style | None:
         style = self._styles.find(name) if name else None
         if name and style is None:
@@ -226,6 +217,16 @@ class Submission:
             raise errors.QueueFull(f"{created.depth} jobs are queued", retry_after_seconds=ROOM_RETRY_SECONDS)
         log.info("job.created", job_id=job.id, instead_of=failed.id, seed=job.seed)
         return created.reading
+
+    async def _refuse_filtered(self, request: JobRequest) -> None:
+        """What is asked for is in no log."""
+        asked = (request.prompt, request.text or "")
+        if self._prompt_filter is None or not any(map(self._prompt_filter.refuses, asked)):
+            return
+        log.info("prompt.refused")
+        with contextlib.suppress(*UNAVAILABLE):  # only a metric needs it
+            await self._ledger.client.hincrby(keys.COUNTERS, counters.PROMPTS_REFUSED, 1)
+        raise errors.ContentFiltered("prompt: this server does not draw this")
 
 
 def _fingerprint(request: JobRequest) -> str:

@@ -21,18 +21,8 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZES = (256, 512)
 _SHAPE = ("aspect", "width", "height")
-_OPTIONAL: tuple[str, ...] = (
-    *_SHAPE,
-    "seed",
-    "steps",
-    "num_images",
-    "formats",
-    "quality",
-    "transparent",
-    "holes",
-    "icons",
-)
-_OPTIONAL += ("style", "colors", "background_color", "text", "layout")
+_DESIGN = ("style", "colors", "background_color", "text", "layout")
+_OPTIONAL = (*_SHAPE, *_DESIGN, "seed", "steps", "num_images", "formats", "quality", "transparent", "holes", "icons")
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 

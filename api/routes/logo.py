@@ -32,8 +32,8 @@ log = get_logger(__name__)
 
 
 _ERRORS = (
-    *(401, 409, 410, 413, 422, "content_filtered", "queue_full", "no_room", "too_many_queued", "too_many_requests"),
-    *("too_many_waits", "quota_exceeded", "generation_failed", "internal_error", 503, "overloaded", 504),
+    *(401, 409, 410, 413, 422, "queue_full", "no_room", "too_many_queued", "too_many_requests", "too_many_waits"),
+    *("quota_exceeded", "content_filtered", "generation_failed", "internal_error", 503, "overloaded", 504),
 )
 
 

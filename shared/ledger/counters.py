@@ -1,8 +1,8 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
 The fields are ended:STATUS:CODE, recovered:REASON:TO, reduced:CODE, steps, pixels, given_up, prompts_cut, deaf,
-rejoined, abandoned, prompts_refused, webhook:OUTCOME, stage:NAME:BOUND (jobs whose stage took at most BOUND ms and
-more than the next lower bound) and stage:NAME:sum (ms).
+rejoined, abandoned, prompts_refused, webhook:OUTCOME, stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more
+than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations

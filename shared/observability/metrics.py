@@ -247,8 +247,8 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield DEAF_WORKERS.family([((), counters.get(counted.DEAF, 0))])
     yield REJOINED.family([((), counters.get(counted.REJOINED, 0))])
     yield ABANDONED.family([((), counters.get(counted.ABANDONED, 0))])
-    yield PROMPTS_REFUSED.family([((), counters.get(counted.PROMPTS_REFUSED, 0))])
     yield WEBHOOK_TRIES.family((names[1:], value) for names, value in parts if names[0] == "webhook")
+    yield PROMPTS_REFUSED.family([((), counters.get(counted.PROMPTS_REFUSED, 0))])
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():

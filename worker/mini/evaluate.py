@@ -161,11 +161,11 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.outputs:
         sys.exit(not evaluate(*drawings(options.model, options.count or 100, options.out / "drawings")))
+    if options.brand:
+        sys.exit(not evaluate_brand(options.model, options.count or 100, options.out / "brand", batch=options.batch))
     if options.safety:
         paths, cases = drawings(options.model, options.count or 400, options.out / "drawings")
         sys.exit(not evaluate_safety([case.prompt for case in (*cases, *free_cases())], paths))
-    if options.brand:
-        sys.exit(not evaluate_brand(options.model, options.count or 100, options.out / "brand", batch=options.batch))
     pipeline = load(options.model).to(options.device)
     for name, cases in (("held-out", held_out_cases(options.held_out)), ("free-wording", free_cases())):
         start = time.perf_counter()
