@@ -11,6 +11,7 @@ from shared.settings import load
 BAD = "a n1gger FÜCK logo"
 CALLS = [
     ("/api/jobs", {"prompt": BAD}),
+    ("/api/jobs", {"prompt": "a red fox", "text": BAD}),
     ("/api/generate_logo", {"prompt": BAD}),
     ("/v1/images/generations", {"prompt": BAD}),
     ("/v1/images/generations", {"prompt": BAD, "stream": True}),
@@ -24,12 +25,12 @@ async def test_each_route_refuses_in_its_own_shape(serve, client, capsys):
         answers = [await http.post(path, json=body) for path, body in CALLS]
         found = [(answer.status_code, _code(answer.json())) for answer in answers]
         assert found == [
-            *[(422, "content_filtered")] * 2,
+            *[(422, "content_filtered")] * 3,
             *[(400, "content_policy_violation")] * 2,
             *[(422, "content_filtered")] * 2,
         ]
-        assert isinstance(answers[1].json()["detail"], str)  # as the app reads it
-        assert answers[2].json()["error"]["type"] == "invalid_request_error"
+        assert isinstance(answers[2].json()["detail"], str)  # as the app reads it
+        assert answers[3].json()["error"]["type"] == "invalid_request_error"
         assert f"logo_prompts_refused_total {float(len(CALLS))}" in (await http.get("/metrics")).text
         assert (await http.post("/api/jobs", json={"prompt": "a red fox"})).status_code == 202
     assert client.keys("logo:job:*").__len__() == 1
