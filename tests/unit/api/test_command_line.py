@@ -339,3 +339,35 @@ def test_the_demos_variables_are_the_clients_flags(monkeypatch):
     assert (asked.style, asked.colors, asked.background_color) == ("emblem", ["#0a7b83"], "#ffffff")
     assert (asked.text, asked.transparent) == ("-x-", False)
     assert demo._design({"STYLE": ""}) == ["--transparent"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "body"),
+    [
+        (["--aspect", "3:1"], {"aspect": "3:1"}),
+        (["--width", "1536", "--height", "512"], {"width": 1536, "height": 512}),
+        (["--image", "an-id", "--strength", "0"], {"image": "an-id", "strength": 0}),
+        (["--image", "an-id", "--sizes", "64"], {"image": "an-id", "sizes": [64]}),
+    ],
+)
+def test_a_shape_and_an_image_take_the_place_of_the_usual_sizes(monkeypatch, flags, body):
+    monkeypatch.setattr("sys.argv", ["client", "fox", *flags])
+    assert drawing._body(_parser().parse_args()) == {"prompt": "fox"} | body
+
+
+def test_a_file_is_sent_as_a_form(monkeypatch, answered, tmp_path):
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG")
+    flags = ["--image", str(tmp_path / "logo.png"), "--strength", "0.5", "--format", "png,webp"]
+    monkeypatch.setattr("sys.argv", ["client", "fox", *flags])
+    server, asked = answered(lambda _: httpx.Response(200, json=JOB))
+    drawing._submit(server, _parser().parse_args(), Console(file=io.StringIO()))
+    sent = asked[0].content
+    assert asked[0].headers["Content-Type"].startswith("multipart/form-data")
+    for part in (
+        b'name="prompt"\r\n\r\nfox',
+        b'name="strength"\r\n\r\n0.5',
+        b'\r\n\r\n["png", "webp"]',
+        b'filename="logo.png"',
+    ):
+        assert part in sent
+    assert b"image/png\r\n\r\n\x89PNG" in sent
