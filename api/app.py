@@ -32,6 +32,7 @@ from api.overload import Overload
 from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, usage, watch
+from api.safety import open_filter, say_what_is_off
 from api.submission import Submission
 from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
@@ -81,6 +82,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         if not keys.needed and not is_loopback(settings.host):
             # Critical, so that every LOG_LEVEL shows it.
             log.critical("api.open", hint="anyone who reaches this port can submit jobs; set API_KEYS to require a key")
+        say_what_is_off(settings)
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running(), calls.running():
@@ -129,6 +131,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             max_queued_high_per_key=settings.max_queued_high_per_key,
             max_created_per_key_per_minute=settings.max_created_per_key_per_minute,
             images_in_redis=settings.images_in_redis,
+            prompt_filter=open_filter(settings),
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,

@@ -34,6 +34,7 @@ STATUS: dict[type[errors.LogoError], int] = {
     errors.JobNotFound: 404,
     errors.ImageNotFound: 404,
     errors.ModelNotFound: 404,
+    errors.ContentFiltered: 422,
     errors.IdempotencyConflict: 422,
     errors.JobNotSuccessful: 409,
     errors.ImagesExpired: 410,

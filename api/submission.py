@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import secrets
@@ -18,9 +19,9 @@ from api import quota
 from api.errors import of_late_loop
 from api.forecast import retry_after
 from shared import errors
-from shared.connection import is_busy
+from shared.connection import UNAVAILABLE, is_busy
 from shared.jobs import Job, JobStatus, Priority
-from shared.ledger import moves
+from shared.ledger import counters, keys, moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
 from shared.observability.logging import get_logger
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
+    from shared.prompt_filter import PromptFilter
     from shared.results.store import ResultReader
     from shared.styles.known import Styles
     from shared.styles.table import Style
@@ -66,6 +68,7 @@ class Submission:
         max_queued_high_per_key: int,
         max_created_per_key_per_minute: int,
         images_in_redis: bool = True,
+        prompt_filter: PromptFilter | None = None,
     ) -> None:
         self._ledger = ledger
         self._celery = celery
@@ -79,6 +82,7 @@ class Submission:
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
         self._images_in_redis = images_in_redis
+        self._prompt_filter = prompt_filter
 
     async def submit(  # noqa: C901, PLR0912, PLR0913 - a case for each outcome, and what a job may have
         self,
@@ -96,6 +100,7 @@ class Submission:
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
         :raises errors.InvalidRequest: no style has the request's name, or the key may not use this priority.
+        :raises errors.ContentFiltered: SAFETY refuses the prompt.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -106,6 +111,7 @@ class Submission:
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         :raises errors.Overloaded: this process was too late for the answer; likewise.
         """
+        await self._refuse_filtered(request)
         tenant, style = self._tenants.of(owner), self._style(request.style)
         job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant, style)
         structlog.contextvars.bind_contextvars(job_id=job.id)
@@ -229,6 +235,16 @@ class Submission:
             raise errors.QueueFull(f"{created.depth} jobs are queued", retry_after_seconds=ROOM_RETRY_SECONDS)
         log.info("job.created", job_id=job.id, instead_of=failed.id, seed=job.seed)
         return created.reading
+
+    async def _refuse_filtered(self, request: JobRequest) -> None:
+        """What is asked for is in no log."""
+        asked = (request.prompt, request.text or "")
+        if self._prompt_filter is None or not any(map(self._prompt_filter.refuses, asked)):
+            return
+        log.info("prompt.refused")
+        with contextlib.suppress(*UNAVAILABLE):  # only a metric needs it
+            await self._ledger.client.hincrby(keys.COUNTERS, counters.PROMPTS_REFUSED, 1)
+        raise errors.ContentFiltered("prompt: this server does not draw this")
 
 
 def _fingerprint(request: JobRequest) -> str:

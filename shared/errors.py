@@ -9,6 +9,7 @@ LogoError
 |  |- JobNotFound          the job is unknown, or another owner's
 |  |- ImageNotFound        the job has no image of that name
 |  |- ModelNotFound        no model has that name
+|  |- ContentFiltered      the prompt or the drawing is refused by SAFETY
 |  |- IdempotencyConflict  the idempotency key was used for another body
 |  |- JobNotSuccessful     the job was canceled or has expired
 |  |- ImagesExpired        the images have expired before the record
@@ -81,6 +82,10 @@ class ImageNotFound(RequestError):
 
 class ModelNotFound(RequestError):
     code = "model_not_found"
+
+
+class ContentFiltered(RequestError):
+    code = "content_filtered"
 
 
 class IdempotencyConflict(RequestError):

@@ -43,6 +43,7 @@ class Failure(StrEnum):
     OUTPUT_BLACK = "output_black"
     FINISH_FAILED = "finish_failed"  # the pixels could not be encoded
     IMAGE_GONE = "image_gone"  # the request's own image had expired before the job was drawn
+    CONTENT_FILTERED = "content_filtered"  # the drawing is refused by SAFETY
 
 
 class Priority(StrEnum):

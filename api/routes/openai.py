@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "no_room", "too_many_queued"),
-    *("too_many_requests", "quota_exceeded", "too_many_waits", "too_many_bytes"),
+    *("content_filtered", "too_many_requests", "quota_exceeded", "too_many_waits", "too_many_bytes"),
     *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
 # Names that clients offer only if the server lists them, or that they test the connection with.

@@ -85,7 +85,7 @@ class FluxModel:
             log.warning("setting.no_effect", setting="ENABLE_ATTENTION_SLICING", reason="FLUX does not slice attention")
         seconds = round(time.perf_counter() - start, 2)
         log.info("model.loaded", model=self.name, device=self._device, text_tokens=self._text_tokens(), seconds=seconds)
-        if self._settings.previews:
+        if self._settings.previews and not self._settings.filters_images:
             self._previews = Previews(checkpoint.directory, self._device, pipeline.transformer.config.in_channels // 4)
         if self._settings.warmup_enabled:
             self._warm_up()

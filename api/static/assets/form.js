@@ -123,7 +123,7 @@ export class Form {
   }
 
   // Sets the controls to those of an earlier body; `seed` locks it.
-  take(body, {seed = null, count = body.num_images ?? 1, image = null} = {}) {
+  take(body, {seed = null, count = body.num_images ?? 1, image = null, number = 1} = {}) {
     el("prompt").value = body.prompt;
     this.#count = count;
     this.#aspect = body.aspect ?? null;
@@ -139,7 +139,7 @@ export class Form {
     el("layout").value = body.layout ?? "";
     this.styles.take(body);
     this.colors.take(body);
-    if (image) this.source.takeJob(image, body);
+    if (image) this.source.takeJob(image, number, body);
     else this.source.clear();
     this.#seed(seed, seed !== null);
     this.wrong("");

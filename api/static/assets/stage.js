@@ -116,7 +116,7 @@ export class Stage {
     const buttons = [];
     if (done) {
       const picked = variations(record.job)[this.#variation];
-      buttons.push(this.#button("like", () => this.act.more(record), "primary"), this.#button("same", () => this.act.same(record, picked.seed)),
+      buttons.push(this.#button("like", () => this.act.more(record), "primary"), this.#button("same", () => this.act.same(record, picked.seed, picked.index + 1)),
         this.#button("compareShort", () => this.act.compare(record, this.#variation)));
     } else if (inFlight(record)) {
       if (record.state === "sending") buttons.push(this.#button("tryNow", () => this.act.hurry(record)));

@@ -136,3 +136,25 @@ def test_redoc_is_shown_without_the_picture_that_it_has_elsewhere(stack, context
     page.goto(f"{stack.url}/redoc")
     page.wait_for_selector("[data-section-id]")
     assert [url for url in elsewhere if not url.startswith(("blob:", "data:"))] == []
+
+
+def test_the_same_but_from_a_dropped_file(stack, visit, ask):
+    page = visit(stack.url)
+    if page.locator("[data-field=image]").is_hidden():
+        pytest.skip("this server takes no images")
+    ask(page, steps=1)
+    page.wait_for_selector("#stage .stage-main")
+    page.evaluate(
+        """async () => {
+            const bytes = await (await fetch(document.querySelector(".look .canvas img").src)).blob();
+            const data = new DataTransfer();
+            data.items.add(new File([bytes], "mine.png", {type: "image/png"}));
+            document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
+        }"""
+    )
+    page.fill("#strength", "0.35")
+    ask(page, "a blue fox", steps=2)
+    page.wait_for_selector("#stage .stage-main")
+    assert page.locator("#stage-title").inner_text() == "a blue fox"
+    newest = stack.http.get("/api/jobs?limit=1").json()["jobs"][0]
+    assert (newest["prompt"], newest["strength"]) == ("a blue fox", 0.35)
