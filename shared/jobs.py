@@ -42,8 +42,8 @@ class Failure(StrEnum):
     OUTPUT_NOT_FINITE = "output_not_finite"
     OUTPUT_BLACK = "output_black"
     FINISH_FAILED = "finish_failed"  # the pixels could not be encoded
-    CONTENT_FILTERED = "content_filtered"  # the drawing is refused by SAFETY
     IMAGE_GONE = "image_gone"  # the request's own image had expired before the job was drawn
+    CONTENT_FILTERED = "content_filtered"  # the drawing is refused by SAFETY
 
 
 class Priority(StrEnum):

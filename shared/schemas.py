@@ -394,7 +394,7 @@ class Timings(BaseModel):
 class JobError(BaseModel):
     code: str = Field(
         description="generation_failed, gpu_out_of_memory, output_not_finite, output_black, finish_failed, "
-        "content_filtered, image_gone or poison."
+        "image_gone, content_filtered or poison."
     )
     message: str
 

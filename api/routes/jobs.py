@@ -111,16 +111,8 @@ def check_webhook(url: str, owner: str, services: Services) -> None:
     responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied", "X-Quota-Remaining"))
     | errors_of(
         *(401, 404, "image_not_found", 409, 410, 413, 415, 422, "content_filtered", "idempotency_conflict", 429),
-        *(
-            "no_room",
-            "too_many_queued",
-            "too_many_high",
-            "too_many_requests",
-            "quota_exceeded",
-            "too_many_bytes",
-            503,
-            "overloaded",
-        ),
+        *("no_room", "too_many_queued", "too_many_high", "too_many_requests", "quota_exceeded", "too_many_bytes"),
+        *(503, "overloaded"),
     ),
     openapi_extra={"parameters": [PREFER]} | WITH_FILE,
 )

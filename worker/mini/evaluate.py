@@ -160,10 +160,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="number of drawings: 100, with --safety 400")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.outputs:
-        sys.exit(not evaluate(*drawings(options.model, options.count or 100, options.out / "drawings")))
     if options.same_but:
         sys.exit(not same_but.evaluate(held_out_cases(options.count or 100)))
+    if options.outputs:
+        sys.exit(not evaluate(*drawings(options.model, options.count or 100, options.out / "drawings")))
     if options.brand:
         sys.exit(not evaluate_brand(options.model, options.count or 100, options.out / "brand", batch=options.batch))
     if options.safety:

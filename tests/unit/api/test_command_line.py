@@ -322,25 +322,6 @@ def test_without_flags_the_request_is_as_before(monkeypatch):
     assert drawing._body(_parser().parse_args()) == {"prompt": "fox", "sizes": [256, 512]}
 
 
-def test_the_flags_of_the_design_are_the_requests_fields(monkeypatch):
-    """A colour may be without its #, which begins a comment in a shell."""
-    flags = ["--style", "emblem", "--colors", "0A7B83,#F2A541", "--background-color=#FFFFFF", "--text", "Kaffee Nord"]
-    monkeypatch.setattr("sys.argv", ["client", *flags, "--layout", "wordmark", "fox"])
-    asked = JobRequest(**drawing._body(_parser().parse_args()))
-    assert (asked.style, asked.text, asked.layout) == ("emblem", "Kaffee Nord", "wordmark")
-    assert (asked.colors, asked.background_color) == (["#0a7b83", "#f2a541"], "#ffffff")
-
-
-def test_the_demos_variables_are_the_clients_flags(monkeypatch):
-    """A background takes the place of transparency, which contradicts it."""
-    env = {"STYLE": "emblem", "COLORS": "#0A7B83", "BACKGROUND": "#FFFFFF", "TEXT": "-x-", "LAYOUT": ""}
-    monkeypatch.setattr("sys.argv", ["client", *demo._design(env), "--", "fox"])
-    asked = JobRequest(**drawing._body(_parser().parse_args()))
-    assert (asked.style, asked.colors, asked.background_color) == ("emblem", ["#0a7b83"], "#ffffff")
-    assert (asked.text, asked.transparent) == ("-x-", False)
-    assert demo._design({"STYLE": ""}) == ["--transparent"]
-
-
 @pytest.mark.parametrize(
     ("flags", "body"),
     [
@@ -371,3 +352,22 @@ def test_a_file_is_sent_as_a_form(monkeypatch, answered, tmp_path):
     ):
         assert part in sent
     assert b"image/png\r\n\r\n\x89PNG" in sent
+
+
+def test_the_flags_of_the_design_are_the_requests_fields(monkeypatch):
+    """A colour may be without its #, which begins a comment in a shell."""
+    flags = ["--style", "emblem", "--colors", "0A7B83,#F2A541", "--background-color=#FFFFFF", "--text", "Kaffee Nord"]
+    monkeypatch.setattr("sys.argv", ["client", *flags, "--layout", "wordmark", "fox"])
+    asked = JobRequest(**drawing._body(_parser().parse_args()))
+    assert (asked.style, asked.text, asked.layout) == ("emblem", "Kaffee Nord", "wordmark")
+    assert (asked.colors, asked.background_color) == (["#0a7b83", "#f2a541"], "#ffffff")
+
+
+def test_the_demos_variables_are_the_clients_flags(monkeypatch):
+    """A background takes the place of transparency, which contradicts it."""
+    env = {"STYLE": "emblem", "COLORS": "#0A7B83", "BACKGROUND": "#FFFFFF", "TEXT": "-x-", "LAYOUT": ""}
+    monkeypatch.setattr("sys.argv", ["client", *demo._design(env), "--", "fox"])
+    asked = JobRequest(**drawing._body(_parser().parse_args()))
+    assert (asked.style, asked.colors, asked.background_color) == ("emblem", ["#0a7b83"], "#ffffff")
+    assert (asked.text, asked.transparent) == ("-x-", False)
+    assert demo._design({"STYLE": ""}) == ["--transparent"]
