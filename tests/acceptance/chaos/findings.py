@@ -9,15 +9,19 @@ import re
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psutil
 from clients import TERMINAL, keep
 from PIL import Image
 
-from shared.jobs import TRANSITIONS, JobStatus
-from shared.ledger.keys import DEADLINES, LEASES, OWN_QUEUED, QUEUED
+from shared.jobs import TRANSITIONS, Job, JobStatus
+from shared.ledger import room
+from shared.ledger.keys import DEADLINES, LANES, LEASES, OWN_QUEUED, PENDING, QUEUED, TURNS
 from shared.ledger.moves import MAX_ATTEMPTS
+from shared.ledger.run import Ledger
+from shared.ledger.usage import Use, of_job, usage
 
 
 def settle(stack, notes, seconds):
@@ -151,9 +155,23 @@ def left_over(client):
     for name in (LEASES, QUEUED, DEADLINES):
         if left := client.zrange(name, 0, -1):
             yield f"left in {name}: {left}"
-    for pattern in (f"{OWN_QUEUED}:*", "logo:pixels:*"):
+    for pattern in (f"{OWN_QUEUED}:*", f"{LANES}:*", f"{TURNS}:*", "logo:pixels:*"):
         if left := list(client.scan_iter(pattern, count=1000)):
             yield f"left: {left}"
+
+
+def of_usage(client):
+    """Findings where a key's usage is not the sum over its jobs. Records are kept for longer than a run."""
+    records = [client.hgetall(key) for key in client.scan_iter("logo:job:*", count=1000)]
+    jobs = [Job.from_record({name.decode(): value.decode() for name, value in record.items()}) for record in records]
+    today = datetime.now(UTC).date()
+    for owner in {job.owner for job in jobs}:
+        summed = sum((of_job(job, room.image_pixels(job)) for job in jobs if job.owner == owner), Use())
+        counted = Ledger(client).run(usage(owner, today - timedelta(2), today + timedelta(1))).total
+        if counted != summed:
+            yield f"{owner[:8]} has used {counted}, its jobs {summed}"
+    if pending := {name: count for name, count in client.hgetall(PENDING).items() if count != b"0"}:
+        yield f"left in {PENDING}: {pending}"
 
 
 def held_calls(stack, seconds=10):

@@ -70,6 +70,7 @@ def chaos(stack, *, rounds, **options):
     found += [f"{note.ids}: an image that is not its own" for note in wrong]
     found += [f"{job_id}: {line}" for job_id, moves in watcher.events.items() for line in findings.of_events(moves)]
     found += findings.left_over(watcher.client)
+    found += findings.of_usage(watcher.client)
     for connection in (watcher.client, nemesis.valkey, stack.http, *(client.http for client in clients)):
         connection.close()
     found += findings.held_calls(stack)
