@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 log = get_logger(__name__)
-RATE = r"^([1-9][0-9]*/([1-9][0-9]*)?(second|minute|hour|day))?$"
+# Of so many digits, because Redis knows no times beyond.
+RATE = r"^([1-9][0-9]{0,8}/([1-9][0-9]{0,3})?(second|minute|hour|day))?$"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 
 

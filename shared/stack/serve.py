@@ -34,7 +34,8 @@ class ServeSettings(BaseSettings):
     port: int = Field(7860, ge=1, le=65535)
     data_dir: Annotated[Path, AtHome] = Field(Path("data"), description="Files of the embedded Valkey and supervisord.")
     redis_url: RedisUrl | None = Field(None, description="Set: this server instead of an embedded one.")
-    redis_maxmemory: str = Field("2gb", pattern=r"^[0-9]+(kb|mb|gb)?$")
+    # Of so many digits: from 2^64 bytes on, Valkey makes another number of them, or no bound.
+    redis_maxmemory: str = Field("2gb", pattern=r"^([0-9]{1,15}|[0-9]{1,12}kb|[0-9]{1,9}mb|[0-9]{1,6}gb)$")
     torch_device: str = "auto"
     gpu: str = "auto"
     generate_workers: int | None = Field(

@@ -114,22 +114,21 @@ def raised(method, path):
     """The codes that a call can answer with. Answers in other tests are checked against the page too (conftest.py)."""
     codes = {"internal_error"}
     if path.startswith("/api/styles"):  # of no caller and of no job
+        codes |= {"too_many_requests"}
         return codes | ({"image_not_found", "validation_error"} if path.endswith("/picture") else set())
     if path == "/health/ready":
         codes |= {"service_unavailable"}
     if path.startswith(("/api/", "/v1/")):
-        codes |= {"too_many_requests"}
-    if path.startswith(("/api/", "/v1/")) and not path.startswith("/api/styles"):
-        codes |= {"unauthorized", "service_unavailable"}
-    if (path.startswith(("/api/", "/v1/images/")) or is_replicates(path)) and path != "/api/styles":
+        codes |= {"unauthorized", "service_unavailable", "too_many_requests"}
+    if path.startswith(("/api/", "/v1/images/")) or is_replicates(path):
         codes |= {"validation_error"}
     if method == "post" and not path.endswith("/cancel"):
         codes |= {"body_too_large", "queue_full", "no_room", "too_many_queued", "quota_exceeded"}
+        codes |= {"content_policy_violation" if path.startswith("/v1/images/") else "content_filtered"}
     if "{job_id}" in path:
         codes |= {"job_not_found"}
     sending = {"too_many_bytes", "overloaded"}
     codes |= {
-        ("get", "/api/styles/{name}/picture"): {"image_not_found"},
         ("get", "/api/jobs"): {"overloaded"},
         ("delete", "/api/jobs/{job_id}"): {"overloaded"},
         ("get", "/api/jobs/{job_id}"): {"images_expired", "too_many_waits", *sending},

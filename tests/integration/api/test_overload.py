@@ -21,7 +21,7 @@ def late(monkeypatch):
 
 
 async def test_new_calls_are_refused_before_they_cost_anything(serve, client, late):
-    async with serve(cors_origins=("https://app.example",)) as http:
+    async with serve(cors_origins=("https://app.example",), max_loop_lag_seconds=1) as http:
         before = client.info("commandstats")
         for method, path in (("POST", "/api/jobs"), ("GET", "/api/jobs/x"), ("POST", "/api/generate_logo")):
             answer = await http.request(method, path, json=BODY, headers={"Origin": "https://app.example"})

@@ -1,6 +1,6 @@
 import pytest
 
-from api.auth import Keys, digest
+from api.auth import Keys, digest, probable_caller
 from shared.errors import Unauthorized
 
 
@@ -17,3 +17,19 @@ def test_a_key_is_its_own_owner():
 def test_no_other_key_opens(offered):
     with pytest.raises(Unauthorized):
         Keys(("one", "two")).owner(offered)
+
+
+@pytest.mark.parametrize(
+    ("headers", "caller"),
+    [
+        ([(b"x-api-key", b"one")], digest("one")),
+        ([(b"authorization", b"bearer two")], digest("two")),
+        ([(b"x-api-key", b"wrong")], "10.0.0.1"),
+        ([(b"authorization", b"Basic one")], "10.0.0.1"),
+        ([], "10.0.0.1"),
+    ],
+)
+def test_a_call_is_probably_its_keys_or_its_addresses(headers, caller):
+    scope = {"type": "http", "headers": headers, "client": ("10.0.0.1", 1)}
+    assert probable_caller(Keys(("one", "two")), scope) == caller
+    assert probable_caller(Keys(()), scope) == "10.0.0.1"

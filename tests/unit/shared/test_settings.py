@@ -20,6 +20,10 @@ from worker.settings import WorkerSettings
         (ApiSettings, "REQUEST_TIMEOUT", "soon", "number"),
         (ApiSettings, "LOG_FORMAT", "xml", "json"),
         (ApiSettings, "KEEP_ALIVE_SECONDS", "0", "1"),
+        (ApiSettings, "RATE_LIMIT", "1/99999999999999day", "pattern"),
+        (ApiSettings, "RATE_LIMIT", "10/0minute", "pattern"),
+        (ServeSettings, "REDIS_MAXMEMORY", "17179869184gb", "pattern"),
+        (ServeSettings, "REDIS_MAXMEMORY", "2 GB", "pattern"),
         (ApiSettings, "CORS_ORIGINS", "https://app.example/", "without a path"),
         (ApiSettings, "CORS_ORIGINS", "https://a.example, https://app.example/page", "without a path"),
         (ApiSettings, "CORS_ORIGINS", "app.example", "scheme"),
@@ -138,6 +142,18 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, monkeypatch, c
     with pytest.raises(SystemExit):
         load(ApiSettings)
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_keys_that_cannot_be_read_as_text_end_the_start_with_one_line(tmp_path, monkeypatch, capsys, encoding):
+    """Some editors call UTF-16 Unicode. With such a file no key would open anything."""
+    (tmp_path / "keys").write_text("schlüssel-von-sechzehn-zeichen\n", encoding=encoding)
+    monkeypatch.setenv("API_KEYS_FILE", str(tmp_path / "keys"))
+    with pytest.raises(SystemExit):
+        load(ApiSettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("setting API_KEYS_FILE: ")
+    assert "UTF-8" in line
 
 
 @pytest.mark.parametrize("padding", ["", "=", "=="])
