@@ -6,12 +6,13 @@ from pathlib import Path
 import httpx
 import pytest
 from door import Door
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 AXE = Path(__file__).parent / "axe.min.js"
 # A busy machine draws slowly.
 PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
