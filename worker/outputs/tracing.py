@@ -12,6 +12,7 @@ import numpy as np
 import vtracer
 from PIL import Image
 
+from shared.styles.colours import distance
 from worker.outputs.branding import NEAR, snapped
 from worker.outputs.merging import merge, smooth
 
@@ -77,7 +78,11 @@ def trace(picture: NDArray[Any], asked: Sequence[str] = (), *, only: bool = Fals
     for radius in SMOOTHINGS:
         shapes = smooth(labels, radius)
         if _outlines(shapes) <= OUTLINES * shapes.size:
-            traced = Traced(width, height, _paths(paints[shapes]))
+            paths = _paths(paints[shapes])
+            if only:
+                # The tracer gives a cluster of specks their mean.
+                paths = [(data, min(asked, key=lambda one: distance(fill, one)), move) for data, fill, move in paths]
+            traced = Traced(width, height, paths)
             if len(traced.document()) < MOST_BYTES:
                 return traced
     raise TooDetailed(f"an SVG of less than {MOST_BYTES} bytes would not show it")
