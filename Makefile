@@ -54,7 +54,7 @@ test-unit: $(VENV)/.ready  ## unit tests alone: no server and no worker is start
 # another has left.
 AT_ONCE := -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist worksteal
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
-	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
+	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser tests are left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
 	$(BIN)/python -m pytest $(AT_ONCE) --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow and not clients $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
 
