@@ -72,6 +72,8 @@ class Submission:
     ) -> None:
         self._ledger = ledger
         self._celery = celery
+        # The first message imports what Celery makes messages with, for which the first submit should not wait.
+        generate_message(celery, "", "", Priority.NORMAL)
         self._forecasts = forecasts
         self._results = results
         self._styles = styles

@@ -73,6 +73,14 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         first = (await http.post("/api/jobs", json=BODY)).json()["id"]
         generator.generate(first)
         finisher.finish(first)
+        held = asyncio.create_task(http.post("/api/generate_logo", json=BODY | {"prompt": "a blue fox"}))
+        while not (queued := client.zrange(keys.QUEUED, 0, -1)):
+            await asyncio.sleep(0.01)
+        generator.generate(queued[0].decode())
+        finisher.finish(queued[0].decode())
+        await held
+        while http._transport.app.state.services.calls._ended:
+            await asyncio.sleep(0.01)
         # The scripts are known to the server and the connections are open from here on.
         http._transport.app.state.services.forecasts._looked_at = 0
         count()
@@ -85,7 +93,7 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         await http.get(f"/api/jobs/{job_id}")
         assert count() == 1  # read
         generator.generate(job_id)
-        assert count() == 4  # claim; pixels, finish, pace
+        assert count() == 5  # claim; pixels, finish, pace; the claim that finds no further job
         finisher.finish(job_id)
         assert count() == 5  # read, pixels; images, succeed, pace
         # The reader of events would read a job that is waited for once more, for an event that it has not seen yet.

@@ -177,7 +177,7 @@ def test_each_call_has_an_example_of_each_of_its_errors(name):
             assert example["error"]["code"] == code
             # FastAPI leaves nulls out of examples: `param`.
             assert set(example["error"]) == {"code", "message"} | ({"type"} if openai else set())
-        known = statuses_by_code().get(code, 401)
+        known = statuses_by_code().get(code, 400 if code == "content_policy_violation" else 401)
         assert status == (400 if openai and code == "validation_error" else known)
         assert ("Retry-After" in answer["headers"]) == (status in (429, 503, 504))
         assert ("X-Should-Retry" in answer["headers"]) == (openai and status in (409, 429, 500, 503, 504))

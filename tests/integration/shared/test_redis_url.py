@@ -28,6 +28,7 @@ from shared.errors import TooManyRequests
 from shared.queue import GENERATE, make_celery, send_generate, waiting_job_ids
 from shared.redis_url import check
 from shared.stack.serve import free_port
+from shared.tenants import Tenants
 
 USER, PASSWORD = "logo", "p@s/s:w%r+d?;#& ü"
 LOGIN = f"{USER}:{quote(PASSWORD, safe='')}"
@@ -145,7 +146,7 @@ async def reach(url, job_id):
     await reader.ping()
     await reader.aclose()
     prompt = prompt_client(url)
-    limit = RateLimit("1/minute", prompt)
+    limit = RateLimit("1/minute", prompt, Tenants(None))
     await limit.hit(job_id)
     with pytest.raises(TooManyRequests):
         await limit.hit(job_id)
