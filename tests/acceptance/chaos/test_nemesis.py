@@ -102,7 +102,7 @@ def store(request, tmp_path):
     found.close()
 
 
-@pytest.mark.parametrize("store", ["redis", "s3"], indirect=True)
+@pytest.mark.parametrize("store", ["redis", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_a_short_run(new_stack, store):
     nemesis, notes, _, found, _ = chaos(
         new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **store[1]),
