@@ -64,23 +64,27 @@ def count(asked):
     return _count
 
 
+async def do_all_once(http, client, generator, finisher):
+    first = (await http.post("/api/jobs", json=BODY)).json()["id"]
+    generator.generate(first)
+    finisher.finish(first)
+    held = asyncio.create_task(http.post("/api/generate_logo", json=BODY | {"prompt": "a blue fox"}))
+    while not (queued := client.zrange(keys.QUEUED, 0, -1)):
+        await asyncio.sleep(0.01)
+    generator.generate(queued[0].decode())
+    finisher.finish(queued[0].decode())
+    await held
+    while http._transport.app.state.services.calls._ended:
+        await asyncio.sleep(0.01)
+
+
 async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery_app, client, count):
     settings, results = WorkerSettings(_env_file=None), RedisResults(client)
     fail_fast = Ledger(client)
     generator = Generator("w", Model(), ledger, fail_fast, results, celery_app, settings)
     finisher = Finisher(ledger, fail_fast, results, Recovery(ledger, results, celery_app, 60), settings)
     async with serve() as http:
-        first = (await http.post("/api/jobs", json=BODY)).json()["id"]
-        generator.generate(first)
-        finisher.finish(first)
-        held = asyncio.create_task(http.post("/api/generate_logo", json=BODY | {"prompt": "a blue fox"}))
-        while not (queued := client.zrange(keys.QUEUED, 0, -1)):
-            await asyncio.sleep(0.01)
-        generator.generate(queued[0].decode())
-        finisher.finish(queued[0].decode())
-        await held
-        while http._transport.app.state.services.calls._ended:
-            await asyncio.sleep(0.01)
+        await do_all_once(http, client, generator, finisher)
         # The scripts are known to the server and the connections are open from here on.
         http._transport.app.state.services.forecasts._looked_at = 0
         count()
