@@ -19,7 +19,7 @@ def overflow(page):
 def test_what_is_saved_is_what_the_api_has(stack, visit, ask, violations, width):
     page = visit(stack.url, width=width)
     assert violations(page) == []
-    ask(page, steps=2, size=256)
+    ask(page, size=256)
     page.wait_for_selector("#stage .stage-main")
     assert (overflow(page), violations(page)) == (0, [])
     page.click(".card .open")
@@ -125,6 +125,7 @@ def test_the_page_weighs_less_than_120_kilobytes(stack, visit, context):
     assert 0 < sum(sizes) <= 120_000
 
 
+@pytest.mark.slow
 def test_the_reference_is_shown_by_this_servers_files(stack, visit):
     page = visit(stack.url, "/docs", ready=".opblock")
     page.click("#operations-jobs-submit_job .opblock-summary")
