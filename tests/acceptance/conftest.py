@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ import httpx
 import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from playwright.sync_api import sync_playwright
 
 from shared.stack.ports import free_port, free_ports
 
 START_SECONDS = 120
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPERATOR_KEY = "the-key-of-an-operator"  # of the shared stack
 
 
@@ -306,3 +309,17 @@ def new_api(tmp_path, valkey):
     for api in started:
         api.process.kill()
         api.process.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Of one module: while its driver runs, no test of another may start an event loop in this process."""
+    path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if path is None:
+        pytest.fail(
+            f"no browser: install Debian's package chromium, or leave this out with -m 'not browser' {BROWSERS}"
+        )
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()

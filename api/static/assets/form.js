@@ -66,6 +66,12 @@ export class Form {
       value => { this.#aspect = value; el("size").disabled = value !== null; }, value => value ?? t("square")));
   }
 
+  // A job of another client may have a size that is not offered here.
+  #size(value) {
+    if (![...el("size").options].some(option => option.value === String(value))) el("size").append(h("option", {value}, `${value} px`));
+    el("size").value = value;
+  }
+
   #seed(value, locked) {
     el("seed").value = value ?? "";
     this.#lock(locked);
@@ -129,7 +135,7 @@ export class Form {
     this.#aspect = body.aspect ?? null;
     this.#counts();
     this.#aspects();
-    el("size").value = Math.max(...(body.sizes?.length ? body.sizes : [512]));
+    this.#size(Math.max(...(body.sizes?.length ? body.sizes : [512])));
     el("size").disabled = this.#aspect !== null;
     for (const format of ["svg", "webp"]) el(format).checked = (body.formats ?? []).includes(format);
     for (const name of ["transparent", "icons"]) el(name).checked = Boolean(body[name]);
