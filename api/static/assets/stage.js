@@ -108,7 +108,7 @@ export class Stage {
       return button;
     }));
     return [h("div.stage-main", {}, h("div.look", {}, canvas, h("div.under", {}, grounds, palette), strip, warnings),
-      h("div.side", {}, h("h3", {}, t("inUse")), uses(() => paint(picked.clear ?? picked.png), job.prompt.split(" ").slice(-2).join(" ")),
+      h("div.side", {}, h("h3", {}, t("inUse")), uses(() => paint(picked.clear ?? picked.png), job.text ?? job.prompt.split(/[,.;:]/)[0].trim().split(/\s+/).slice(-2).join(" ")),
         h("h3", {}, t("files")), downloads(job, picked.index, error => say(error instanceof Refused ? error.message : t("offline")))))];
   }
 

@@ -19,7 +19,7 @@ def overflow(page):
 def test_what_is_saved_is_what_the_api_has(stack, visit, ask, violations, width):
     page = visit(stack.url, width=width)
     assert violations(page) == []
-    ask(page, size=256)
+    ask(page, steps=2, size=256)
     page.wait_for_selector("#stage .stage-main")
     assert (overflow(page), violations(page)) == (0, [])
     page.click(".card .open")
