@@ -79,7 +79,7 @@ class Stack:
             return False
 
     def workers(self):
-        return self.http.get("/health").json()["workers"]
+        return self.http.get("/health").json().get("workers", [])  # none while Redis is out of reach
 
     def processes(self, part):
         """The processes of a part such as 'worker.generate', 'api.main' or 'valkey-server', parents before children."""

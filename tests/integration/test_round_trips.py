@@ -124,4 +124,5 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         await held
         while calls._ended:
             await asyncio.sleep(0.01)
-        assert count() == 4  # read after the event; the index of the images, the image; the call's end
+        # Read after the event, if it was not read before; the index of the images, the image; the call's end.
+        assert count() in (3, 4)

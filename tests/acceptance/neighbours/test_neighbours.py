@@ -86,6 +86,7 @@ def test_a_bad_neighbour_costs_nobody_an_answer_a_place_or_much_time(guarded):
     assert {name: ratio for name, ratio in ratios.items() if ratio > MOST} == {}
 
 
+@pytest.mark.slow  # it measures, and beside other tests it measures those
 def test_a_bad_neighbour_in_short(guarded):
     ratios, found = measure(guarded, seconds=4, large=[1024], floor=2)
     assert found == []
