@@ -79,7 +79,7 @@ class Stack:
             return False
 
     def workers(self):
-        return self.http.get("/health").json().get("workers", [])  # none while Redis is out of reach
+        return self._patiently("/health")["workers"]
 
     def processes(self, part):
         """The processes of a part such as 'worker.generate', 'api.main' or 'valkey-server', parents before children."""
@@ -127,11 +127,14 @@ class Stack:
         return response.json()
 
     def get(self, job_id, **params):
+        return self._patiently(f"/api/jobs/{job_id}", **params)
+
+    def _patiently(self, path, **params):
         """Asks again until it is answered, like a client on a bad network."""
         deadline = time.monotonic() + 60
         while True:
             try:
-                response = self.http.get(f"/api/jobs/{job_id}", params=params)
+                response = self.http.get(path, params=params)
                 if response.status_code != 503:
                     assert response.status_code == 200, response.text
                     return response.json()
