@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 from shared.results import places, redis_images
 from shared.results.places import WHOLE, Kind
 from shared.results.redis_images import image_key
-from shared.results.redis_uploads import PIECE_BYTES, put_images, send_pieces
+from shared.results.redis_uploads import PIECE_BYTES, pieces, put_images, send_pieces
 from shared.results.store import CHUNK_LENGTH, UNCREATED_TTL_SECONDS, PartGone
 
 if TYPE_CHECKING:
@@ -165,11 +165,10 @@ class AsyncRedisResults:
         return cast("bytes | None", await self._client.get(place.key))
 
     async def put_input(self, job_id: str, data: bytes) -> None:
-        """The last piece first, as in `send_pieces`."""
         key = places.input_image(job_id).key
-        for start in reversed(range(0, len(data), PIECE_BYTES)):
+        for start, piece in pieces(data):
             pipeline = self._bulk.pipeline(transaction=False)
-            pipeline.setrange(key, start, data[start : start + PIECE_BYTES])
+            pipeline.setrange(key, start, piece)
             pipeline.expire(key, UNCREATED_TTL_SECONDS)
             await pipeline.execute()
 
