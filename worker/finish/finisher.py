@@ -123,7 +123,7 @@ class Finisher:
         until = time.monotonic() + OUTAGE_BUDGET_SECONDS
         while True:
             try:
-                self._results.put(place, images, job.result_ttl_seconds or self._settings.result_ttl_seconds)
+                self._results.put(place, images, self._settings.images_kept_seconds(job))
             except StoreAway as error:
                 log.warning("store.unavailable", error=str(error))
                 lease.check()
@@ -134,7 +134,7 @@ class Finisher:
                 return
 
     def _succeed(self, job: Job, finished: Finished) -> None:
-        ttl = job.result_ttl_seconds or self._settings.result_ttl_seconds
+        ttl = self._settings.images_kept_seconds(job)
         place = places.finished_images(job.id, job.attempt)
         moved = self._ledger.run(
             moves.succeed(
