@@ -62,7 +62,7 @@ class UploadRoute(APIRoute):
         async def handle_upload(request: Request) -> Response:
             if body is None or not is_multipart(request.headers.get("content-type", "")):
                 return await handle(request)
-            await auth.check(request)
+            await auth.owner_of_request(request)
             options = {"max_files": MAX_FILES, "max_fields": MAX_FIELDS, "max_part_size": MAX_FIELD_BYTES}
             form = MultiPartParser(request.headers, request.stream(), **options)
             try:
