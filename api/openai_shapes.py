@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from shared.canvas import Canvas
+from shared.field_errors import invalid
 from shared.outputs import Outputs
 from shared.results import footprint
 from shared.results.formats import FORMATS, LOGO, PNG, SVG, transparent_name
@@ -22,7 +23,6 @@ from shared.schemas import (
     JobRequest,
     NotBoolean,
     check_shape,
-    invalid,
     not_blank,
     shape_fields,
 )

@@ -16,10 +16,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from shared.canvas import MAX_EDGE, MAX_RATIO, MIN_EDGE, Canvas
 from shared.design_fields import DesignFields
+from shared.field_errors import invalid
 from shared.jobs import JobStatus, Priority
 from shared.outputs import Outputs
 from shared.results import footprint
@@ -43,11 +43,6 @@ DEFAULT_SIZES = (256, 512, 1024)
 # An image that came with the request itself, by the digest of its bytes; clients name jobs only.
 UPLOADED = "sha256:"
 PROMPT_EXAMPLE = "a red fox head, geometric"
-
-
-def invalid(message: str) -> PydanticCustomError:
-    """The error that a validator raises; pydantic would prefix the message of a ValueError with "Value error, "."""
-    return PydanticCustomError("value_error", "{message}", {"message": message})
 
 
 def not_blank(prompt: str) -> str:
