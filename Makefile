@@ -14,7 +14,7 @@ LAYOUT ?=
 # Not in any recipe, where a # would begin a comment of the shell's: the demo reads them from its environment.
 export PROMPT SIZES ASPECT STYLE COLORS BACKGROUND TEXT LAYOUT
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours day tour fuzz audit check format bench bench-gpu card-report lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours day tour fuzz audit check format bench bench-front bench-peers bench-gpu card-report lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,7 +54,7 @@ test-unit: $(VENV)/.ready  ## unit tests alone: no server and no worker is start
 # another has left.
 AT_ONCE := -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist worksteal
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
-	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser test is left out (Debian: apt-get install chromium)")
+	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser tests are left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
 	$(BIN)/python -m pytest $(AT_ONCE) --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow and not clients $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
 
@@ -114,6 +114,12 @@ format: $(VENV)/.ready ## let ruff rewrite what it can
 
 bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run
 	$(BIN)/python -m pytest -m benchmark -s
+
+bench-front: $(VENV)/.ready  ## where the API's CPU time goes for a submit, a poll and a wait (BEFORE=folder of another version: that too)
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/profile.py $(if $(BEFORE),--before $(BEFORE))
+
+bench-peers: $(VENV)/.ready  ## the front against the usual tutorial and the first version's way, in turns (PEERS=a,b)
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/peers/compare.py $(if $(PEERS),--peers $(PEERS))
 
 OUT ?= out/bench-gpu
 bench-gpu: $(VENV)/.ready  ## on a GPU machine: speed, memory, fidelity against the first version (PARTS=a,b, OUT=folder)

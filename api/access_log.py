@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from asgi_correlation_id import correlation_id
 
+from api.auth import DIGEST_SHOWN
 from api.callers import address
 from api.errors import respond
 from api.openai_errors import submitted
@@ -84,4 +85,4 @@ class AccessLog:
 def _caller(scope: Scope) -> str:
     """The beginning of the key's digest, by which a key's requests are found without naming it; else the address."""
     owner: str = scope.get("state", {}).get("owner", "")
-    return owner[:8] or address(scope)
+    return owner[:DIGEST_SHOWN] or address(scope)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Depends, FastAPI
 
-from api import errors, openai_errors, openapi, pages, replicate_errors
+from api import errors, multipart, openai_errors, openapi, pages, replicate_errors
 from api.access_log import AccessLog, is_sane_request_id
 from api.auth import Keys, probable_caller
 from api.body_limit import BodyLimit
@@ -32,6 +32,7 @@ from api.overload import Overload
 from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, usage, watch
+from api.safety import open_filter, say_what_is_off
 from api.submission import Submission
 from api.turns import TakeTurns, Turns
 from api.waiting import Waiting
@@ -81,6 +82,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         if not keys.needed and not is_loopback(settings.host):
             # Critical, so that every LOG_LEVEL shows it.
             log.critical("api.open", hint="anyone who reaches this port can submit jobs; set API_KEYS to require a key")
+        say_what_is_off(settings)
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await warn_of_small_memory(client, settings)
         async with waiting.running(), calls.running():
@@ -110,6 +112,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.open_to_any_page = not keys.needed and "*" in settings.cors_origins
     app.state.lag = lag
     app.state.rate_limit = RateLimit(settings.rate_limit, client, tenants)
+    results = open_reader(client, bulk, settings)
     app.state.services = Services(
         settings=settings,
         client=client,
@@ -119,6 +122,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             ledger,
             celery,
             forecasts,
+            results,
             known_styles,
             tenants,
             lag,
@@ -127,11 +131,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
             max_queued_high_per_key=settings.max_queued_high_per_key,
             max_created_per_key_per_minute=settings.max_created_per_key_per_minute,
             images_in_redis=settings.images_in_redis,
+            prompt_filter=open_filter(settings),
         ),
         following=Following(waiting, ledger, settings.max_streams_per_key),
         http=http,
         forecasts=forecasts,
-        results=open_reader(client, bulk, settings),
+        results=results,
         calls=calls,
         holding=holding,
         sending=Bound(
@@ -155,7 +160,12 @@ def create_app(settings: ApiSettings) -> FastAPI:
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
     # caller; HEAD and OPTIONS; the bound on bodies; compression.
     app.add_middleware(Compression)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, longer={"/v1/images/generations": MAX_PROMPT_BYTES})
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=MAX_BODY_BYTES,
+        longer={"/v1/images/generations": MAX_PROMPT_BYTES},
+        forms={"/api/jobs": multipart.MAX_BODY_BYTES, "/v1/images/edits": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES},
+    )
     app.add_middleware(Methods)
     app.add_middleware(TakeTurns, turns=turns, caller_of=functools.partial(probable_caller, keys))
     app.add_middleware(AccessLog, observe=http.observe)

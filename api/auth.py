@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 SHORT = 16  # characters of a key
 DIGEST_LENGTH = 64  # an address has at most 45
+DIGEST_SHOWN = 8  # its first characters, by which logs and pages name a key
 _bearer = HTTPBearer(auto_error=False, description="An API key, if the server requires one.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
@@ -131,7 +132,10 @@ def owner_of(request: Request, bearer: HTTPAuthorizationCredentials | None, head
 
 
 async def owner_of_request(request: Request) -> str:
-    """As the dependency `Owner` finds it, where FastAPI resolves none."""
+    """As the dependency `Owner` finds it, where FastAPI resolves none, or before it does.
+
+    :raises Unauthorized: the key is missing or unknown.
+    """
     return owner_of(request, await _bearer(request), await _header(request))
 
 
@@ -176,7 +180,7 @@ def shown(caller: str) -> str:
     """In logs: the beginning of the key's digest, by which a key's requests are found without naming it; an address
     whole.
     """
-    return caller[:8] if len(caller) == DIGEST_LENGTH else caller
+    return caller[:DIGEST_SHOWN] if len(caller) == DIGEST_LENGTH else caller
 
 
 # All limits count by caller: the key's owner, or the client's address if no keys are configured.

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
+from api.multipart import is_multipart
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimit:
-    def __init__(self, app: ASGIApp, max_bytes: int, longer: dict[str, int] | None = None) -> None:
-        """`longer`: the bound of each path that has one of its own."""
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, longer: dict[str, int] | None = None, forms: dict[str, int] | None = None
+    ) -> None:
+        """`longer`: the bound of each path that has one of its own; `forms`: of a body with a file (multipart)."""
         self.app = app
         self._max_bytes = max_bytes
         self._longer = longer or {}
+        self._forms = forms or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # No route reads the body of another method.
@@ -27,6 +32,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         max_bytes = self._longer.get(scope["path"], self._max_bytes)
+        if is_multipart(Headers(scope=scope).get("content-type", "")):
+            max_bytes = self._forms.get(scope["path"], max_bytes)
         refusal = f"body: more than {max_bytes} bytes"
         declared = Headers(scope=scope).get("content-length", "")
         # A body without a declared length is counted as it arrives.

@@ -28,11 +28,13 @@ LATE_RETRY_SECONDS = 5
 # The only table of statuses: STATUS for our own errors, HTTP_CODES for those that the framework raises.
 STATUS: dict[type[errors.LogoError], int] = {
     errors.InvalidRequest: 422,
+    errors.MediaTypeNotTaken: 415,
     errors.Unauthorized: 401,
     errors.UrlNotValid: 403,
     errors.JobNotFound: 404,
     errors.ImageNotFound: 404,
     errors.ModelNotFound: 404,
+    errors.ContentFiltered: 422,
     errors.IdempotencyConflict: 422,
     errors.JobNotSuccessful: 409,
     errors.ImagesExpired: 410,

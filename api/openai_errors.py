@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from api.loop_lag import LoopLag
 
 log = get_logger(__name__)
-_CALLS = "this server has POST /v1/images/generations, GET /v1/models and GET /v1/models/{model}"
+# Where OpenAI has a code of its own.
+OPENAI_CODES = {"unauthorized": "invalid_api_key", "content_filtered": "content_policy_violation"}
+_CALLS = "this server has POST /v1/images/generations and /v1/images/edits, GET /v1/models and GET /v1/models/{model}"
 
 
 class OpenAIError(BaseModel):
@@ -110,9 +112,9 @@ def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse
     final = (errors.JobNotSuccessful, errors.GenerationFailed, errors.QuotaExceeded)
     if isinstance(error, final) or (status >= 500 and not retry_is_safe):  # noqa: PLR2004
         headers["X-Should-Retry"] = "false"
-    code = error.code
     if isinstance(error, errors.Unauthorized):
-        code, headers["WWW-Authenticate"] = "invalid_api_key", "Bearer"
+        headers["WWW-Authenticate"] = "Bearer"
+    code = OPENAI_CODES.get(error.code, error.code)
     param = (error.details or {}).get("field")
     return _respond(status, _type_of(status), error.message, code, param, headers)
 
@@ -120,7 +122,8 @@ def _logo_error(error: errors.LogoError, *, retry_is_safe: bool) -> JSONResponse
 def error_of(error: Exception, lag: LoopLag) -> OpenAIError:
     """What a stream that has begun tells of an error."""
     found = as_logo_error(error, lag)
-    return OpenAIError(message=found.message, type=_type_of(_status_of(found)), param=None, code=found.code)
+    code = OPENAI_CODES.get(found.code, found.code)
+    return OpenAIError(message=found.message, type=_type_of(_status_of(found)), param=None, code=code)
 
 
 def respond_as_openai(status: int, code: str, message: str, *, headers: dict[str, str]) -> JSONResponse:
@@ -128,7 +131,11 @@ def respond_as_openai(status: int, code: str, message: str, *, headers: dict[str
 
 
 def _status_of(error: errors.LogoError) -> int:
-    return 400 if isinstance(error, errors.InvalidRequest) else STATUS.get(type(error), UNFORESEEN)
+    return (
+        400
+        if isinstance(error, (errors.InvalidRequest, errors.ContentFiltered))
+        else STATUS.get(type(error), UNFORESEEN)
+    )
 
 
 def _type_of(status: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from shared.canvas import Canvas
+from shared.field_errors import invalid
 from shared.outputs import Outputs
 from shared.results import footprint
 from shared.results.formats import FORMATS, LOGO, PNG, SVG, transparent_name
@@ -18,10 +19,10 @@ from shared.schemas import (
     MAX_SIZE,
     MIN_SIZE,
     PROMPT_EXAMPLE,
+    UPLOADED,
     JobRequest,
     NotBoolean,
     check_shape,
-    invalid,
     not_blank,
     shape_fields,
 )
@@ -82,6 +83,9 @@ def beginning_of(prompt: str) -> str:
     words = re.match(rf"(?s).{{{MAX_DRAWN // 2},{MAX_DRAWN}}}(?=\s)", prompt)
     # A text without spaces, such as Chinese, is cut anywhere.
     return words[0].rstrip() if words else prompt[:MAX_DRAWN]
+
+
+Size = Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_shape)]
 
 
 class ImagesRequest(BaseModel):
@@ -182,6 +186,35 @@ class ImagesRequest(BaseModel):
         if self.response_format is None:
             return can_sign and (self.model or "").startswith("dall-e")
         return self.response_format == "url"
+
+
+class EditsRequest(ImagesRequest):
+    """A form; `image` is its file."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512", "image": UPLOADED + 64 * "0"}]},
+    )
+
+    image: str = Field(pattern=f"^{UPLOADED}[0-9a-f]{{64}}$", description="The file: PNG, JPEG or WebP, 8 MiB at most.")
+    size: Size | None = Field(
+        "auto",
+        description="As of generations; auto: of the image's aspect, with about as many pixels as a square of 1024.",
+    )
+    strength: Annotated[float | None, NotBoolean] = Field(
+        None, ge=0, le=1, description="Not OpenAI's: how much of the image changes."
+    )
+    input_fidelity: Literal["high", "low"] | None = Field(None, description="No effect; see `strength`.")
+
+    @property
+    def started(self) -> JobRequest:
+        """What `input_of` needs: without a shape where the image's is meant."""
+        shape = {} if self.size in (None, "auto") else shape_fields(self.pixels)
+        return JobRequest.model_construct(prompt=self.drawn_prompt, image=self.image, **shape)
+
+    @property
+    def job(self) -> JobRequest:
+        return super().job.model_copy(update={"image": self.image, "strength": self.strength})
 
 
 class GeneratedImage(BaseModel):

@@ -259,6 +259,27 @@ def job_of(*statuses: int, headers: tuple[str, ...] = ()) -> dict[int | str, dic
     }
 
 
+def _form(title: str, description: str) -> dict[str, Any]:
+    """A body with a file, beside the JSON that has the same fields."""
+    properties = {
+        "prompt": {"type": "string"},
+        "image": {"type": "string", "format": "binary", "description": "PNG, JPEG or WebP, 8 MiB at most."},
+        "strength": {"type": "number", "minimum": 0, "maximum": 1},
+    }
+    schema = {
+        "title": title,
+        "type": "object",
+        "description": description,
+        "required": ["prompt", "image"],
+        "properties": properties,
+        "additionalProperties": True,
+    }
+    return {"requestBody": {"content": {"multipart/form-data": {"schema": schema}}}}
+
+
+WITH_FILE = _form("JobForm", "The fields of the JSON body, lists as JSON or as repeated parts, and the file.")
+EDIT_FORM = _form("EditsForm", "The fields below as parts, and the file.")
+
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The stream. The data of `snapshot`, `status` and `done` is the job without its images.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.errors import statuses_by_code
-from api.openai_errors import OpenAIErrorResponse
+from api.openai_errors import OPENAI_CODES, OpenAIErrorResponse
 from api.replicate_errors import Problem
 from shared.schemas import ErrorResponse
 
@@ -24,9 +24,11 @@ EXAMPLES: dict[str, str] = {
     "job_not_successful": "the job is canceled, it has no images",
     "images_expired": "the images of this job have expired; submit it again with the same seed",
     "body_too_large": "body: more than 65536 bytes",
+    "media_type_not_taken": "image: must be image/png, image/jpeg, image/webp, not image/gif",
     "range_not_satisfiable": "Range: the image has 48213 bytes",
     "validation_error": "prompt: String should have at least 3 characters",
     "idempotency_conflict": "Idempotency-Key: this key was used for a request with another body",
+    "content_filtered": "prompt: this server does not draw this",
     "queue_full": "1000 jobs are queued, the bound is 1000",
     "no_room": "there is no room for the result, which may take 15728640 bytes; try again later",
     "too_many_queued": "250 jobs of this key are queued, the bound is 250",
@@ -83,8 +85,8 @@ def openai_errors_of(*which: int | str) -> dict[int | str, dict[str, Any]]:
     """As `errors_of`, in OpenAI's format: validation errors are 400, an unknown key is `invalid_api_key`."""
     answers = _by_status(which, _openai_body)
     codes = answers.get(422, {})
-    if "validation_error" in codes:
-        answers[400] = {"validation_error": codes.pop("validation_error")}
+    bad = [code for code in ("validation_error", "content_filtered") if code in codes]
+    answers[400] = {OPENAI_CODES.get(code, code): codes.pop(code) for code in bad}
     if 401 in answers:  # noqa: PLR2004 - an HTTP status
         answers[401] = {"invalid_api_key": answers[401]["unauthorized"]}
     return {
@@ -127,7 +129,7 @@ def _answer(
 
 def _openai_body(code: str) -> dict[str, Any]:
     status, message = _STATUS[code], EXAMPLES[code]
-    shown = {"unauthorized": "invalid_api_key"}.get(code, code)
+    shown = OPENAI_CODES.get(code, code)
     kind = _OPENAI_TYPES.get(status, "invalid_request_error")
     return {"error": {"message": message, "type": kind, "param": None, "code": shown}}
 

@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from api.auth import Bearer, KeyHeader, offered_key
+from api.auth import DIGEST_SHOWN, Bearer, KeyHeader, offered_key
 from shared.errors import Unauthorized
 
 if TYPE_CHECKING:
     from api.auth import Keys
 
-SHORT_DIGEST = 8  # characters of a key's digest, by which logs and the audit log name it
-
 
 async def _maybe(request: Request, bearer: Bearer, header: KeyHeader) -> str | None:
     keys: Keys = request.app.state.operator_keys
     try:
-        return keys.owner(offered_key(bearer, header))[:SHORT_DIGEST] or None
+        return keys.owner(offered_key(bearer, header))[:DIGEST_SHOWN] or None
     except Unauthorized:
         return None
 

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from api.openai_shapes import MAX_DRAWN, MAX_PROMPT
 from shared.canvas import Canvas
-from shared.schemas import MAX_IMAGES, PROMPT_EXAMPLE, NotBoolean, Size, check_shape, invalid, not_blank
+from shared.field_errors import invalid
+from shared.schemas import MAX_IMAGES, PROMPT_EXAMPLE, NotBoolean, Size, check_shape, not_blank
 
 DEFAULT_SIZE = 1024
 # What FLUX draws on Replicate for each aspect.

@@ -35,6 +35,17 @@ def _styles(path: Path | None) -> Path | None:
     return path
 
 
+def _text(path: Path | None) -> Path | None:
+    if path is not None:
+        try:
+            path.read_text(encoding="utf-8")
+        except UnicodeError:
+            raise ValueError(f"{path} is no text in UTF-8; save it as such") from None
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    return path
+
+
 Origin = Annotated[str, AfterValidator(_origin)]
 
 
@@ -80,7 +91,7 @@ class ApiSettings(Settings):
     api_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
         (), description="Comma-separated; empty: requests need no key."
     )
-    api_keys_file: Annotated[FilePath | None, AtHome] = Field(
+    api_keys_file: Annotated[FilePath | None, AtHome, AfterValidator(_text)] = Field(
         None, description="More keys, one per line; read again if changed."
     )
     operator_keys: Annotated[tuple[str, ...], *CommaSeparated] = Field(
@@ -92,6 +103,9 @@ class ApiSettings(Settings):
     keys_file: KeysFile = Field(
         None,
         description="keys.toml: keys with a name, a weight, bounds and a quota; read again if changed.",
+    )
+    safety_words_file: Annotated[FilePath | None, AtHome] = Field(
+        None, description="With SAFETY=prompt or both: words of your own, one per line, beside the library's."
     )
     rate_limit: str = Field("", pattern=RATE, description="Per key or address, as 60/minute; empty: no limit.")
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], *CommaSeparated] = Field(

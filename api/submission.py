@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import secrets
@@ -18,14 +19,16 @@ from api import quota
 from api.errors import of_late_loop
 from api.forecast import retry_after
 from shared import errors
-from shared.connection import is_busy
+from shared.connection import UNAVAILABLE, is_busy
 from shared.jobs import Job, JobStatus, Priority
-from shared.ledger import moves
+from shared.ledger import counters, keys, moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
 from shared.observability.logging import get_logger
 from shared.queue import generate_message
+from shared.results import places
 from shared.schemas import JobRequest
+from shared.strength import DEFAULT_STRENGTH
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from shared.ledger.calls import Call
     from shared.ledger.replies import Reading
     from shared.ledger.run import AsyncLedger
+    from shared.prompt_filter import PromptFilter
+    from shared.results.store import ResultReader
     from shared.styles.known import Styles
     from shared.styles.table import Style
     from shared.tenants import Tenant, Tenants
@@ -53,6 +58,7 @@ class Submission:
         ledger: AsyncLedger,
         celery: Celery,
         forecasts: Forecasts,
+        results: ResultReader,
         styles: Styles,
         tenants: Tenants,
         lag: LoopLag,
@@ -62,10 +68,14 @@ class Submission:
         max_queued_high_per_key: int,
         max_created_per_key_per_minute: int,
         images_in_redis: bool = True,
+        prompt_filter: PromptFilter | None = None,
     ) -> None:
         self._ledger = ledger
         self._celery = celery
+        # The first message imports what Celery makes messages with, for which the first submit should not wait.
+        generate_message(celery, "", "", Priority.NORMAL)
         self._forecasts = forecasts
+        self._results = results
         self._styles = styles
         self._tenants = tenants
         self._lag = lag
@@ -74,21 +84,25 @@ class Submission:
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
         self._images_in_redis = images_in_redis
+        self._prompt_filter = prompt_filter
 
-    async def submit(  # noqa: C901 - a case for each outcome
+    async def submit(  # noqa: C901, PLR0912, PLR0913 - a case for each outcome, and what a job may have
         self,
         request: JobRequest,
         owner: str,
         idempotency_key: str = "",
         call: Call | None = None,
         webhook_shape: str = "",
+        image: bytes | None = None,
     ) -> tuple[Reading, bool]:
         """The job as the ledger returned it, and whether an earlier submit with the same idempotency key created it.
         A held `call` may join the job of an equal one that was cut.
 
+        :param image: what the job starts from, an RGB PNG.
         :param webhook_shape: of the webhook's body: the job, or `shared.predictions.SHAPE`.
 
         :raises errors.InvalidRequest: no style has the request's name, or the key may not use this priority.
+        :raises errors.ContentFiltered: SAFETY refuses the prompt.
         :raises errors.IdempotencyConflict: the idempotency key was used for another body.
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
@@ -99,6 +113,7 @@ class Submission:
         :raises errors.ServiceUnavailable: Redis did not answer, so the record may or may not exist.
         :raises errors.Overloaded: this process was too late for the answer; likewise.
         """
+        await self._refuse_filtered(request)
         tenant, style = self._tenants.of(owner), self._style(request.style)
         job = _new_job(request, owner, call.id if call else str(uuid.uuid4()), webhook_shape, tenant, style)
         structlog.contextvars.bind_contextvars(job_id=job.id)
@@ -120,11 +135,16 @@ class Submission:
             message=generate_message(self._celery, job.id, job.request_id, job.priority),
             **quota.asked_of(tenant),
         )
+        if image is not None:
+            # Whatever fails here, no job was created: the image expires, and its pieces with it.
+            await self._results.put_input(job.id, image)
         try:
             with tracing.span("job.publish", job_id=job.id):
                 created = await self._ledger.run(command)
         except _UNANSWERED as error:
             raise self._unanswered(error, idempotency_key) from error
+        if image is not None and created.outcome is not Creation.CREATED:
+            await self._results.drop(places.input_image(job.id))
         match created.outcome:
             case Creation.CONFLICT:
                 raise errors.IdempotencyConflict("Idempotency-Key: this key was used for a request with another body")
@@ -137,6 +157,10 @@ class Submission:
                 raise errors.NoRoom(
                     f"there is no room for the result, which may take {created.depth} bytes; try again later",
                     retry_after_seconds=ROOM_RETRY_SECONDS,
+                )
+            case Creation.IMAGE_GONE:
+                raise errors.ServiceUnavailable(
+                    "the image took too long to be stored; try again", retry_after_seconds=2
                 )
             case Creation.OWNER_FULL:
                 raise errors.TooManyQueued(
@@ -195,6 +219,8 @@ class Submission:
         :raises errors.QueueFull: the queue is at its bound.
         :raises errors.NoRoom: Redis has too little memory left for the result.
         """
+        if failed.has_image:
+            raise errors.JobNotSuccessful("the image that the job starts from is gone with it; its owner can submit it")
         job = again(failed)
         tenant = self._tenants.of(job.owner)
         command = moves.create(
@@ -212,11 +238,22 @@ class Submission:
         log.info("job.created", job_id=job.id, instead_of=failed.id, seed=job.seed)
         return created.reading
 
+    async def _refuse_filtered(self, request: JobRequest) -> None:
+        """What is asked for is in no log."""
+        asked = (request.prompt, request.text or "")
+        if self._prompt_filter is None or not any(map(self._prompt_filter.refuses, asked)):
+            return
+        log.info("prompt.refused")
+        with contextlib.suppress(*UNAVAILABLE):  # only a metric needs it
+            await self._ledger.client.hincrby(keys.COUNTERS, counters.PROMPTS_REFUSED, 1)
+        raise errors.ContentFiltered("prompt: this server does not draw this")
+
 
 def _fingerprint(request: JobRequest) -> str:
     # Omit newer fields at their defaults, so that a retry sent before an upgrade still matches.
     newer = ["priority", "num_images", "webhook_url", "formats", "quality", "transparent", "holes", "icons"]
     newer += ["width", "height", "aspect", "style", "text", "layout", "colors", "background_color"]
+    newer += ["image", "image_number", "strength"]
     at_default = {name for name in newer if getattr(request, name) == JobRequest.model_fields[name].default}
     return hashlib.sha256(request.model_dump_json(exclude=at_default).encode()).hexdigest()
 
@@ -275,6 +312,7 @@ def _new_job(  # noqa: PLR0913 - all that a job has from its caller
         num_images=request.num_images,
         requested_steps=request.steps or 0,
         requested_guidance=-1.0 if request.guidance is None else request.guidance,
+        strength=-1.0 if request.image is None else DEFAULT_STRENGTH if request.strength is None else request.strength,
         owner=owner,
         webhook_url=request.webhook_url or "",
         # The server's own wish, which counts for no bound of a request.

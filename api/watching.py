@@ -11,6 +11,7 @@ from collections import defaultdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from api.auth import DIGEST_SHOWN
 from api.conditions import Seen, holding
 from api.snapshot import lag_seconds, snapshot
 from shared import workers
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from shared.workers import WorkerInfo
 
 FRESH_SECONDS = 0.8
-KEY_CHARACTERS = 8  # of a key's digest, as in the log
 
 
 class Watching:
@@ -136,7 +136,7 @@ def _without_keys(found: Sight) -> list[Any]:
 
 
 def _key(owner: str) -> str:
-    return owner[:KEY_CHARACTERS]
+    return owner[:DIGEST_SHOWN]
 
 
 def _note(note: Note) -> dict[str, Any]:

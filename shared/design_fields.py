@@ -7,8 +7,8 @@ import unicodedata
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
+from shared.field_errors import invalid
 from shared.styles import file
 from shared.styles.colours import TOLERANCE, distance
 
@@ -18,23 +18,19 @@ Layout = Literal["icon", "wordmark", "combination"]
 JOINERS = "\u200c\u200d"
 
 
-def _invalid(message: str) -> PydanticCustomError:
-    return PydanticCustomError("value_error", "{message}", {"message": message})
-
-
 def _colour(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"#[0-9a-fA-F]{6}", value):
         shown = value if len(value) <= 40 else f"{value[:40]}..."  # noqa: PLR2004 - enough to recognise it
-        raise _invalid(f"{shown!r} is no colour; write #RRGGBB, such as #0A7B83")
+        raise invalid(f"{shown!r} is no colour; write #RRGGBB, such as #0A7B83")
     return value.lower() if isinstance(value, str) else value
 
 
 def _line(text: str) -> str:
     for place, one in enumerate(text):
         if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") and one not in JOINERS:
-            raise _invalid(f"has the control character U+{ord(one):04X} at place {place + 1}; write one line of text")
+            raise invalid(f"has the control character U+{ord(one):04X} at place {place + 1}; write one line of text")
     if not text.strip():
-        raise _invalid("must not be blank")
+        raise invalid("must not be blank")
     return text.strip()
 
 
@@ -47,9 +43,9 @@ def _apart(colours: list[str]) -> list[str]:
     for number, colour in enumerate(colours):
         for earlier in colours[:number]:
             if colour == earlier:
-                raise _invalid(f"{colour} is named twice")
+                raise invalid(f"{colour} is named twice")
             if (found := distance(colour, earlier)) < TOLERANCE:
-                raise _invalid(f"{earlier} and {colour} are one colour, {found:.1f} of {TOLERANCE:g} apart (CIEDE2000)")
+                raise invalid(f"{earlier} and {colour} are one colour, {found:.1f} of {TOLERANCE:g} apart (CIEDE2000)")
     return colours
 
 
@@ -82,9 +78,9 @@ class DesignFields(BaseModel):
         # A text that is wrong itself is not there.
         if "text" in info.data:
             if layout == "icon" and info.data["text"] is not None:
-                raise _invalid("icon shows no text; leave text out, or say wordmark or combination")
+                raise invalid("icon shows no text; leave text out, or say wordmark or combination")
             if layout in ("wordmark", "combination") and info.data["text"] is None:
-                raise _invalid(f"{layout} needs text")
+                raise invalid(f"{layout} needs text")
         return layout
 
     @field_validator("background_color")
@@ -92,13 +88,13 @@ class DesignFields(BaseModel):
     def _differs(cls, background: str | None, info: ValidationInfo) -> str | None:
         for colour in info.data.get("colors") or ():
             if background is not None and distance(background, colour) < TOLERANCE:
-                raise _invalid(f"{background} is among colors; what has the colour of its ground is not seen")
+                raise invalid(f"{background} is among colors; what has the colour of its ground is not seen")
         return background
 
     @model_validator(mode="after")
     def _has_a_ground(self) -> Self:
         if self.background_color is not None and getattr(self, "transparent", False):
-            raise _invalid("background_color: not with transparent, which takes the ground away")
+            raise invalid("background_color: not with transparent, which takes the ground away")
         return self
 
     @property

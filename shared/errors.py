@@ -3,11 +3,13 @@
 LogoError
 |- RequestError            the caller can correct it
 |  |- InvalidRequest       a field is out of its bounds
+|  |- MediaTypeNotTaken    a file of another kind than is taken
 |  |- Unauthorized         no valid API key
 |  |- UrlNotValid          a signed URL that has expired or was changed
 |  |- JobNotFound          the job is unknown, or another owner's
 |  |- ImageNotFound        the job has no image of that name
 |  |- ModelNotFound        no model has that name
+|  |- ContentFiltered      the prompt or the drawing is refused by SAFETY
 |  |- IdempotencyConflict  the idempotency key was used for another body
 |  |- JobNotSuccessful     the job was canceled or has expired
 |  |- ImagesExpired        the images have expired before the record
@@ -58,6 +60,10 @@ class InvalidRequest(RequestError):
     code = "validation_error"
 
 
+class MediaTypeNotTaken(RequestError):
+    code = "media_type_not_taken"
+
+
 class Unauthorized(RequestError):
     code = "unauthorized"
 
@@ -76,6 +82,10 @@ class ImageNotFound(RequestError):
 
 class ModelNotFound(RequestError):
     code = "model_not_found"
+
+
+class ContentFiltered(RequestError):
+    code = "content_filtered"
 
 
 class IdempotencyConflict(RequestError):

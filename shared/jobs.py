@@ -42,6 +42,8 @@ class Failure(StrEnum):
     OUTPUT_NOT_FINITE = "output_not_finite"
     OUTPUT_BLACK = "output_black"
     FINISH_FAILED = "finish_failed"  # the pixels could not be encoded
+    IMAGE_GONE = "image_gone"  # the request's own image had expired before the job was drawn
+    CONTENT_FILTERED = "content_filtered"  # the drawing is refused by SAFETY
 
 
 class Priority(StrEnum):
@@ -148,6 +150,7 @@ class Job:
     warnings: tuple[JobWarning, ...] = ()
     palette: tuple[str, ...] = ()  # the colours of the SVG, as `#rrggbb`
     canvas: str = ""  # `1536x512`: the one picture is no square; `sizes` has its longer edge, for older processes
+    strength: float = -1.0  # of the change to an image that came with the request; below 0: none did
     style: str = ""
     style_template: str = ""  # the style's words as they were when the job was created
     style_lora: str = ""  # the style's adapter, `FILE:SCALE`
@@ -164,6 +167,10 @@ class Job:
     def canvases(self) -> tuple[Canvas, ...]:
         """What pictures are made of each drawing, all of one aspect."""
         return (Canvas.named(self.canvas),) if self.canvas else tuple(Canvas.of(size) for size in self.sizes)
+
+    @property
+    def has_image(self) -> bool:
+        return self.strength >= 0
 
     @property
     def drawn(self) -> Canvas:
@@ -226,7 +233,9 @@ def encode_field(value: Any) -> str:
 _OF_A_KEY = {"result_ttl_seconds", "job_ttl_seconds"}
 _OF_DESIGN = {"style", "style_template", "style_lora", "text", "layout", "colors_share"}
 _OF_RESULT = {"files", "warnings", "palette"}
-_RARE = frozenset({*(field.name for field in fields(Outputs)), *_OF_RESULT, "canvas", *_OF_A_KEY, *_OF_DESIGN})
+_RARE = frozenset(
+    {*(field.name for field in fields(Outputs)), *_OF_RESULT, "canvas", "strength", *_OF_A_KEY, *_OF_DESIGN}
+)
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,

@@ -12,8 +12,10 @@ the colon begin with `wide-`, which older processes do not read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
+
+from shared.strength import steps_drawn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +53,13 @@ class Shape:
     num_images: int = 1
     finish: str = "finish"  # `finish_field`
     oblong: bool = False
+    strength: float = 1.0  # below 1, only a part of the steps is drawn (shared/strength.py)
 
     @classmethod
     def of(cls, job: Job) -> Shape:
         largest, finish = job.largest, finish_field(job.outputs)
-        return cls(largest.edge, job.requested_steps, job.num_images, finish, oblong=not largest.is_square)
+        asked = cls(largest.edge, job.requested_steps, job.num_images, finish, oblong=not largest.is_square)
+        return replace(asked, strength=job.strength) if job.has_image else asked
 
 
 def _outputs(field: str) -> set[str]:
@@ -92,8 +96,8 @@ class Pace:
         step, steps = self.step_seconds(shape), shape.requested_steps or self._record.get("steps")
         if step is None or steps is None:
             return None
-        kind = self._kind(shape)
-        return steps * shape.num_images * step + kind.times * self._record[kind.field("fixed")]
+        kind, drawn = self._kind(shape), steps_drawn(int(steps), shape.strength)
+        return drawn * shape.num_images * step + kind.times * self._record[kind.field("fixed")]
 
     def finishing_seconds(self, shape: Shape) -> float:
         """Seconds from the pixels to the finished images; 0 if none was measured. Outputs that were not measured

@@ -1,5 +1,5 @@
-"""What is wrong with how the Redis server is set up: a cluster ends the start, what endangers jobs is logged with the
-command that mends it.
+"""What is wrong with how the Redis server is set up: a cluster or a Sentinel ends the start, what endangers jobs is
+logged with the command that mends it.
 
 All of it is read by INFO, because hosted servers refuse CONFIG.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import redis
 
@@ -35,16 +35,20 @@ _GRAVE = ("maxmemory-policy", "replicaof")
 def refuse_cluster(url: str) -> None:
     """Does nothing while the server is out of reach: a start must not need it.
 
-    :raises SystemExit: the server is a Redis Cluster.
+    :raises SystemExit: the server is a Redis Cluster, or a Sentinel and no server of data.
     """
     client = patient_client(url, outage_seconds=0, answer_seconds=2)
     with contextlib.closing(client), contextlib.suppress(*UNAVAILABLE):
         if client.info("cluster").get("cluster_enabled"):
-            print(  # noqa: T201 - one line, as for any wrong setting
-                "setting REDIS_URL: the server is a Redis Cluster, which is not supported; name a single server",
-                file=sys.stderr,
-            )
-            raise SystemExit(2)
+            _refuse("a Redis Cluster, which is not supported; name a single server")
+        server = client.info("server")  # Valkey's name of it, and Redis'
+        if "sentinel" in (server.get("server_mode"), server.get("redis_mode")):
+            _refuse("a Sentinel; name the primary, or what leads to it, such as a proxy or a managed service's name")
+
+
+def _refuse(what: str) -> NoReturn:
+    print(f"setting REDIS_URL: the server is {what}", file=sys.stderr)  # noqa: T201 - one line, as for any wrong setting
+    raise SystemExit(2)
 
 
 def dangers(info: Mapping[str, Any]) -> dict[str, str]:

@@ -49,6 +49,7 @@ def view(  # noqa: PLR0913 - an answer has these parts
         sizes=[] if job.canvas else list(job.sizes),
         width=job.largest.width if job.canvas else None,
         height=job.largest.height if job.canvas else None,
+        strength=job.strength if job.has_image else None,
         seed=job.seed,
         priority=job.priority,
         created_at=_required_time(job.created_at),

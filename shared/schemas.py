@@ -16,14 +16,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from shared.canvas import MAX_EDGE, MAX_RATIO, MIN_EDGE, Canvas
 from shared.design_fields import DesignFields
+from shared.field_errors import invalid
 from shared.jobs import JobStatus, Priority
 from shared.outputs import Outputs
 from shared.results import footprint
 from shared.results.formats import FORMATS
+from shared.strength import DEFAULT_STRENGTH
 from shared.styles.colours import TOLERANCE
 
 if TYPE_CHECKING:
@@ -39,12 +40,9 @@ MAX_PIXELS = MAX_IMAGES * MAX_SIZE**2
 # As many again for what is made beside plain PNGs, as shared/results/footprint.py counts it.
 MAX_PIXELS_OF_ALL = 2 * MAX_PIXELS
 DEFAULT_SIZES = (256, 512, 1024)
+# An image that came with the request itself, by the digest of its bytes; clients name jobs only.
+UPLOADED = "sha256:"
 PROMPT_EXAMPLE = "a red fox head, geometric"
-
-
-def invalid(message: str) -> PydanticCustomError:
-    """The error that a validator raises; pydantic would prefix the message of a ValueError with "Value error, "."""
-    return PydanticCustomError("value_error", "{message}", {"message": message})
 
 
 def not_blank(prompt: str) -> str:
@@ -177,6 +175,23 @@ class JobRequest(DesignFields):
     aspect: Aspect | None = Field(
         None, description="Instead of `width` and `height`: about as many pixels as a square of 1024; 3:1 is 1776x592."
     )
+    image: str | None = Field(
+        None,
+        pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|sha256:[0-9a-f]{64})$",
+        description="What the drawing starts from: the id of an own job that has succeeded; in a multipart body, the "
+        "file. Without `sizes`, `width` and `aspect` the picture has its shape.",
+        examples=["3f0c2d0e-6a5b-4f53-8d43-6f3a2f9f8f10"],
+    )
+    image_number: Annotated[int | None, NotBoolean] = Field(
+        None, ge=1, le=MAX_IMAGES, description="Which of that job's variations; the first if absent."
+    )
+    strength: Annotated[float | None, NotBoolean] = Field(
+        None,
+        ge=0,
+        le=1,
+        description=f"With `image`: how much of it changes, from 0, nothing, to 1, all; {DEFAULT_STRENGTH} if absent. "
+        "It is the share of the steps that are drawn.",
+    )
     seed: Annotated[int | None, NotBoolean] = Field(
         None, ge=0, le=2**32 - 1, description="Random if absent; the job reports it."
     )
@@ -232,6 +247,12 @@ class JobRequest(DesignFields):
         return [Canvas.of(size) for size in self.sizes]
 
     @property
+    def has_shape(self) -> bool:
+        """Whether it asks for one, in whatever way."""
+        given = {name for name in ("sizes", "width", "aspect") if getattr(self, name) is not None}
+        return bool(given & self.model_fields_set)
+
+    @property
     def outputs(self) -> Outputs:
         return Outputs(
             tuple(self.formats),
@@ -242,6 +263,16 @@ class JobRequest(DesignFields):
             tuple(self.colors or ()),
             self.background_color or "",
         )
+
+    @field_validator("image_number", "strength")
+    @classmethod
+    def _of_an_image(cls, given: float | None, info: ValidationInfo) -> float | None:
+        image = info.data.get("image", "")  # one that is wrong itself is not there
+        if given is not None and image is None:
+            raise invalid("only with image")
+        if info.field_name == "image_number" and given is not None and str(image).startswith(UPLOADED):
+            raise invalid("only with an image that is a job's id")
+        return given
 
     @field_validator("quality")
     @classmethod
@@ -357,7 +388,8 @@ class Timings(BaseModel):
 
 class JobError(BaseModel):
     code: str = Field(
-        description="generation_failed, gpu_out_of_memory, output_not_finite, output_black, finish_failed or poison."
+        description="generation_failed, gpu_out_of_memory, output_not_finite, output_black, finish_failed, "
+        "image_gone, content_filtered or poison."
     )
     message: str
 
@@ -404,6 +436,7 @@ class JobView(BaseModel):
     sizes: list[int] = Field(description="Of squares; empty for one picture of `width` and `height`.")
     width: int | None = Field(None, description="Of the picture, if it is no square.")
     height: int | None = None
+    strength: float | None = Field(None, description="Of the change to the image that it starts from, if it has one.")
     seed: int
     priority: Priority
     created_at: datetime

@@ -149,6 +149,9 @@ class Settings(BaseSettings):
         description="The API checks Redis' memory for these, each with the most pixels of PNGs; the sweeper the rate.",
     )
     job_ttl_seconds: int = Field(86400, ge=1, le=30 * 86400, description="How long a finished job's record is kept.")
+    safety: Annotated[Literal["off", "prompt", "image", "both"], BeforeValidator(_lower)] | None = Field(
+        None, description="What is refused: prompts by lists of words, drawings by a classifier. Unset: off, and said."
+    )
     previews: bool = Field(False, description="Send small pictures of unfinished drawings to the event streams.")
     otel_exporter_otlp_endpoint: str | None = Field(
         None, pattern=r"^https?://[^/?#\s]+(/\S*)?$", description="Where traces are sent; unset: no traces."
@@ -161,6 +164,14 @@ class Settings(BaseSettings):
         pairs = [pair.get_secret_value().split(":", 1) for pair in self.webhook_secrets_by_key]
         own = [secret for caller, secret in pairs if owner.startswith(caller)]
         return own or [secret.get_secret_value() for secret in self.webhook_secrets]
+
+    @property
+    def filters_prompts(self) -> bool:
+        return self.safety in ("prompt", "both")
+
+    @property
+    def filters_images(self) -> bool:
+        return self.safety in ("image", "both")
 
     @property
     def images_in_redis(self) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -20,7 +24,6 @@ from shared.stack.serve import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # Of this process and of all that it starts, before torch is imported. Where other processes hold the cores, the threads
 # of one product wait for each other at its end: four drawings took over 100 s with two threads beside two busy loops,
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["tests.shares"]
+
+
+MEMORY, ROOM_BYTES = Path("/dev/shm"), 4 << 30
 
 
 class Valkey:
@@ -65,10 +71,17 @@ class Valkey:
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory) -> Iterator[Valkey]:
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.kill()
+    """In memory where there is room: beside other processes of pytest, an fsync on one disk takes longer than callers
+    wait for Redis.
+    """
+    with contextlib.ExitStack() as held:
+        folder = tmp_path_factory.mktemp("valkey")
+        if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM_BYTES:
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="logo-tests-", dir=MEMORY)))
+        server = Valkey(folder)
+        server.start()
+        held.callback(server.kill)
+        yield server
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ class Drawing:
     seeds: tuple[int, ...]  # one for each image
     steps: int | None = None  # None: the model's default
     guidance: float | None = None
+    image: bytes | None = None  # PNG, RGB: what the drawing starts from
+    strength: float = 1.0  # with `image`: from 0, which is the image, to 1, which is the text alone
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", Canvas.of(self.size))

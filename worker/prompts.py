@@ -37,7 +37,7 @@ class Wish:
 @dataclass(frozen=True, slots=True)
 class Composed:
     text: str
-    start: int  # where the request's own prompt begins
+    start: int  # the characters before the end of the request's own prompt that are not its own
 
 
 def compose(wish: Wish) -> Composed:
@@ -52,7 +52,8 @@ def compose(wish: Wish) -> Composed:
     scene = wish.template.replace(PROMPT, scene, 1) if wish.template else scene
     guidance = _guidance(wish, placed)
     text = f"{scene}, {guidance}" if guidance else scene
-    return Composed(text, max(0, text.find(subject)))
+    own = _parts(subject)[1]
+    return Composed(text, max(0, text.find(own) + len(own) - len(subject)))
 
 
 def enhance(prompt: str) -> str:
@@ -60,12 +61,27 @@ def enhance(prompt: str) -> str:
 
 
 def _coloured(subject: str, wish: Wish) -> str:
+    """Colours stand before what has them, as in "a teal fox in a circle": behind it they might be the circle's."""
     named, behind = names_of(wish.colors, wish.background_color)
     if named:
-        subject += " in " + " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+        words = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+        article, thing = _parts(subject)
+        subject = f"{_article(words, article)} {words} {thing}" if article else f"{subject} in {words}"
     if behind:
-        subject += f" on {'an' if behind[0] in 'aeiou' else 'a'} {behind} background"
+        subject += f" on {_article(behind)} {behind} background"
     return subject
+
+
+def _parts(subject: str) -> tuple[str, str]:
+    """The article that a prompt begins with, and the rest."""
+    found = re.match(r"(?is)(a|an|the)\s+(?=\S)(.*)", subject)
+    return (found[1], found[2]) if found else ("", subject)
+
+
+def _article(word: str, given: str = "a") -> str:
+    if given.lower() == "the":
+        return given
+    return given[0] + ("n" if word[0] in "aeiou" else "")
 
 
 def _guidance(wish: Wish, placed: str) -> str:

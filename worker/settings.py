@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, SecretStr
 
@@ -13,6 +13,9 @@ from shared.canvas import ASPECTS, MAX_EDGE, MAX_RATIO, MIN_EDGE, Canvas
 from shared.settings import AtHome, CommaSeparated, Settings, load
 from shared.tenants import KeysFile  # noqa: TC001 - pydantic reads it when the class is built
 from worker import adapters
+
+if TYPE_CHECKING:
+    from shared.jobs import Job
 
 
 def _size(value: object) -> object:
@@ -104,6 +107,10 @@ class WorkerSettings(Settings):
     )
     signing_key: Path | None = Field(None, description="PEM: the key of SIGNING_CERTIFICATE.")
     finish_concurrency: int = Field(2, ge=1, le=64, description="Processes of a finish worker.")
+
+    def images_kept_seconds(self, job: Job) -> int:
+        """The owner's own time, or everybody's."""
+        return job.result_ttl_seconds or self.result_ttl_seconds
 
     def warm_sizes(self, device: str) -> list[Canvas]:
         """The sizes to warm up. Without a GPU nothing is compiled, so one size is enough."""

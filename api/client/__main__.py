@@ -81,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--aspect", metavar="A:B", help="no square: 3:1, 16:9, 1:2 and others, instead of --sizes")
     parser.add_argument("--width", type=int, metavar="N", help="with --height: pixels, instead of --sizes")
     parser.add_argument("--height", type=int, metavar="N")
+    parser.add_argument("--image", metavar="FILE", help="start from this image, or from the job of this id")
+    parser.add_argument("--strength", type=float, metavar="S", help="with --image: how much changes, 0 to 1 (0.6)")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--variations", dest="num_images", type=int, metavar="N", help="images of one job, up to 4 (1)")

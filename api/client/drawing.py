@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,18 +22,9 @@ if TYPE_CHECKING:
 
 DEFAULT_SIZES = (256, 512)
 _SHAPE = ("aspect", "width", "height")
-_OPTIONAL: tuple[str, ...] = (
-    *_SHAPE,
-    "seed",
-    "steps",
-    "num_images",
-    "formats",
-    "quality",
-    "transparent",
-    "holes",
-    "icons",
-)
-_OPTIONAL += ("style", "colors", "background_color", "text", "layout")
+_OUTPUTS = ("formats", "quality", "transparent", "holes", "icons")
+_DESIGN = ("style", "colors", "background_color", "text", "layout")
+_OPTIONAL = (*_SHAPE, "image", "strength", "seed", "steps", "num_images", *_OUTPUTS, *_DESIGN)
 SHOW_SECONDS = 2  # seconds between two polls of a job that is not followed by its event stream
 
 
@@ -68,7 +60,11 @@ def run(server: Server, arguments: argparse.Namespace, console: Console) -> bool
 def _submit(server: Server, arguments: argparse.Namespace, console: Console) -> Job:
     key = arguments.key or str(uuid.uuid4())
     try:
-        return server.submit(_body(arguments), key)
+        body = _body(arguments)
+        path = Path(str(body.get("image")))
+        # What is no file is an id, or a mistake that the server names.
+        file = (path.name, path.read_bytes()) if "image" in body and path.is_file() else None
+        return server.submit(body, key, file)
     except (KeyboardInterrupt, httpx.TransportError):
         console.print(f"the job may exist; ask again with --key {key} to get it and no other", soft_wrap=True)
         raise
@@ -111,7 +107,8 @@ def _state(job: Job) -> str:
 
 def _body(arguments: argparse.Namespace) -> dict[str, object]:
     body: dict[str, object] = {"prompt": arguments.prompt}
-    if arguments.sizes or not any(getattr(arguments, name, None) for name in _SHAPE):
+    # An image brings its own shape.
+    if arguments.sizes or not any(getattr(arguments, name, None) for name in (*_SHAPE, "image")):
         body["sizes"] = list(arguments.sizes or DEFAULT_SIZES)
     given = {name: getattr(arguments, name, None) for name in _OPTIONAL}
-    return body | {name: value for name, value in given.items() if value not in (None, False)}
+    return body | {name: value for name, value in given.items() if value is not None and value is not False}

@@ -55,8 +55,16 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, body: dict[str, Any], key: str) -> Job:
-        """Submits a job; a repeat with the same `key` returns the same job."""
+    def submit(self, body: dict[str, Any], key: str, image: tuple[str, bytes] | None = None) -> Job:
+        """Submits a job; a repeat with the same `key` returns the same job.
+
+        :param image: name and bytes of the file that the job starts from.
+        """
+        if image:
+            rest = {name: value for name, value in body.items() if name != "image"}
+            form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in rest.items()}
+            options = {"data": form, "files": {"image": image}, "headers": {"Idempotency-Key": key}}
+            return self.json("POST", "/api/jobs", **options)
         return self.json("POST", "/api/jobs", json=body, headers={"Idempotency-Key": key})
 
     def job(self, job_id: str, *, wait: int = 0) -> Job:

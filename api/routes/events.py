@@ -116,7 +116,8 @@ async def _events(services: Services, job_id: str) -> AsyncIterator[ServerSentEv
 
 async def preview_of(services: Services, reading: Reading) -> bytes | None:
     """The newest preview of a job that is drawn, a JPEG; None without one."""
-    if reading.job.status is not JobStatus.RUNNING:
+    # What is filtered once it is drawn is not shown before.
+    if reading.job.status is not JobStatus.RUNNING or services.settings.filters_images:
         return None
     with contextlib.suppress(*UNAVAILABLE):
         return await services.results.whole(places.preview(reading.job.id, reading.job.attempt))

@@ -12,7 +12,9 @@ from api.auth import Caller, Owner  # noqa: TC001 - FastAPI reads the annotation
 from api.deps import Deps, JobId, own_job
 from api.forgetting import forget_ended
 from api.image_answers import images_of, with_images
-from api.openapi import LISTED, job_of
+from api.inputs import input_of
+from api.multipart import UploadRoute
+from api.openapi import LISTED, WITH_FILE, job_of
 from api.openapi_errors import errors_of
 from api.ownership import not_found
 from api.prefer import wait_seconds
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from shared.results.store import Image
 
 log = get_logger(__name__)
-router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+router = APIRouter(prefix="/api/jobs", tags=["jobs"], route_class=UploadRoute)
 MAX_WAIT_SECONDS = 60
 # Documented by hand: a client may send the header more than once, and generators take no list in a header.
 PREFER = {
@@ -108,10 +110,11 @@ def check_webhook(url: str, owner: str, services: Services) -> None:
     response_model=JobView,
     responses=job_of(200, 202, headers=("Location", "Idempotent-Replayed", "Preference-Applied", "X-Quota-Remaining"))
     | errors_of(
-        *(401, 410, 413, 422, "idempotency_conflict", 429, "no_room", "too_many_queued", "too_many_high"),
-        *("too_many_requests", "quota_exceeded", "too_many_bytes", 503, "overloaded"),
+        *(401, 404, "image_not_found", 409, 410, 413, 415, 422, "content_filtered", "idempotency_conflict", 429),
+        *("no_room", "too_many_queued", "too_many_high", "too_many_requests", "quota_exceeded", "too_many_bytes"),
+        *(503, "overloaded"),
     ),
-    openapi_extra={"parameters": [PREFER]},
+    openapi_extra={"parameters": [PREFER]} | WITH_FILE,
 )
 async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
     request: JobRequest,
@@ -126,13 +129,17 @@ async def submit(  # noqa: PLR0913 - FastAPI's way of naming a request's parts
 
     With `Prefer: wait=N` this call itself is held: it answers 200 with the result and its images if the job ends in
     time, else 202. A caller that disconnects does not cancel its job.
+
+    With an image to start from, the body is a form of the same fields, and `image` is a file: PNG, JPEG or WebP.
     """
     if request.webhook_url is not None:
         check_webhook(request.webhook_url, owner, services)
     # The forecast is read while the job is created and published, so that the estimate costs no extra time.
     services.forecasts.prefetch()
     # The answer uses what the creation returned: once the job exists it is a 202, even if Redis fails afterwards.
-    reading, replayed = await services.submission.submit(request, owner, idempotency_key or "")
+    request, image = await input_of(services, request, owner)
+    reading, replayed = await services.submission.submit(request, owner, idempotency_key or "", image=image)
+    del image  # while it waits, the call holds no image
     quota.tell(response, reading.quota_remaining)
     job_id = reading.job.id
     response.headers["Location"] = f"{services.settings.root_path}/api/jobs/{job_id}"

@@ -17,7 +17,7 @@ from api.openapi_errors import errors_of
 from api.ownership import not_found
 from shared import errors
 from shared.connection import UNAVAILABLE
-from shared.jobs import JobStatus
+from shared.jobs import Failure, JobStatus
 from shared.observability.logging import get_logger
 from shared.schemas import JobRequest, LogoRequest, LogoResponse
 
@@ -33,7 +33,7 @@ log = get_logger(__name__)
 
 _ERRORS = (
     *(401, 409, 410, 413, 422, "queue_full", "no_room", "too_many_queued", "too_many_requests", "too_many_waits"),
-    *("quota_exceeded", "generation_failed", "internal_error", 503, "overloaded", 504),
+    *("quota_exceeded", "content_filtered", "generation_failed", "internal_error", 503, "overloaded", 504),
 )
 
 
@@ -84,6 +84,7 @@ def ended_well(services: Services, reading: Reading | None, job_id: str) -> Read
     """The reading of a job that was waited for.
 
     :raises errors.JobNotFound: its record is gone.
+    :raises errors.ContentFiltered: SAFETY refused the drawing.
     :raises errors.GenerationFailed: the job failed.
     :raises errors.JobNotSuccessful: the job was canceled, or it expired.
     :raises errors.StillRunning: the job has not ended within REQUEST_TIMEOUT.
@@ -93,6 +94,8 @@ def ended_well(services: Services, reading: Reading | None, job_id: str) -> Read
         raise not_found(job_id)
     job = reading.job
     where = _reference(services, job_id)
+    if job.error_code == Failure.CONTENT_FILTERED:
+        raise errors.ContentFiltered(f"Failed to generate logo: {job.error_message}", details=where)
     if job.status is JobStatus.FAILED:
         raise errors.GenerationFailed(f"Failed to generate logo: {job.error_message}", details=where)
     if job.status in (JobStatus.CANCELED, JobStatus.EXPIRED):

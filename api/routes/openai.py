@@ -11,10 +11,12 @@ from api import quota
 from api.auth import Caller, Keys, Owner  # noqa: TC001 - FastAPI reads the annotations
 from api.deps import Deps  # noqa: TC001 - FastAPI reads the annotations
 from api.image_answers import answer_of, find_images, with_images
+from api.inputs import input_of
+from api.multipart import UploadRoute
 from api.openai_errors import OpenAIRoute
-from api.openai_shapes import ImagesRequest, ImagesResponse, Model, ModelList, generated
+from api.openai_shapes import EditsRequest, ImagesRequest, ImagesResponse, Model, ModelList, generated
 from api.openai_stream import ImageStream
-from api.openapi import GENERATED, MODEL, MODEL_NAME, MODELS
+from api.openapi import EDIT_FORM, GENERATED, MODEL, MODEL_NAME, MODELS
 from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
 from api.routes.logo import named_in_errors, succeeded
@@ -31,12 +33,18 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     *("validation_error", 401, 409, 410, 413, "idempotency_conflict", "queue_full", "no_room", "too_many_queued"),
-    *("too_many_requests", "quota_exceeded", "too_many_waits", "too_many_bytes"),
+    *("content_filtered", "too_many_requests", "quota_exceeded", "too_many_waits", "too_many_bytes"),
     *("generation_failed", "internal_error", 503, "overloaded", 504),
 )
 # Names that clients offer only if the server lists them, or that they test the connection with.
 _ALIASES = ("gpt-image-1", "gpt-image-1-mini", "gpt-image-1.5", "gpt-image-2", "dall-e-2", "dall-e-3")
-router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=OpenAIRoute)
+
+
+class _Route(OpenAIRoute, UploadRoute):
+    """A form is read as JSON is, and its errors are OpenAI's too."""
+
+
+router = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=_Route)
 
 
 @router.post(
@@ -59,18 +67,64 @@ async def generate_images(  # noqa: PLR0913 - FastAPI's way of naming a request'
     With `stream` the answer is a stream of the events `image_generation.partial_image`, if the server makes previews,
     and `image_generation.completed`, one for each image, or `error`.
     """
+    as_url = _wants_url(asked, request, services)
+    return await _draw(asked, None, request, response, services, owner, caller, idempotency_key or "", as_url=as_url)
+
+
+@router.post(
+    "/images/edits",
+    response_model=ImagesResponse,
+    response_model_exclude_none=True,
+    responses=GENERATED | openai_errors_of(*_ERRORS, 415),
+    openapi_extra=EDIT_FORM,
+)
+async def edit_images(  # noqa: PLR0913 - as above
+    asked: EditsRequest,
+    request: Request,
+    response: Response,
+    services: Deps,
+    owner: Owner,
+    caller: Caller,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """As generations, from an image (`multipart/form-data`). There are no masks: the whole image changes."""
+    as_url = _wants_url(asked, request, services)
+    started, image = await input_of(services, asked.started, owner)
+    canvas = max(started.canvases) if started.has_shape else asked.pixels
+    asked = asked.model_copy(update={"size": f"{canvas.width}x{canvas.height}"})
+    return await _draw(asked, image, request, response, services, owner, caller, idempotency_key or "", as_url=as_url)
+
+
+def _wants_url(asked: ImagesRequest, request: Request, services: Services) -> bool:
     keys: Keys = request.app.state.keys
     can_sign = not keys.needed or bool(services.settings.url_signing_keys)
     as_url = asked.wants_url(can_sign=can_sign)
     if as_url and not can_sign:
         raise InvalidRequest("response_format: url needs URL_SIGNING_KEYS, which this server does not have")
+    return as_url
+
+
+async def _draw(  # noqa: PLR0913 - what both calls have
+    asked: ImagesRequest,
+    image: bytes | None,
+    request: Request,
+    response: Response,
+    services: Services,
+    owner: str,
+    caller: str,
+    idempotency_key: str,
+    *,
+    as_url: bool,
+) -> Response:
     job_request = asked.job
     about = f"images {job_request.model_dump_json()}"
     async with services.calls.hold(request, caller, about, keyed=bool(idempotency_key)) as held:
         with contextlib.ExitStack() as stack:
             stack.enter_context(services.holding.hold(caller))
             request.state.submitted = True
-            submitted, replayed = await services.submission.submit(job_request, owner, idempotency_key or "", held.call)
+            submitted, replayed = await services.submission.submit(
+                job_request, owner, idempotency_key, held.call, image=image
+            )
             quota.tell(response, submitted.quota_remaining)
             held.job_id = submitted.job.id
             if asked.stream:

@@ -35,7 +35,7 @@ _PREFER = PREFER | {"description": f"`wait` or `wait=N`: held for N s, {MAX_WAIT
 _SENT = ("too_many_bytes", "too_many_requests", 503, "overloaded", "internal_error")
 _READ = PREDICTION[200] | replicate_errors_of(401, 404, 422, *_SENT)
 _CREATE = PREDICTION[201] | replicate_errors_of(
-    *(401, 413, 422, "queue_full", "no_room", "too_many_queued", "quota_exceeded", *_SENT)
+    *(401, 413, 422, "content_filtered", "queue_full", "no_room", "too_many_queued", "quota_exceeded", *_SENT)
 )
 Name = Annotated[str, Path(max_length=255, description="Any name draws with the server's one model.")]
 

@@ -1,8 +1,8 @@
 """The counters in Redis: a hash of integers that the ledger's moves write and /metrics reads.
 
 The fields are ended:STATUS:CODE, recovered:REASON:TO, reduced:CODE, steps, pixels, given_up, prompts_cut, deaf,
-rejoined, abandoned, webhook:OUTCOME, stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more than the next
-lower bound) and stage:NAME:sum (ms).
+rejoined, abandoned, prompts_refused, webhook:OUTCOME, stage:NAME:BOUND (jobs whose stage took at most BOUND ms and more
+than the next lower bound) and stage:NAME:sum (ms).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ PROMPTS_CUT = "prompts_cut"  # drawings of which the model took only the beginni
 DEAF = "deaf"  # workers that were ended because their consumer had stalled (worker/consumer_watchdog.py)
 REJOINED = "rejoined"  # held calls that joined the job of an equal call that was cut
 ABANDONED = "abandoned"  # jobs that were canceled because nobody did
+PROMPTS_REFUSED = "prompts_refused"  # submits that SAFETY refused
 # What became of a try to deliver a webhook; the last failed one of a job is given up.
 WEBHOOK_OUTCOMES = ("delivered", "failed", "given_up", "postponed")
 # Codes of `reduced` that are faults; a drawing without a plain ground (background_not_uniform) is none.

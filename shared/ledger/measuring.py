@@ -30,7 +30,7 @@ def learn_drawing(job: Job, step_seconds: float) -> Command[None]:
         {
             "mean" if steps > 1 else "first": measured,
             "largest": {asked_field(drawn): job.largest.edge},
-            "last": {} if job.requested_steps else {"steps": steps},
+            "last": {} if job.requested_steps or job.has_image else {"steps": steps},
         },
     )
 

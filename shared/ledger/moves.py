@@ -15,7 +15,8 @@ from shared.jobs import Failure, JobStatus, encode_field, is_terminal, sources
 from shared.ledger import calls, counters, keys, room, webhooks
 from shared.ledger.replies import Created, Hold, Moved, created_of, moved_of
 from shared.ledger.run import Command
-from shared.results.places import pixels_prefix
+from shared.results.places import input_image, input_prefix, pixels_prefix
+from shared.results.store import INPUT_TTL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -80,6 +81,7 @@ class Move:
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
                 *(keys.CALLS, keys.OWNED, *keys.IN_TURN, keys.USAGE, keys.PENDING, keys.USERS, keys.FORGOTTEN),
+                input_prefix(),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -119,6 +121,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *(keys.RESERVED, keys.OWN_CREATED, keys.CALLS, call.twins if call else keys.twins("", ""), keys.COUNTERS),
             *(*keys.IN_TURN, keys.USAGE, keys.PENDING),
             message[0],
+            input_image(job.id).key,
         ),
         (
             job.id,
@@ -142,6 +145,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             f"{weight:g}",
             *("" if quota is None else quota for quota in (quota_images, quota_ms)),
             message[1],
+            INPUT_TTL_SECONDS if job.has_image else 0,
         ),
         created_of,
     )

@@ -62,7 +62,14 @@ def _outlook(reply: list[Any]) -> Outlook:
     )
 
 
-def _shape(sizes: bytes, requested_steps: bytes | None, num_images: bytes | None, canvas: bytes | None) -> Shape:
+def _shape(sizes: bytes, *rest: bytes | None) -> Shape:
+    requested_steps, num_images, canvas, strength = rest
     # Records lack newer fields at their defaults.
     largest = Canvas.named(canvas.decode()) if canvas else Canvas.of(max(json.loads(sizes)))
-    return Shape(largest.edge, int(requested_steps or 0), int(num_images or 1), oblong=not largest.is_square)
+    return Shape(
+        largest.edge,
+        int(requested_steps or 0),
+        int(num_images or 1),
+        oblong=not largest.is_square,
+        strength=float(strength or 1),
+    )

@@ -103,6 +103,9 @@ REJOINED = Definition(
 ABANDONED = Definition(
     "logo_jobs_abandoned_total", "counter", "Jobs that were canceled because their held call was cut and not repeated."
 )
+PROMPTS_REFUSED = Definition(
+    "logo_prompts_refused_total", "counter", "Submits that SAFETY refused for their prompt; no job was made."
+)
 OUT_OF_MEMORY = Definition("logo_out_of_memory_total", "counter", "Jobs for which a GPU had too little memory.")
 KEY_JOBS = Definition(
     "logo_key_jobs_month", "gauge", "Jobs of a key that have ended in this month (UTC), by status.", ("key", "status")
@@ -245,6 +248,7 @@ def of_counters(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield REJOINED.family([((), counters.get(counted.REJOINED, 0))])
     yield ABANDONED.family([((), counters.get(counted.ABANDONED, 0))])
     yield WEBHOOK_TRIES.family((names[1:], value) for names, value in parts if names[0] == "webhook")
+    yield PROMPTS_REFUSED.family([((), counters.get(counted.PROMPTS_REFUSED, 0))])
     yield OUT_OF_MEMORY.family([((), counters.get(_OUT_OF_MEMORY, 0))])
     stages = HistogramMetricFamily(STAGE_SECONDS.name, STAGE_SECONDS.help, labels=STAGE_SECONDS.labels)
     for stage, (_, bounds_ms) in STAGES.items():

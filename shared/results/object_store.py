@@ -138,6 +138,9 @@ class AsyncObjectResults:
     async def whole(self, place: Place) -> bytes | None:
         return await self._redis.whole(place)
 
+    async def put_input(self, job_id: str, data: bytes) -> None:
+        await self._redis.put_input(job_id, data)
+
     def url(self, path: str, expires_at: int) -> str:
         return self._redis.url(path, expires_at)
 

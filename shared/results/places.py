@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Kind(StrEnum):
     PIXELS = "pixels"  # one part for the finisher: raw RGB, 8 bits, row by row, image after image
     IMAGES = "images"  # a part for each finished image, by `image_name`, and for each file, by its own name
+    INPUT = "input"  # one part: the image that was sent with the request, PNG; of the job, not of an attempt
     PREVIEW = "preview"  # one part: the newest small JPEG of an unfinished drawing
 
 
@@ -53,9 +54,18 @@ def preview(job_id: str, attempt: int) -> Place:
     return Place(Kind.PREVIEW, job_id, attempt)
 
 
+def input_image(job_id: str) -> Place:
+    return Place(Kind.INPUT, job_id, 0)
+
+
+def input_prefix() -> str:
+    """The key of an input without its job's id and ':0', for the ledger's moves, which delete it (move.lua)."""
+    return input_image("").key.removesuffix(":0")
+
+
 def everything(job_id: str, attempts: int) -> list[Place]:
     """All places of a job that has had so many attempts: one that was lost may have stored something too."""
-    return [Place(kind, job_id, attempt) for kind in Kind for attempt in range(1, attempts + 1)]
+    return [Place(kind, job_id, attempt) for kind in Kind for attempt in range(1, attempts + 1)] + [input_image(job_id)]
 
 
 def folder(place: Place) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 
 from redis.exceptions import ResponseError
 
-from shared.results import redis_images
+from shared.results import places, redis_images
 from shared.results.places import WHOLE, Kind
 from shared.results.redis_images import image_key
-from shared.results.redis_uploads import PIECE_BYTES, put_images, send_pieces
-from shared.results.store import CHUNK_LENGTH, PartGone
+from shared.results.redis_uploads import PIECE_BYTES, pieces, put_images, send_pieces
+from shared.results.store import CHUNK_LENGTH, UNCREATED_TTL_SECONDS, PartGone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -44,7 +44,7 @@ class RedisResults:
         put_images(self._client, place, encoded, ttl_seconds)
 
     def get(self, place: Place) -> dict[str, bytes]:
-        if place.kind is Kind.PIXELS:
+        if place.kind in (Kind.PIXELS, Kind.INPUT):
             return self._get_pixels(place)
         if place.kind is not Kind.IMAGES:
             return _whole(cast("bytes | None", self._client.get(place.key)))
@@ -163,6 +163,14 @@ class AsyncRedisResults:
 
     async def whole(self, place: Place) -> bytes | None:
         return cast("bytes | None", await self._client.get(place.key))
+
+    async def put_input(self, job_id: str, data: bytes) -> None:
+        key = places.input_image(job_id).key
+        for start, piece in pieces(data):
+            pipeline = self._bulk.pipeline(transaction=False)
+            pipeline.setrange(key, start, piece)
+            pipeline.expire(key, UNCREATED_TTL_SECONDS)
+            await pipeline.execute()
 
     def url(self, path: str, expires_at: int) -> str:
         return self._signer.sign(path, expires_at)

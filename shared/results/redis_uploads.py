@@ -13,7 +13,7 @@ from shared.results import redis_images
 from shared.results.redis_images import image_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import redis
 
@@ -65,12 +65,17 @@ def put_images(client: redis.Redis, place: Place, parts: Mapping[str, bytes], tt
     client.eval(STORE, len(keys), *keys, index, str(ttl_seconds), str(int(place.keeps_first)), *values)
 
 
-def send_pieces(client: redis.Redis, key: str, data: bytes) -> None:
-    """The last piece first: it takes all of the memory at once, so that the string does not grow with each piece. A
-    piece that is sent again after a lost reply changes nothing.
+def pieces(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where each piece begins, and the piece. The last comes first: it takes all of the memory at once, so that the
+    string does not grow with each piece. A piece that is sent again after a lost reply changes nothing.
     """
     for start in reversed(range(0, len(data), PIECE_BYTES)):
+        yield start, data[start : start + PIECE_BYTES]
+
+
+def send_pieces(client: redis.Redis, key: str, data: bytes) -> None:
+    for start, piece in pieces(data):
         pipeline = client.pipeline(transaction=False)
-        pipeline.setrange(key, start, data[start : start + PIECE_BYTES])
+        pipeline.setrange(key, start, piece)
         pipeline.expire(key, UNFINISHED_TTL_SECONDS)
         pipeline.execute()

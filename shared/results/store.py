@@ -16,6 +16,12 @@ PIXELS_TTL_SECONDS = 3600
 PREVIEW_TTL_SECONDS = 60
 
 
+# An image that came with a request, before and after its job was created. The second is the longest that a job may wait
+# with a deadline; the ledger deletes it as soon as the job ends.
+UNCREATED_TTL_SECONDS = 60
+INPUT_TTL_SECONDS = 86_400
+
+
 # Characters of base64 that are read at once, a multiple of 4: what is in memory for each image that is being sent.
 CHUNK_LENGTH = 256 * 1024
 
@@ -88,6 +94,9 @@ class ResultReader(Protocol):
 
     async def whole(self, place: Place) -> bytes | None:
         """The part of a place that has only one, such as a preview; None if there is none, or it has expired."""
+
+    async def put_input(self, job_id: str, data: bytes) -> None:
+        """Stores the image that a job starts from, for UNCREATED_TTL_SECONDS: its creation keeps it (create.lua)."""
 
     def url(self, path: str, expires_at: int) -> str:
         """The URL at which a client fetches a result until `expires_at` (seconds since the epoch). `path`: the API's

@@ -66,14 +66,14 @@ BUILT_IN: tuple[Style, ...] = (
         "Mascot",
         "A friendly character with bold outlines.",
         "{prompt}, friendly mascot, bold outlines",
-        "an orange cat in a light blue circle",
+        "a brown bear",
     ),
     _built_in(
         "monogram",
         "Monogram",
         "Letters that become one sign.",
         "{prompt}, elegant monogram, joined letters",
-        "white letter M in a red rounded square",
+        "white letter U in a red rounded square",
     ),
     _built_in(
         "gradient",

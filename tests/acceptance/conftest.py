@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +18,12 @@ import httpx
 import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from playwright.sync_api import sync_playwright
 
 from shared.stack.ports import free_port, free_ports
 
 START_SECONDS = 120
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 OPERATOR_KEY = "the-key-of-an-operator"  # of the shared stack
 
 
@@ -76,7 +79,7 @@ class Stack:
             return False
 
     def workers(self):
-        return self.http.get("/health").json()["workers"]
+        return self._patiently("/health")["workers"]
 
     def processes(self, part):
         """The processes of a part such as 'worker.generate', 'api.main' or 'valkey-server', parents before children."""
@@ -124,11 +127,14 @@ class Stack:
         return response.json()
 
     def get(self, job_id, **params):
+        return self._patiently(f"/api/jobs/{job_id}", **params)
+
+    def _patiently(self, path, **params):
         """Asks again until it is answered, like a client on a bad network."""
         deadline = time.monotonic() + 60
         while True:
             try:
-                response = self.http.get(f"/api/jobs/{job_id}", params=params)
+                response = self.http.get(path, params=params)
                 if response.status_code != 503:
                     assert response.status_code == 200, response.text
                     return response.json()
@@ -306,3 +312,17 @@ def new_api(tmp_path, valkey):
     for api in started:
         api.process.kill()
         api.process.wait()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Of one module: while its driver runs, no test of another may start an event loop in this process."""
+    path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if path is None:
+        pytest.fail(
+            f"no browser: install Debian's package chromium, or leave this out with -m 'not browser' {BROWSERS}"
+        )
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield started
+        started.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import threading
-from typing import Self
+
+from tcp_proxy import TcpProxy
 
 LATENCY_SECONDS = 0.02
 CUT_PROBABILITY = 0.5
@@ -15,53 +15,18 @@ CUT_PROBABILITY = 0.5
 CUT_WITHIN_BYTES = 3000
 
 
-class FlakyProxy:
+class FlakyProxy(TcpProxy):
     def __init__(self, port: int, seed: int) -> None:
-        self._upstream = port
+        super().__init__(port)
         self._random = random.Random(seed)
-        self._loop = asyncio.new_event_loop()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="flaky-proxy", daemon=True)
-        self.port = 0
         self.connections = self.cuts = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
-        self._loop.close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def _run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-
-    async def _serve(self) -> None:
-        self._over = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
-        await self._over.wait()
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(task := asyncio.current_task())
-        task.add_done_callback(self._tasks.discard)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         left = [self._random.randrange(CUT_WITHIN_BYTES) if self._random.random() < CUT_PROBABILITY else None]
         writers = [writer]
         try:
-            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._upstream)
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
             writers.append(up_writer)
             ways = [
                 asyncio.ensure_future(self._pump(reader, up_writer, left)),

@@ -43,7 +43,7 @@ def until(condition):
 
 def until_held(api, count):
     """Until the API holds as many calls."""
-    until(lambda: f"logo_waiters {count}.0" in api.http.get("/metrics").text)
+    until(lambda: f"logo_waiters {count}.0" in httpx.get(f"{api.url}/metrics").text)
 
 
 def test_every_address_is_ipv6_and_ipv4(new_api):

@@ -15,8 +15,8 @@ def api(new_api):
 
 def workers(api):
     """The process ids of those that the supervisor has now."""
-    found = [p for p in psutil.Process(api.process.pid).children() if "spawn_main" in " ".join(p.cmdline())]
-    return {process.pid for process in found}
+    alive = [p for p in psutil.Process(api.process.pid).children() if p.status() != psutil.STATUS_ZOMBIE]
+    return {process.pid for process in alive if "spawn_main" in " ".join(process.cmdline())}
 
 
 def ask(api, path="/health/live"):

@@ -52,13 +52,17 @@ def test_curl_does_a_whole_job_as_the_readme_has_it(stack, tmp_path):
         shell = f"URL={stack.url}\n{command.replace('JOB_ID', job_id)}"
         return subprocess.run(["sh", "-ec", shell], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
-    submit, poll, wait, image, submit_more, svg, follow, cancel = commands
+    submit, poll, wait, image, submit_more, svg, styled, wide, same_but, follow, cancel = commands
     job = json.loads(run(submit))
     polled, waited, _, followed, canceled = (run(each, job["id"]) for each in (poll, wait, image, follow, cancel))
     more = json.loads(run(submit_more.replace("{", '{"steps": 2, "sizes": [64], ')))
     assert {"logo.svg", "64-transparent.png", "icons.zip"} <= {f["name"] for f in stack.end_of(more["id"])["files"]}
     run(svg, more["id"])
     assert "<svg" in (tmp_path / "logo.svg").read_text()
+    others = [styled.replace("{", '{"steps": 2, "sizes": [64], '), wide.replace("{", '{"steps": 2, ')]
+    others.append(same_but.replace("curl", "curl -F steps=2 -F 'sizes=[64]'"))
+    for other in others:
+        assert stack.end_of(json.loads(run(other))["id"])["status"] == "succeeded"
     assert {json.loads(answer)["id"] for answer in (polled, waited, canceled)} == {job["id"]}
     assert (json.loads(waited)["status"], json.loads(canceled)["status"]) == ("succeeded", "succeeded")
     image = (tmp_path / "logo.png").read_bytes()

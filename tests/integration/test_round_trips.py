@@ -64,15 +64,33 @@ def count(asked):
     return _count
 
 
+async def until_let_go(http):
+    """Until the ends of all held calls are in the ledger: one is noted only after its answer is there."""
+    calls = http._transport.app.state.services.calls
+    while calls._open or calls._ended:
+        await asyncio.sleep(0.01)
+
+
+async def do_all_once(http, client, generator, finisher):
+    first = (await http.post("/api/jobs", json=BODY)).json()["id"]
+    generator.generate(first)
+    finisher.finish(first)
+    held = asyncio.create_task(http.post("/api/generate_logo", json=BODY | {"prompt": "a blue fox"}))
+    while not (queued := client.zrange(keys.QUEUED, 0, -1)):
+        await asyncio.sleep(0.01)
+    generator.generate(queued[0].decode())
+    finisher.finish(queued[0].decode())
+    await held
+    await until_let_go(http)
+
+
 async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery_app, client, count):
     settings, results = WorkerSettings(_env_file=None), RedisResults(client)
     fail_fast = Ledger(client)
     generator = Generator("w", Model(), ledger, fail_fast, results, celery_app, settings)
     finisher = Finisher(ledger, fail_fast, results, Recovery(ledger, results, celery_app, 60), settings)
     async with serve() as http:
-        first = (await http.post("/api/jobs", json=BODY)).json()["id"]
-        generator.generate(first)
-        finisher.finish(first)
+        await do_all_once(http, client, generator, finisher)
         # The scripts are known to the server and the connections are open from here on.
         http._transport.app.state.services.forecasts._looked_at = 0
         count()
@@ -85,7 +103,7 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         await http.get(f"/api/jobs/{job_id}")
         assert count() == 1  # read
         generator.generate(job_id)
-        assert count() == 4  # claim; pixels, finish, pace
+        assert count() == 5  # claim; pixels, finish, pace; the claim that finds no further job
         finisher.finish(job_id)
         assert count() == 5  # read, pixels; images, succeed, pace
         # The reader of events would read a job that is waited for once more, for an event that it has not seen yet.
@@ -100,7 +118,7 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         await http.delete(f"/api/jobs/{job_id}")
         assert count() == 1  # the move reads the job, checks its owner and answers with it
 
-        waiting, calls = (getattr(http._transport.app.state.services, name) for name in ("waiting", "calls"))
+        waiting = http._transport.app.state.services.waiting
         held = asyncio.create_task(http.post("/api/generate_logo", json=BODY))
         while not waiting.count:
             await asyncio.sleep(0.01)
@@ -110,6 +128,5 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
         finisher.finish(job_id.decode())
         count()
         await held
-        while calls._ended:
-            await asyncio.sleep(0.01)
+        await until_let_go(http)
         assert count() == 4  # read after the event; the index of the images, the image; the call's end

@@ -14,6 +14,8 @@ from shared.settings import VERSION
 from worker.outputs.making import About, File, Shortfall, make, make_sheet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shared.jobs import Job
     from worker.outputs.making import Made, Marking
 
@@ -52,17 +54,25 @@ def make_all(pixels: bytes, job: Job, marking: Marking) -> Finished:
 
     :raises ValueError: `pixels` does not hold whole RGB images.
     """
-    length = job.width * job.height * 3
-    if not pixels or len(pixels) % length:
-        raise ValueError(f"{len(pixels)} bytes are not whole RGB images of {job.width} x {job.height}")
     finished = Finished()
-    for index in range(len(pixels) // length):
-        drawn = Image.frombytes("RGB", (job.width, job.height), pixels[index * length : (index + 1) * length])
+    for index, drawn in enumerate(pictures(pixels, job)):
         finished.add(make(drawn, job.canvases, index, job.outputs, _about(job, index), marking), job.quality)
     if len(finished.tiles) > 1:
         captions = [f"{number}  seed {seed}" for number, seed in enumerate(job.seeds, 1)]
         finished.add(make_sheet(finished.tiles, captions, _about(job, 0), marking), job.quality)
     return finished
+
+
+def pictures(pixels: bytes, job: Job) -> Iterator[Image.Image]:
+    """The drawings of the variations.
+
+    :raises ValueError: as `make_all`.
+    """
+    length = job.width * job.height * 3
+    if not pixels or len(pixels) % length:
+        raise ValueError(f"{len(pixels)} bytes are not whole RGB images of {job.width} x {job.height}")
+    for start in range(0, len(pixels), length):
+        yield Image.frombytes("RGB", (job.width, job.height), pixels[start : start + length])
 
 
 def encode_images(finished: Finished) -> dict[str, str]:

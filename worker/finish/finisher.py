@@ -15,9 +15,10 @@ from shared.queue import OUTAGE_BUDGET_SECONDS
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.store import StoreAway
-from worker.finish.encode import encode_images, make_all
+from worker.finish.encode import encode_images, make_all, pictures
 from worker.finish.marking import marking_of
 from worker.lease import Lease, Stopped
+from worker.outputs.image_filter import ImageFilter
 
 if TYPE_CHECKING:
     from shared.jobs import Job
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 # Between two tries to store images, and the reason of recoveries that a longer outage leads to.
 STORE_CHECK_SECONDS, STORE_AWAY = 1.0, "store_away"
+
+
+class Refused(Exception):
+    """SAFETY does not let the drawing be shown."""
 
 
 class Finisher:
@@ -50,6 +55,7 @@ class Finisher:
         self._recovery = recovery
         self._settings = settings
         self._marking = marking_of(settings)
+        self._image_filter = ImageFilter() if settings.filters_images else None
 
     def finish(self, job_id: str) -> None:
         reading = self._ledger.run(reads.job(job_id))
@@ -75,19 +81,16 @@ class Finisher:
             return
         try:
             start = time.perf_counter()
+            self._refuse_filtered(pixels, job)
             finished = make_all(pixels, job, self._marking)
             images = encode_images(finished)
+        except Refused:
+            log.warning("job.failed", code=Failure.CONTENT_FILTERED)
+            self._fail(job, Failure.CONTENT_FILTERED, "this server does not show what was drawn")
+            return
         except Exception:
             log.exception("job.failed", code=Failure.FINISH_FAILED)
-            self._ledger.run(
-                moves.fail(
-                    job.id,
-                    code=Failure.FINISH_FAILED,
-                    message="the image could not be encoded",
-                    ttl_seconds=self._settings.job_ttl_seconds,
-                    attempt=job.attempt,
-                )
-            )
+            self._fail(job, Failure.FINISH_FAILED, "the image could not be encoded")
             return
         log.info("job.encoded", seconds=round(time.perf_counter() - start, 3), images=list(images))
         for shortfall in finished.warnings:
@@ -102,6 +105,15 @@ class Finisher:
         else:
             self._succeed(job, finished)
 
+    def _refuse_filtered(self, pixels: bytes, job: Job) -> None:
+        """:raises Refused: one of the drawings is refused, and so are all."""
+        if self._image_filter and any(map(self._image_filter.refuses, pictures(pixels, job))):
+            raise Refused
+
+    def _fail(self, job: Job, code: Failure, message: str) -> None:
+        ttl = self._settings.job_ttl_seconds
+        self._ledger.run(moves.fail(job.id, code=code, message=message, ttl_seconds=ttl, attempt=job.attempt))
+
     def _store(self, job: Job, images: dict[str, str], lease: Lease) -> None:
         """Waits for a store that is away as long as its client waits for Redis.
 
@@ -111,7 +123,7 @@ class Finisher:
         until = time.monotonic() + OUTAGE_BUDGET_SECONDS
         while True:
             try:
-                self._results.put(place, images, job.result_ttl_seconds or self._settings.result_ttl_seconds)
+                self._results.put(place, images, self._settings.images_kept_seconds(job))
             except StoreAway as error:
                 log.warning("store.unavailable", error=str(error))
                 lease.check()
@@ -122,7 +134,7 @@ class Finisher:
                 return
 
     def _succeed(self, job: Job, finished: Finished) -> None:
-        ttl = job.result_ttl_seconds or self._settings.result_ttl_seconds
+        ttl = self._settings.images_kept_seconds(job)
         place = places.finished_images(job.id, job.attempt)
         moved = self._ledger.run(
             moves.succeed(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
+from shared import prompt_filter
 from shared.connection import patient_client
 from shared.ledger.run import Ledger
 from shared.observability import exporter, tracing
@@ -17,6 +18,7 @@ from shared.results.opening import open_pixels, open_results
 from worker import boot, child_death
 from worker.finish import marking
 from worker.finish.finisher import Finisher
+from worker.outputs import image_filter
 from worker.recovery import Recovery
 from worker.settings import WorkerSettings
 
@@ -28,6 +30,8 @@ def main() -> None:
     config = boot.configure(WorkerSettings, "finish")
     marking.check(config)
     boot.check_store()
+    if config.filters_images:
+        prompt_filter.require(image_filter.PACKAGE)
     app = make_celery(config.redis_url)
     app.conf.task_time_limit = FINISH_LIMIT_SECONDS
     fail_fast = Ledger(patient_client(config.redis_url, outage_seconds=1))

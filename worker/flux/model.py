@@ -16,8 +16,9 @@ from shared.canvas import Canvas, shapes
 from shared.gpus import free_bytes
 from shared.jobs import Failure
 from shared.observability.logging import get_logger
+from shared.strength import steps_drawn
 from worker.flux import checkpoint as checkpoints
-from worker.flux import loading, memory_plan, prompt_filter
+from worker.flux import loading, memory_plan, prompt_filter, source
 from worker.flux.checkpoint import CPU_MODEL_PATH
 from worker.flux.install import Installed, install
 from worker.flux.lora import Adapters
@@ -84,7 +85,7 @@ class FluxModel:
             log.warning("setting.no_effect", setting="ENABLE_ATTENTION_SLICING", reason="FLUX does not slice attention")
         seconds = round(time.perf_counter() - start, 2)
         log.info("model.loaded", model=self.name, device=self._device, text_tokens=self._text_tokens(), seconds=seconds)
-        if self._settings.previews:
+        if self._settings.previews and not self._settings.filters_images:
             self._previews = Previews(checkpoint.directory, self._device, pipeline.transformer.config.in_channels // 4)
         if self._settings.warmup_enabled:
             self._warm_up()
@@ -203,24 +204,28 @@ class FluxModel:
         on_step(done * steps, total * steps)
         with torch.inference_mode():
             embeds, pooled = self._embeddings(drawing.prompt)
-            latents = self._pipeline(
-                prompt_embeds=embeds.expand(len(seeds), -1, -1),
-                pooled_prompt_embeds=pooled.expand(len(seeds), -1),
-                height=canvas.height,
-                width=canvas.width,
-                num_inference_steps=steps,
-                guidance_scale=guidance,
-                latents=self._noise(seeds, canvas),
-                output_type="latent",
-                joint_attention_kwargs={"grid": (canvas.height, canvas.width)} if self._installed else None,
-                callback_on_step_end=after_step,
-            ).images
+            latents, levels = self._start(drawing, seeds, canvas)
+            if levels:
+                latents = self._pipeline(
+                    prompt_embeds=embeds.expand(len(seeds), -1, -1),
+                    pooled_prompt_embeds=pooled.expand(len(seeds), -1),
+                    height=canvas.height,
+                    width=canvas.width,
+                    num_inference_steps=steps,
+                    sigmas=levels,
+                    guidance_scale=guidance,
+                    latents=latents,
+                    output_type="latent",
+                    joint_attention_kwargs={"grid": (canvas.height, canvas.width)} if self._installed else None,
+                    callback_on_step_end=after_step,
+                ).images
             images = self._decode(latents, canvas)
             finite, pixels = torch.isfinite(images).all(), _to_pixels(images)
             sync.finish(steps)
             if not finite:
                 raise GenerationError(Failure.OUTPUT_NOT_FINITE, "the model's output was not finite")
-            if not pixels.flatten(1).any(1).all():
+            # An image that is given may be black itself.
+            if drawing.image is None and not pixels.flatten(1).any(1).all():
                 raise GenerationError(Failure.OUTPUT_BLACK, "the model's output was black")
             return [image.numpy().tobytes() for image in pixels.cpu()]
 
@@ -249,8 +254,24 @@ class FluxModel:
         packed: torch.Tensor = pipeline._pack_latents(torch.cat(noise), len(seeds), *shape[1:])  # noqa: SLF001
         return packed
 
+    def _start(self, drawing: Drawing, seeds: tuple[int, ...], canvas: Canvas) -> tuple[torch.Tensor, list[float]]:
+        """The latents (B, T_image, 64) before the first step, and the noise levels of all steps that are drawn."""
+        whole, drawn = self._whole_steps(drawing), self.steps(drawing)
+        levels, noise = source.sigmas(whole, drawn), self._noise(seeds, canvas)
+        if drawing.image is None or drawn == whole:
+            return noise, levels
+        latents = source.encode(self._pipeline, drawing.image, canvas)
+        if not levels:
+            return latents.expand(len(seeds), -1, -1), levels
+        return source.noised(self._pipeline, latents, noise, levels), levels
+
     def steps(self, drawing: Drawing) -> int:
-        """Denoising steps of each image: the request's, else the setting's, else the model's own."""
+        """Denoising steps that are drawn of each image."""
+        whole = self._whole_steps(drawing)
+        return whole if drawing.image is None else steps_drawn(whole, drawing.strength)
+
+    def _whole_steps(self, drawing: Drawing) -> int:
+        """Of a drawing from noise: the request's, else the setting's, else the model's own."""
         return drawing.steps or self._settings.default_inference_steps or (DEV_STEPS if self._guided else SCHNELL_STEPS)
 
     @property

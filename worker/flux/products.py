@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,7 +21,8 @@ def product(layer: Any, rows: Rows, dtype: torch.dtype, out: torch.Tensor | None
     if isinstance(layer, QuantizedLinear):
         return layer.product(rows, dtype, out)
     if out is None or layer.bias is None:
-        return cast("torch.Tensor", layer(rows.values))
+        made: torch.Tensor = layer(rows.values)
+        return made
     return torch.addmm(layer.bias, rows.values, layer.weight.t(), out=out)
 
 

@@ -156,6 +156,9 @@ class Generator:
         return moved
 
     def _pixels(self, job: Job, lease: Lease) -> Pixels:
+        image = self._results.get(places.input_image(job.id)).get(WHOLE) if job.has_image else None
+        if job.has_image and image is None:
+            raise GenerationError(Failure.IMAGE_GONE, "the image that was sent has expired; submit it again")
         composed = compose(
             Wish(
                 job.prompt,
@@ -173,6 +176,8 @@ class Generator:
             seeds=job.seeds,
             steps=job.requested_steps or None,
             guidance=None if job.requested_guidance < 0 else job.requested_guidance,
+            image=image,
+            strength=job.strength if job.has_image else 1.0,
         )
         start = time.perf_counter()
         try:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import track
 
-from worker.mini import brand_evaluation, captions, colours, logos
+from worker.mini import brand_evaluation, captions, colours, logos, same_but
 from worker.mini.containers import CONTAINERS
 from worker.mini.matching import match, sharpness
 from worker.mini.output_evaluation import evaluate
+from worker.mini.safety_evaluation import evaluate_safety
 from worker.mini.sheet import GUIDANCE, MODEL_PATH, contact_sheet, draw_prompts, load
 from worker.mini.symbols import SYMBOLS
 from worker.prompts import enhance
@@ -101,8 +102,8 @@ def draw(pipeline: Any, cases: Sequence[Case], *, batch: int, **options: Any) ->
     return images
 
 
-def evaluate_outputs(model: Path, count: int, folder: Path) -> bool:
-    """Whether all goals are met. Drawings that are in the folder already are not drawn again."""
+def drawings(model: Path, count: int, folder: Path) -> tuple[list[Path], list[Case]]:
+    """The drawings of held-out cases. Those that are in the folder already are not drawn again."""
     folder.mkdir(parents=True, exist_ok=True)
     cases = held_out_cases(count)
     paths = [folder / f"{number:03}.png" for number in range(count)]
@@ -111,7 +112,7 @@ def evaluate_outputs(model: Path, count: int, folder: Path) -> bool:
         pipeline = load(model)
         for path, case in missing:
             draw(pipeline, [case], batch=1)[0].save(path)
-    return evaluate(paths, cases)
+    return paths, cases
 
 
 def evaluate_brand(model: Path, count: int, folder: Path, *, batch: int) -> bool:
@@ -154,13 +155,20 @@ def main() -> None:
     )
     parser.add_argument("--outputs", action="store_true", help="measure what is made of the drawings instead")
     parser.add_argument("--brand", action="store_true", help="measure drawings in colours that were asked for instead")
-    parser.add_argument("--count", type=int, default=100, help="with --outputs and --brand: number of drawings")
+    parser.add_argument("--same-but", action="store_true", help="measure image to image at each strength instead")
+    parser.add_argument("--safety", action="store_true", help="count the false alarms of SAFETY instead")
+    parser.add_argument("--count", type=int, help="number of drawings: 100, with --safety 400")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    if options.same_but:
+        sys.exit(not same_but.evaluate(held_out_cases(options.count or 100)))
     if options.outputs:
-        sys.exit(not evaluate_outputs(options.model, options.count, options.out / "drawings"))
+        sys.exit(not evaluate(*drawings(options.model, options.count or 100, options.out / "drawings")))
     if options.brand:
-        sys.exit(not evaluate_brand(options.model, options.count, options.out / "brand", batch=options.batch))
+        sys.exit(not evaluate_brand(options.model, options.count or 100, options.out / "brand", batch=options.batch))
+    if options.safety:
+        paths, cases = drawings(options.model, options.count or 400, options.out / "drawings")
+        sys.exit(not evaluate_safety([case.prompt for case in (*cases, *free_cases())], paths))
     pipeline = load(options.model).to(options.device)
     for name, cases in (("held-out", held_out_cases(options.held_out)), ("free-wording", free_cases())):
         start = time.perf_counter()

@@ -30,7 +30,8 @@ def prompt_of(style: Style) -> str:
 def main() -> None:
     named = sys.argv[1:] or [style.name for style in BUILT_IN]
     wanted = [style for style in BUILT_IN if style.name in named]
-    pictures = draw_prompts(load(), [prompt_of(style) for style in wanted], seed=SEED, enhanced=False)
+    seeds = [SEED + number for number, style in enumerate(BUILT_IN) if style in wanted]
+    pictures = draw_prompts(load(), [prompt_of(style) for style in wanted], seed=seeds, enhanced=False)
     for style, picture in zip(wanted, pictures, strict=True):
         picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(_path(style), "WEBP", quality=QUALITY, method=6)
     shown = [Image.open(_path(style)).convert("RGB") for style in BUILT_IN]

@@ -19,6 +19,8 @@ from worker.outputs.assignment import Areas, assign
 from worker.outputs.merging import PLAIN, SQUARE, merge
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 BORDER = 1 / 64  # the border's width, of the shorter side
@@ -64,16 +66,14 @@ def brand(rgb: NDArray[Any], colours: tuple[str, ...], background: str) -> Brand
     return Branded(result, share_within(result, counted, asked), ground >= 0)
 
 
-def snapped(found: NDArray[Any], asked: list[str]) -> NDArray[Any]:
-    """The colours of a picture in the colours that were asked for, (count, 3): those that only the mean of an area, or
-    an encoder, has moved are exact again.
-    """
+def snapped(found: NDArray[Any], asked: Sequence[str], near: float = NEAR) -> NDArray[Any]:
+    """Colours of a picture, (count, 3), those of them nearer than `near` to one that was asked for being that one."""
     exact = [
-        min(((distance(hex_of((int(r), int(g), int(b))), colour), colour) for colour in asked), default=(NEAR, ""))
+        min(((distance(hex_of((int(r), int(g), int(b))), colour), colour) for colour in asked), default=(near, ""))
         for r, g, b in found
     ]
     return np.array(
-        [rgb_of(colour) if away < NEAR else own for (away, colour), own in zip(exact, found, strict=True)],
+        [rgb_of(colour) if away < near else own for (away, colour), own in zip(exact, found, strict=True)],
         dtype=np.uint8,
     )
 

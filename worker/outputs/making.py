@@ -17,6 +17,7 @@ from shared.observability.logging import get_logger
 from shared.outputs import Outputs
 from shared.results.formats import FORMATS, ICONS, LOGO, PNG, SHEET, SVG, ZIP, transparent_name
 from shared.results.places import image_name
+from shared.styles.colours import hex_of
 from worker.outputs import branding, ground, tracing
 from worker.outputs.encoding import encode
 from worker.outputs.files import About, File, Made, Marking, Shortfall
@@ -163,8 +164,10 @@ class _Making:
         return Image.fromarray(ground.cut_out(rgb, ground.estimate(rgb), self._outputs.holes))
 
     def _trace(self, cut: Image.Image | None) -> Traced:
-        asked = [*self._outputs.colors, *filter(None, [self._outputs.background_color])]
-        return tracing.trace(np.asarray(cut or self._drawn), asked)
+        colours, background = self._outputs.colors, self._outputs.background_color
+        branded = self.made.colors_share is not None and bool(colours)
+        behind = background or (hex_of(ground.border_colour(np.asarray(self._drawn))) if branded else "")
+        return tracing.trace(np.asarray(cut or self._drawn), [*colours, *filter(None, [behind])], only=branded)
 
     def _with_ground(self, sizes: list[Canvas]) -> str:
         """What a warning says when the ground stays."""

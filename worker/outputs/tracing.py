@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import numpy as np
 import vtracer
 from PIL import Image
 
-from worker.outputs.branding import snapped
+from shared.styles.colours import distance
+from worker.outputs.branding import NEAR, snapped
 from worker.outputs.merging import merge, smooth
 
 if TYPE_CHECKING:
@@ -54,9 +56,10 @@ class Traced:
         return "\n".join([*lines, "</svg>", ""]).encode()
 
 
-def trace(picture: NDArray[Any], asked: Sequence[str] = ()) -> Traced:
+def trace(picture: NDArray[Any], asked: Sequence[str] = (), *, only: bool = False) -> Traced:
     """:param picture: (height, width, 4), as `ground.cut_out` makes it, or (height, width, 3).
     :param asked: the colours, `#rrggbb`, that the picture was put into (worker/outputs/branding.py).
+    :param only: there are no others, so that a colour between two of them is that of an edge.
     :raises TooDetailed: the SVG would be larger than MOST_BYTES.
     """
     height, width = picture.shape[:2]
@@ -69,13 +72,17 @@ def trace(picture: NDArray[Any], asked: Sequence[str] = ()) -> Traced:
     visible = np.ones(picture.shape[:2], dtype=bool) if opaque else picture[:, :, 3] >= VISIBLE
     colours, labels = merge(np.ascontiguousarray(picture[:, :, :3]), visible)
     if asked:
-        colours = snapped(colours, list(asked))
+        colours = snapped(colours, asked, math.inf if only else NEAR)
     paints = np.vstack([np.pad(colours, ((0, 0), (0, 1)), constant_values=255), np.zeros((1, 4), np.uint8)])
     height, width = labels.shape
     for radius in SMOOTHINGS:
         shapes = smooth(labels, radius)
         if _outlines(shapes) <= OUTLINES * shapes.size:
-            traced = Traced(width, height, _paths(paints[shapes]))
+            paths = _paths(paints[shapes])
+            if only:
+                # The tracer gives a cluster of specks their mean.
+                paths = [(data, min(asked, key=lambda one: distance(fill, one)), move) for data, fill, move in paths]
+            traced = Traced(width, height, paths)
             if len(traced.document()) < MOST_BYTES:
                 return traced
     raise TooDetailed(f"an SVG of less than {MOST_BYTES} bytes would not show it")

@@ -102,7 +102,7 @@ class Sender:
 
     def _kept_seconds(self, job: Job) -> int:
         """As long as its images at least, as for a job without a webhook."""
-        images = job.result_ttl_seconds or self._settings.result_ttl_seconds
+        images = self._settings.images_kept_seconds(job)
         return max(job.job_ttl_seconds or self._settings.job_ttl_seconds, images)
 
     def _count(self, outcome: str) -> None:

@@ -204,7 +204,7 @@ function message({key, body, upload}) {
   const headers = {"Idempotency-Key": key};
   if (!upload) return {headers: {...headers, "Content-Type": "application/json"}, body: JSON.stringify(body)};
   const parts = new FormData();
-  parts.append("request", new Blob([JSON.stringify(body)], {type: "application/json"}));
+  for (const [name, value] of Object.entries(body)) parts.append(name, typeof value === "string" ? value : JSON.stringify(value));
   parts.append("image", upload, upload.name ?? "image");
   return {headers, body: parts};
 }

@@ -66,6 +66,12 @@ export class Form {
       value => { this.#aspect = value; el("size").disabled = value !== null; }, value => value ?? t("square")));
   }
 
+  // A job of another client may have a size that is not offered here.
+  #size(value) {
+    if (![...el("size").options].some(option => option.value === String(value))) el("size").append(h("option", {value}, `${value} px`));
+    el("size").value = value;
+  }
+
   #seed(value, locked) {
     el("seed").value = value ?? "";
     this.#lock(locked);
@@ -123,13 +129,13 @@ export class Form {
   }
 
   // Sets the controls to those of an earlier body; `seed` locks it.
-  take(body, {seed = null, count = body.num_images ?? 1, image = null} = {}) {
+  take(body, {seed = null, count = body.num_images ?? 1, image = null, number = 1} = {}) {
     el("prompt").value = body.prompt;
     this.#count = count;
     this.#aspect = body.aspect ?? null;
     this.#counts();
     this.#aspects();
-    el("size").value = Math.max(...(body.sizes?.length ? body.sizes : [512]));
+    this.#size(Math.max(...(body.sizes?.length ? body.sizes : [512])));
     el("size").disabled = this.#aspect !== null;
     for (const format of ["svg", "webp"]) el(format).checked = (body.formats ?? []).includes(format);
     for (const name of ["transparent", "icons"]) el(name).checked = Boolean(body[name]);
@@ -139,7 +145,7 @@ export class Form {
     el("layout").value = body.layout ?? "";
     this.styles.take(body);
     this.colors.take(body);
-    if (image) this.source.takeJob(image, body);
+    if (image) this.source.takeJob(image, number, body);
     else this.source.clear();
     this.#seed(seed, seed !== null);
     this.wrong("");

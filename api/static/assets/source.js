@@ -8,6 +8,7 @@ const MOST_BYTES = 8 * 2 ** 20;
 export class Source {
   upload = null;
   #job = null;
+  #number = 1; // of its variations
   #strength = 0.6;
 
   constructor(place, offered) {
@@ -21,12 +22,13 @@ export class Source {
 
   body() {
     if (!this.upload && !this.#job) return {};
-    return {strength: this.#strength, ...(this.#job ? {image: this.#job} : {})};
+    const job = this.#job ? {image: this.#job, ...(this.#number > 1 ? {image_number: this.#number} : {})} : {};
+    return {strength: this.#strength, ...job};
   }
 
-  takeJob(id, body) {
+  takeJob(id, number, body) {
     this.clear(false);
-    this.#job = id;
+    [this.#job, this.#number] = [id, number];
     this.#strength = body.strength ?? this.#strength;
     this.#show();
   }

@@ -108,7 +108,7 @@ export class Stage {
       return button;
     }));
     return [h("div.stage-main", {}, h("div.look", {}, canvas, h("div.under", {}, grounds, palette), strip, warnings),
-      h("div.side", {}, h("h3", {}, t("inUse")), uses(() => paint(picked.clear ?? picked.png), job.prompt.split(" ").slice(-2).join(" ")),
+      h("div.side", {}, h("h3", {}, t("inUse")), uses(() => paint(picked.clear ?? picked.png), job.text ?? job.prompt.split(/[,.;:]/)[0].trim().split(/\s+/).slice(-2).join(" ")),
         h("h3", {}, t("files")), downloads(job, picked.index, error => say(error instanceof Refused ? error.message : t("offline")))))];
   }
 
@@ -116,7 +116,7 @@ export class Stage {
     const buttons = [];
     if (done) {
       const picked = variations(record.job)[this.#variation];
-      buttons.push(this.#button("like", () => this.act.more(record), "primary"), this.#button("same", () => this.act.same(record, picked.seed)),
+      buttons.push(this.#button("like", () => this.act.more(record), "primary"), this.#button("same", () => this.act.same(record, picked.seed, picked.index + 1)),
         this.#button("compareShort", () => this.act.compare(record, this.#variation)));
     } else if (inFlight(record)) {
       if (record.state === "sending") buttons.push(this.#button("tryNow", () => this.act.hurry(record)));

@@ -28,9 +28,9 @@ const act = {
   },
   cancel: record => attempt(() => desk.cancel(record)),
   hurry: record => desk.hurry(record),
-  same(record, seed) {
+  same(record, seed, number = 1) {
     const asImage = "strength" in options.fields && record.job?.status === "succeeded" ? record.id : null;
-    form.take(record.body, {seed, image: asImage});
+    form.take(record.body, {seed, image: asImage, number});
   },
   more: record => act.drawn(desk.submit({...record.body, seed: undefined, num_images: options.fields.num_images.maximum})),
   again: (record, seed) => act.drawn(desk.submit({...record.body, ...(seed === null ? {} : {seed})}, record.upload ?? null)),

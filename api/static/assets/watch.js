@@ -41,10 +41,13 @@ function part(id, figures, draw) {
 }
 
 async function look() {
+  const keyed = hasKey();
   try {
     const seen = await json("watch/figures", {cache: "no-store"});
     last = Date.now();
-    if (hasKey() && !seen.whole) {
+    // An answer to a question that was asked before the key came, or went, says nothing about it.
+    if (keyed !== hasKey()) return;
+    if (keyed && !seen.whole) {
       setKey("");
       say(t("keyWrong"));
     }

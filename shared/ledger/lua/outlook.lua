@@ -4,8 +4,8 @@
 --       6 shares hash (turns.part.lua)
 -- ARGV  1 prefix of the job hashes  2 maximum number of queued jobs, in the order of the turns
 --       3 prefix of the workers' heartbeats (JSON)  4 prefix of the pace hashes (shared/pace.py)
--- Reply {time (ms), {{sizes, requested steps, number of images, canvas}, step, steps, started_at} of each running job,
---        {{sizes, requested steps, number of images, canvas}, owner} of each queued job,
+-- Reply {time (ms), {{sizes, requested steps, number of images, canvas, strength}, step, steps, started_at} of each running job,
+--        {{sizes, requested steps, number of images, canvas, strength}, owner} of each queued job,
 --        number of workers whose model is loaded, {field, value, ...}: the pace of the first such worker's model}
 local queued_key, leases_key, workers_key = KEYS[1], KEYS[2], KEYS[3]
 local lanes_prefix, turns_prefix, shares_key = KEYS[4], KEYS[5], KEYS[6]
@@ -15,7 +15,7 @@ local jobs_prefix, limit, heartbeats_prefix, pace_prefix = ARGV[1], tonumber(ARG
 local clock = redis.call('TIME')
 local running, queued = {}, {}
 local function shape_of(id)
-  return redis.call('HMGET', jobs_prefix .. id, 'sizes', 'requested_steps', 'num_images', 'canvas')
+  return redis.call('HMGET', jobs_prefix .. id, 'sizes', 'requested_steps', 'num_images', 'canvas', 'strength')
 end
 for _, id in ipairs(redis.call('ZRANGE', leases_key, 0, -1)) do
   local job = redis.call('HMGET', jobs_prefix .. id, 'status', 'step', 'steps', 'started_at')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import collections
 import contextlib
 import io
 import itertools
@@ -11,19 +10,15 @@ import re
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import psutil
 from clients import TERMINAL, keep
 from PIL import Image
 
-from shared.jobs import TRANSITIONS, Job, JobStatus, Priority
-from shared.ledger import room
-from shared.ledger.keys import DEADLINES, LANES, LEASES, OWN_QUEUED, PENDING, QUEUED, TURNS
+from shared.jobs import TRANSITIONS, JobStatus
+from shared.ledger.keys import DEADLINES, LANES, LEASES, OWN_QUEUED, QUEUED, TURNS
 from shared.ledger.moves import MAX_ATTEMPTS
-from shared.ledger.run import Ledger
-from shared.ledger.usage import Use, of_job, usage
 
 
 def settle(stack, notes, seconds):
@@ -43,8 +38,10 @@ def settle(stack, notes, seconds):
 def _as_its_owner(stack, note):
     before = stack.http.headers["X-API-Key"]
     stack.http.headers["X-API-Key"] = note.api_key
-    yield
-    stack.http.headers["X-API-Key"] = before
+    try:
+        yield
+    finally:
+        stack.http.headers["X-API-Key"] = before
 
 
 def fetch(stack, notes):
@@ -170,45 +167,6 @@ def left_over(client):
     for pattern in (f"{OWN_QUEUED}:*", f"{LANES}:*", f"{TURNS}:*", "logo:pixels:*"):
         if left := list(client.scan_iter(pattern, count=1000)):
             yield f"left: {left}"
-
-
-def _jobs(client):
-    records = [client.hgetall(key) for key in client.scan_iter("logo:job:*", count=1000)]
-    return [Job.from_record({name.decode(): value.decode() for name, value in record.items()}) for record in records]
-
-
-def of_usage(client):
-    """Findings where a key's usage is not the sum over its jobs. Records are kept for longer than a run."""
-    jobs, today = _jobs(client), datetime.now(UTC).date()
-    for owner in {job.owner for job in jobs}:
-        summed = sum((of_job(job, room.image_pixels(job)) for job in jobs if job.owner == owner), Use())
-        counted = Ledger(client).run(usage(owner, today - timedelta(2), today + timedelta(1))).total
-        if counted != summed:
-            yield f"{owner[:8]} has used {counted}, its jobs {summed}"
-    if pending := {name: count for name, count in client.hgetall(PENDING).items() if count != b"0"}:
-        yield f"left in {PENDING}: {pending}"
-
-
-def of_shares(client):
-    """Findings where a key's next job waited while another key of the same weight had much more of the cards than a
-    turn. What a key is ahead by is bounded by some drawings, and by what was expected of the first ones.
-    """
-    drawn = [job for job in _jobs(client) if job.started_at and job.priority is Priority.NORMAL]
-    costs = sorted(job.denoise_ms for job in drawn)
-    allowed = 5000 + 6 * costs[len(costs) * 95 // 100] if costs else 0
-    for owner in {job.owner for job in drawn}:
-        claimed = 0
-        for job in sorted((job for job in drawn if job.owner == owner), key=lambda job: job.started_at):
-            since, claimed = max(job.created_at, claimed), job.started_at
-            # After a lost attempt its wait is not known: a record has the last claim only.
-            if job.attempt > 1:
-                continue
-            had = collections.Counter()
-            for other in drawn:
-                if since < other.started_at < job.started_at and other.owner != owner:
-                    had[other.owner] += other.denoise_ms
-            if had and max(had.values()) > allowed:
-                yield f"{job.id} waited while another key had {max(had.values())} ms, {allowed} are allowed"
 
 
 def held_calls(stack, seconds=10):

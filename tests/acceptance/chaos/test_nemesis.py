@@ -4,6 +4,7 @@ import os
 import threading
 import time
 
+import accounts
 import findings
 import pytest
 import recovery
@@ -76,8 +77,8 @@ def chaos(stack, *, rounds, **options):
     found += [f"{note.ids}: an image that is not its own" for note in wrong]
     found += [f"{job_id}: {line}" for job_id, moves in watcher.events.items() for line in findings.of_events(moves)]
     found += findings.left_over(watcher.client)
-    found += findings.of_usage(watcher.client)
-    found += findings.of_shares(watcher.client)
+    found += accounts.of_usage(watcher.client)
+    found += accounts.of_shares(watcher.client)
     for connection in (watcher.client, nemesis.valkey, stack.http, *(client.http for client in clients)):
         connection.close()
     found += findings.held_calls(stack)
@@ -109,7 +110,7 @@ def store(request, tmp_path):
     found.close()
 
 
-@pytest.mark.parametrize("store", ["redis", "s3"], indirect=True)
+@pytest.mark.parametrize("store", ["redis", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_a_short_run(new_stack, store):
     nemesis, notes, _, found, _ = chaos(
         new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **tenants.ENV, **store[1]),

@@ -1,58 +1,61 @@
 """Chromium on the studio of the shared stack. A page that logs an error or breaks its own policy fails its test."""
 
-import shutil
 from pathlib import Path
 
 import httpx
 import pytest
 from door import Door
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 AXE = Path(__file__).parent / "axe.min.js"
 # A busy machine draws slowly.
 PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Of one module: while its driver runs, no test of another may start an event loop in this process."""
-    path = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if path is None:
-        pytest.fail(
-            f"no browser: install Debian's package chromium, or leave this out with -m 'not browser' {BROWSERS}"
-        )
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
+def new_context(browser, width=1280, **options):
+    # Animations that nobody sees cost the drawings their cores.
+    usual = {"locale": "en-GB", "accept_downloads": True, "reduced_motion": "reduce"}
+    viewport = {"width": width, "height": 844 if width < 600 else 900}
+    context = browser.new_context(**usual | {"viewport": viewport} | options)
+    context.set_default_timeout(PATIENCE_MS)
+    return context
 
 
 @pytest.fixture
 def context(browser):
     made = []
 
-    def new(width=1280, **options):
-        height = 844 if width < 600 else 900
-        context = browser.new_context(
-            **{"viewport": {"width": width, "height": height}, "locale": "en-GB", "accept_downloads": True} | options
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        made.append(context)
-        return context
+    def new(**options):
+        made.append(new_context(browser, **options))
+        return made[-1]
 
     yield new
     for context in made:
         context.close()
 
 
+@pytest.fixture(scope="module")
+def usual_context(browser):
+    """One for the tests that ask for nothing else: the pages' files are in its cache."""
+    context = new_context(browser)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(context):
-    """(base URL, path) -> a page of the studio that is ready, in a context of its own or in that of another page."""
-    wrong = []
+def visit(context, usual_context):
+    """(base URL, path) -> a page of the studio that is ready, with no history or with that of another page."""
+    wrong, used = [], []
 
     def _visit(base, path="/", beside=None, ready="html[data-ready]", **options):
-        page = (beside.context if beside else context(**options)).new_page()
+        if beside:
+            page = beside.context.new_page()
+        elif options or used:
+            page = context(**options).new_page()
+        else:
+            page = usual_context.new_page()
+            used.append(base)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
         page.goto(base + path)
@@ -60,6 +63,13 @@ def visit(context):
         return page
 
     yield _visit
+    for base in used:
+        for page in usual_context.pages:
+            page.close()
+        # No page of the studio is open, and none saves again what is cleared.
+        page = usual_context.new_page()
+        page.context.new_cdp_session(page).send("Storage.clearDataForOrigin", {"origin": base, "storageTypes": "all"})
+        page.close()
     assert wrong == []
 
 
@@ -84,13 +94,15 @@ def violations():
 
 @pytest.fixture(scope="session")
 def ask():
-    """Fills the form and draws: small and in few steps unless said otherwise."""
+    """Fills the form and draws: small and in one step unless said otherwise."""
 
-    def _ask(page, prompt="a red fox", steps=2, count=1):
+    def _ask(page, prompt="a red fox", steps=1, count=1, size=64):
         page.fill("#prompt", prompt)
         page.locator(f"#counts input[value='{count}']").check(force=True)
         page.evaluate("document.querySelector('.more').open = true")
-        page.select_option("#size", "256")
+        # 64 px is none of the page's own sizes: it is drawn in a tenth of the time.
+        page.evaluate("size => document.querySelector('#size').add(new Option(size))", str(size))
+        page.select_option("#size", str(size))
         page.fill("#steps", str(steps))
         page.click("#draw")
 

@@ -1,9 +1,12 @@
 """A logo is made on the page: drawn, looked at, compared, saved; on a phone and on a desk."""
 
 import hashlib
+import io
 
 import httpx
 import pytest
+from PIL import Image
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -16,7 +19,7 @@ def overflow(page):
 def test_what_is_saved_is_what_the_api_has(stack, visit, ask, violations, width):
     page = visit(stack.url, width=width)
     assert violations(page) == []
-    ask(page)
+    ask(page, steps=2, size=256)
     page.wait_for_selector("#stage .stage-main")
     assert (overflow(page), violations(page)) == (0, [])
     page.click(".card .open")
@@ -33,12 +36,12 @@ def test_what_is_saved_is_what_the_api_has(stack, visit, ask, violations, width)
 
 def test_four_variations_and_two_side_by_side(stack, visit, ask, violations):
     page = visit(stack.url, permissions=["clipboard-read", "clipboard-write"])
-    ask(page, count=4, steps=1)
+    ask(page, count=4)
     page.wait_for_selector("#stage .stage-main")
     variations = page.locator(".variation")
     assert variations.count() == 4
     variations.nth(2).click()
-    assert page.locator(".files li").first.get_attribute("data-name") == "256-3.png"
+    assert page.locator(".files li").first.get_attribute("data-name") == "64-3.png"
     page.click("[data-act=compareShort]")
     page.locator(".variation").nth(0).click()
     page.click("[data-act=compareShort]")
@@ -48,7 +51,7 @@ def test_four_variations_and_two_side_by_side(stack, visit, ask, violations):
     assert page.locator(".sides .canvas.dark").count() == 2
     assert violations(page) == []
     page.keyboard.press("Escape")
-    page.click(".files li[data-name='256.png'] button:has-text('Data URL')")
+    page.click(".files li[data-name='64.png'] button:has-text('Data URL')")
     page.wait_for_function(
         "navigator.clipboard.readText().then(text => text.startsWith('data:image/png;base64,iVBOR'))"
     )
@@ -90,7 +93,7 @@ def test_by_keyboard_alone(stack, visit):
 
 def test_the_same_but_and_more_like_this_fill_the_form(stack, visit, ask):
     page = visit(stack.url)
-    ask(page, "a green leaf", steps=1)
+    ask(page, "a green leaf")
     page.wait_for_selector("#stage .stage-main")
     seed = page.inner_text(".facts").split()[1]
     page.fill("#prompt", "")
@@ -122,6 +125,7 @@ def test_the_page_weighs_less_than_120_kilobytes(stack, visit, context):
     assert 0 < sum(sizes) <= 120_000
 
 
+@pytest.mark.slow
 def test_the_reference_is_shown_by_this_servers_files(stack, visit):
     page = visit(stack.url, "/docs", ready=".opblock")
     page.click("#operations-jobs-submit_job .opblock-summary")
@@ -136,3 +140,38 @@ def test_redoc_is_shown_without_the_picture_that_it_has_elsewhere(stack, context
     page.goto(f"{stack.url}/redoc")
     page.wait_for_selector("[data-section-id]")
     assert [url for url in elsewhere if not url.startswith(("blob:", "data:"))] == []
+
+
+def test_the_same_but_from_a_dropped_file(stack, visit, ask):
+    page = visit(stack.url)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), (220, 38, 38)).save(buffer, "PNG")
+    page.evaluate(
+        """bytes => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "mine.png", {type: "image/png"}));
+            document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
+        }""",
+        list(buffer.getvalue()),
+    )
+    assert page.inner_text("#source .grow") == "mine.png"
+    page.wait_for_function("document.querySelector('#source img').naturalWidth === 64")
+    page.fill("#strength", "0.35")
+    with page.expect_response(lambda response: response.request.method == "POST") as posted:
+        ask(page, "a blue fox", steps=4)
+    assert posted.value.status == 202
+    assert posted.value.url == f"{stack.url}/api/jobs"
+    assert posted.value.request.headers["content-type"].startswith("multipart/form-data; boundary=")
+    job = posted.value.json()
+    assert (job["prompt"], job["strength"], job["sizes"]) == ("a blue fox", 0.35, [64])
+    page.wait_for_selector("#stage .stage-main")
+    assert page.locator("#stage-title").inner_text() == "a blue fox"
+    # What is dropped and no image is said.
+    page.evaluate(
+        """() => {
+            const data = new DataTransfer();
+            data.items.add(new File(["a text"], "mine.txt", {type: "text/plain"}));
+            document.dispatchEvent(new DragEvent("drop", {dataTransfer: data, cancelable: true}));
+        }"""
+    )
+    expect(page.locator("#source .wrong")).to_be_visible()

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.browser
 def test_history_outlives_a_reload_and_the_server(stack, visit, ask):
     page = visit(stack.url)
     for prompt in ("a red fox", "a green leaf"):
-        ask(page, prompt, steps=1)
+        ask(page, prompt)
         page.wait_for_selector("#stage .stage-main")
     page.reload()
     cards = page.locator(".card")
@@ -37,7 +37,7 @@ def test_two_tabs_show_the_same(stack, visit, ask):
     one = visit(stack.url)
     other = visit(stack.url, beside=one)
     one.bring_to_front()
-    ask(one, "a blue whale", steps=1)
+    ask(one, "a blue whale")
     expect(other.locator(".card .title")).to_have_text("a blue whale")
     one.wait_for_selector("#stage .stage-main")
     other.bring_to_front()
@@ -50,10 +50,13 @@ def test_two_tabs_show_the_same(stack, visit, ask):
 
 def test_a_link_opens_a_job_in_another_browser(stack, visit, ask):
     page = visit(stack.url)
-    ask(page, steps=1)
+    ask(page)
     page.wait_for_selector("#stage .stage-main")
     page.click(".card .open")
     other = visit(stack.url, page.url.removeprefix(stack.url))
     other.wait_for_selector("#stage .stage-main")
     expect(other.locator("#stage-title")).to_have_text("a red fox")
     expect(other.locator(".card .title")).to_have_text(re.compile("a red fox"))
+    # Its size is none of the form's own.
+    other.click("[data-act=same]")
+    assert other.input_value("#size") == "64"

@@ -6,7 +6,21 @@ import pytest
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
-LONG = 50  # steps, of a job that is canceled in the end
+LONG = 50  # steps, of a job that is still drawn when its connection is cut
+
+
+@pytest.fixture(scope="module")
+def module_api(tmp_path_factory, valkey_server, start_api):
+    api = start_api(tmp_path_factory.mktemp("api"), valkey_server.url, MAX_QUEUE_LENGTH="1")
+    yield api
+    api.process.kill()
+    api.process.wait()
+
+
+@pytest.fixture
+def full_api(module_api, valkey):
+    """An API without workers and jobs, whose queue is full with one job."""
+    return module_api
 
 
 def step_of(page):
@@ -15,7 +29,7 @@ def step_of(page):
 
 def test_progress_goes_on_through_a_cut_connection(door, visit, ask):
     page = visit(door.url)
-    ask(page, steps=LONG)
+    ask(page, steps=LONG, size=256)
     expect(page.locator("#stage .state")).to_have_text(re.compile(r"Step \d+ of 50"))
     before = step_of(page)
     with page.expect_response(re.compile("/events$")) as opened:
@@ -31,8 +45,8 @@ def test_progress_goes_on_through_a_cut_connection(door, visit, ask):
 
 def test_a_server_that_was_away_in_mid_job_shows_the_logo_in_the_end(door, visit, ask, violations):
     page = visit(door.url)
-    ask(page, steps=20)
-    expect(page.locator("#stage .state")).to_have_text(re.compile(r"Step \d+ of 20"))
+    ask(page, steps=30)
+    expect(page.locator("#stage .state")).to_have_text(re.compile(r"Step \d+ of 30"))
     door.shut()
     expect(page.locator("#stage .state")).to_have_text(re.compile("^No connection"))
     assert violations(page) == []
@@ -43,7 +57,7 @@ def test_a_server_that_was_away_in_mid_job_shows_the_logo_in_the_end(door, visit
 def test_a_submit_that_found_nobody_is_sent_again_and_is_one_job(stack, door, visit, ask):
     page = visit(door.url)
     door.shut()
-    ask(page, "a submit without an answer", steps=1)
+    ask(page, "a submit without an answer")
     expect(page.locator("#stage .state")).to_have_text(re.compile("cannot be reached"))
     door.open()
     page.click("#stage [data-act=tryNow]")
@@ -70,8 +84,8 @@ def test_a_key_is_asked_for_and_held_for_the_session(new_api, visit, ask, violat
     assert page.locator("dialog").count() == 0
 
 
-def test_a_full_queue_says_when_it_is_tried_again(new_api, visit, ask):
-    page = visit(new_api(MAX_QUEUE_LENGTH="1").url)
+def test_a_full_queue_says_when_it_is_tried_again(full_api, visit, ask):
+    page = visit(full_api.url)
     ask(page)
     expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
     ask(page, "a green leaf")
@@ -84,11 +98,11 @@ def test_a_full_queue_says_when_it_is_tried_again(new_api, visit, ask):
     expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
 
 
-def test_a_job_that_failed_says_why_and_can_be_drawn_again(new_api, visit, ask, ledger):
+def test_a_job_that_failed_says_why_and_can_be_drawn_again(full_api, visit, ask, ledger):
     from shared.jobs import Failure  # noqa: PLC0415
     from shared.ledger import moves, reads  # noqa: PLC0415
 
-    page = visit(new_api().url)
+    page = visit(full_api.url)
     ask(page)
     expect(page.locator("#stage .state")).to_have_text(re.compile("^Position 1"))
     (queued,) = ledger.run(reads.queued())

@@ -60,6 +60,7 @@ def test_any_job_is_canceled_where_it_is_drawn(stack, watch):
     assert len(stack.events(event="operator.acted", target=job["id"])) == 1
 
 
+@pytest.mark.slow
 def test_a_drained_worker_ends_its_job_and_comes_back_anew(stack, watch):
     page = watch()
     (before,) = [worker["name"] for worker in stack.workers()]

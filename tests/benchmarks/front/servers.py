@@ -38,7 +38,7 @@ class Server:
             )
         self.log = log
 
-    def wait(self, path: str = "/health/live", seconds: float = 60) -> None:
+    def wait(self, path: str = "/health/live", seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
         while True:
             with contextlib.suppress(httpx.TransportError):

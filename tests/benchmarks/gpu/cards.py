@@ -22,7 +22,7 @@ from shared.ledger.run import Ledger
 from shared.queue import make_celery, send_generate
 from shared.stack.serve import free_port
 
-JOBS_EACH, SIZE = 12, 1024
+JOBS_EACH, SIZE = 8, 1024
 LIMIT_SECONDS = 240
 HERE = Path(__file__).parent
 

@@ -30,6 +30,7 @@ PARTS = {
     "fast": (180, "speed.py fast"),
     "draft": (120, "speed.py draft"),
     "memory-8bit": (100, "memory.py 8bit"),
+    "shapes": (240, "shapes.py"),
     "memory-4bit": (120, "memory.py 4bit"),
     "fidelity": (150, "fidelity.py"),
     # With what the first one compiled.

@@ -28,6 +28,7 @@ from shared.errors import TooManyRequests
 from shared.queue import GENERATE, make_celery, send_generate, waiting_job_ids
 from shared.redis_url import check
 from shared.stack.serve import free_port
+from shared.tenants import Tenants
 
 USER, PASSWORD = "logo", "p@s/s:w%r+d?;#& ü"
 LOGIN = f"{USER}:{quote(PASSWORD, safe='')}"
@@ -145,7 +146,7 @@ async def reach(url, job_id):
     await reader.ping()
     await reader.aclose()
     prompt = prompt_client(url)
-    limit = RateLimit("1/minute", prompt)
+    limit = RateLimit("1/minute", prompt, Tenants(None))
     await limit.hit(job_id)
     with pytest.raises(TooManyRequests):
         await limit.hit(job_id)
@@ -209,6 +210,28 @@ def test_a_cluster_ends_the_start_with_one_line(module, monkeypatch):
     (line,) = ended.stderr.splitlines()
     assert (ended.returncode, line[:18]) == (2, "setting REDIS_URL:")
     assert "Cluster" in line
+
+
+def test_a_sentinel_ends_the_start_with_one_line(server, tmp_path, capsys):
+    """`sentinel://` is refused as a URL; this is a Sentinel that is named as if it were a server of data."""
+    port = free_port()
+    (tmp_path / "sentinel.conf").write_text(
+        f"port {port}\nbind 127.0.0.1\nsentinel monitor primary 127.0.0.1 {server.port} 1\n"
+    )
+    sentinel = subprocess.Popen(
+        [str(get_binary_path()), str(tmp_path / "sentinel.conf"), "--sentinel"], stdout=subprocess.DEVNULL
+    )
+    try:
+        with redis.Redis(port=port, retry=Retry(ConstantBackoff(0.05), 200)) as client:
+            client.ping()
+        with pytest.raises(SystemExit) as ended:
+            redis_state.refuse_cluster(f"redis://127.0.0.1:{port}/0")
+    finally:
+        sentinel.kill()
+        sentinel.wait()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert (ended.value.code, line[:18]) == (2, "setting REDIS_URL:")
+    assert "Sentinel" in line
 
 
 def test_a_server_that_is_out_of_reach_holds_no_start_up():

@@ -21,6 +21,7 @@ from api.client.saving import save
 from api.client.server import TRIES, Refused, Server
 from shared.outputs import Outputs
 from shared.schemas import JobRequest
+from shared.stack import demo
 
 JOB = {"id": "1", "seed": 1, "status": "queued", "progress": {"step": 0, "steps": None, "fraction": 0}}
 JOB |= {"queue_position": 1, "eta_seconds": None, "error": None}
@@ -319,3 +320,54 @@ def test_the_flags_of_the_outputs_are_the_requests_fields(answered, tmp_path, mo
 def test_without_flags_the_request_is_as_before(monkeypatch):
     monkeypatch.setattr("sys.argv", ["client", "fox"])
     assert drawing._body(_parser().parse_args()) == {"prompt": "fox", "sizes": [256, 512]}
+
+
+@pytest.mark.parametrize(
+    ("flags", "body"),
+    [
+        (["--aspect", "3:1"], {"aspect": "3:1"}),
+        (["--width", "1536", "--height", "512"], {"width": 1536, "height": 512}),
+        (["--image", "an-id", "--strength", "0"], {"image": "an-id", "strength": 0}),
+        (["--image", "an-id", "--sizes", "64"], {"image": "an-id", "sizes": [64]}),
+    ],
+)
+def test_a_shape_and_an_image_take_the_place_of_the_usual_sizes(monkeypatch, flags, body):
+    monkeypatch.setattr("sys.argv", ["client", "fox", *flags])
+    assert drawing._body(_parser().parse_args()) == {"prompt": "fox"} | body
+
+
+def test_a_file_is_sent_as_a_form(monkeypatch, answered, tmp_path):
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG")
+    flags = ["--image", str(tmp_path / "logo.png"), "--strength", "0.5", "--format", "png,webp"]
+    monkeypatch.setattr("sys.argv", ["client", "fox", *flags])
+    server, asked = answered(lambda _: httpx.Response(200, json=JOB))
+    drawing._submit(server, _parser().parse_args(), Console(file=io.StringIO()))
+    sent = asked[0].content
+    assert asked[0].headers["Content-Type"].startswith("multipart/form-data")
+    for part in (
+        b'name="prompt"\r\n\r\nfox',
+        b'name="strength"\r\n\r\n0.5',
+        b'\r\n\r\n["png", "webp"]',
+        b'filename="logo.png"',
+    ):
+        assert part in sent
+    assert b"image/png\r\n\r\n\x89PNG" in sent
+
+
+def test_the_flags_of_the_design_are_the_requests_fields(monkeypatch):
+    """A colour may be without its #, which begins a comment in a shell."""
+    flags = ["--style", "emblem", "--colors", "0A7B83,#F2A541", "--background-color=#FFFFFF", "--text", "Kaffee Nord"]
+    monkeypatch.setattr("sys.argv", ["client", *flags, "--layout", "wordmark", "fox"])
+    asked = JobRequest(**drawing._body(_parser().parse_args()))
+    assert (asked.style, asked.text, asked.layout) == ("emblem", "Kaffee Nord", "wordmark")
+    assert (asked.colors, asked.background_color) == (["#0a7b83", "#f2a541"], "#ffffff")
+
+
+def test_the_demos_variables_are_the_clients_flags(monkeypatch):
+    """A background takes the place of transparency, which contradicts it."""
+    env = {"STYLE": "emblem", "COLORS": "#0A7B83", "BACKGROUND": "#FFFFFF", "TEXT": "-x-", "LAYOUT": ""}
+    monkeypatch.setattr("sys.argv", ["client", *demo._design(env), "--", "fox"])
+    asked = JobRequest(**drawing._body(_parser().parse_args()))
+    assert (asked.style, asked.colors, asked.background_color) == ("emblem", ["#0a7b83"], "#ffffff")
+    assert (asked.text, asked.transparent) == ("-x-", False)
+    assert demo._design({"STYLE": ""}) == ["--transparent"]

@@ -27,7 +27,7 @@ KNOWN = SETTINGS | COMPOSE | EXAMPLE | MAKE_VARIABLES
 # Of the command line client, of `make bench-gpu`; constants; what the reader fills in; words of HTTP, Redis, Celery.
 OTHERS = {"LOGO_URL", "LOGO_API_KEY", "PARTS", "LOAD_RETRY_SECONDS", "REPOSITORY", "PREVIOUS", "URL", "KEY"}
 OTHERS |= {"GET", "HEAD", "OPTIONS", "POST", "DELETE", "HINCRBY", "SUCCESS", "FORMATS"}
-OTHERS |= {"HARD_LIMIT_SECONDS", "FINISH_LIMIT_SECONDS"}
+OTHERS |= {"HARD_LIMIT_SECONDS", "FINISH_LIMIT_SECONDS", "ONE_MESSAGE_SECONDS", "PYTORCH_NVML_BASED_CUDA_CHECK"}
 # Of Replicate, fal, Vast.ai, Hugging Face, CUDA, OpenMP, OpenTelemetry; and what the reader fills in.
 FOREIGN = ("REPLICATE_", "FAL_", "VAST_", "PUBLIC_IPADDR", "HF_HOME", "CUDA_", "CUBLAS_", "OMP_", "OTEL_", "JOB_ID")
 FOREIGN += ("OPENAI_", "LITELLM_")  # of the clients in docs/clients.md

@@ -30,28 +30,31 @@ def test_the_walk_needs_neither_docker_nor_a_card():
     assert script.index("make serve") < script.index("/health/ready") < script.index("/api/generate_logo")
 
 
+def of_h100(kind, size):
+    """Milliseconds of a step's products, attention, passes and gaps, of what is outside the steps, and of unpacking."""
+    (found,) = re.findall(rf"^  \| {kind}, {size} px \|" + r" ?([\d.]*) \|" * 6 + "$", PAGE, re.MULTILINE)
+    return [float(number or 0) for number in found]
+
+
 def measured(plan, size):
-    """Measured on the H100: milliseconds of a step's parts, and seconds outside the steps."""
-    (parts,) = re.findall(rf"^\| {plan} \| {size} \|" + r" ([\d.]+) \|" * 5 + "$", MEASURED, re.MULTILINE)
-    parts = [float(part) for part in parts]
-    (seconds,) = re.findall(rf"^\| {plan} \| {size} \| ([\d.]+) \| [\d.]", MEASURED, re.MULTILINE)[:1]
-    return parts, float(seconds) - STEPS * sum(parts) / 1000
+    """Seconds on the H100."""
+    (seconds,) = re.findall(rf"^\| {plan}, {size} px \| ([\d.]+)", MEASURED, re.MULTILINE)[:1]
+    return float(seconds)
 
 
-def seconds_on(plan, size, bf16, eight, memory):
-    (products, attention, passes, gaps, copies), outside = measured(
-        "exact" if plan in ("exact", "4bit") else "fast", size
-    )
+def seconds_on(kind, plan, size, bf16, eight, memory):
+    """By the page's formula."""
+    products, attention, passes, gaps, outside, unpacking = of_h100(kind, size)
     slower = H100["bf16"] / bf16
-    of_products = slower if plan in ("exact", "4bit") else H100["eight"] / eight
+    of_products = slower if kind == "`exact`" else H100["eight"] / eight
     of_memory = H100["memory"] / memory
-    step = products * of_products + attention * slower + (passes + copies) * of_memory + gaps
-    unpacking = (4.741 - 3.533) * of_memory if plan == "4bit" else 0
-    return STEPS * step / 1000 + outside * slower + unpacking
+    step = products * of_products + attention * slower + passes * of_memory + gaps
+    extra = unpacking * of_memory if plan == "4bit" else 0
+    return (STEPS * step + outside * slower + extra) / 1000
 
 
 ROWS = re.findall(
-    r"^\| ([^|]+) \| \d+ GB \| (?:`full`, )?`(\w+)`[^|]* \| ([\d.]+), ([\d.]+|-), ([\d.]+) "
+    r"^\| ([^|]+) \| \d+ GB \| (?:`full`, )?`(\w+)`([^|]*) \| ([\d.]+), ([\d.]+|-), ([\d.]+) "
     r"\| ([\d.]+) (\w+) \| ([\d.]+) (\w+) \| \$([\d.]+) \|$",
     PAGE,
     re.MULTILINE,
@@ -60,14 +63,19 @@ ROWS = re.findall(
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_cards_seconds_and_cost_follow_from_its_rates(row):
-    card, plan, bf16, eight, memory, small, how, large, _, cost = row
-    rates = (float(bf16), 0.0 if eight == "-" else float(eight), float(memory))
-    digits = 2 if how == "measured" else 1
+    card, plan, format_, bf16, eight, memory, small, how, large, _, cost = row
     assert (how == "measured") == card.startswith("H100")
-    assert float(small) == pytest.approx(seconds_on(plan, 512, *rates), abs=0.51 * 10**-digits)
-    assert float(large) == pytest.approx(seconds_on(plan, 1024, *rates), abs=0.51 * 10**-digits)
-    assert float(cost) == pytest.approx(seconds_on(plan, 1024, *rates) / 3.6, abs=0.02)
+    if how == "measured":
+        seconds = [measured(plan, size) for size in (512, 1024)]
+    else:
+        kind = "`exact`" if plan in ("exact", "4bit") else "int8" if "int8" in format_ else "fp8"
+        rates = (float(bf16), 0.0 if eight == "-" else float(eight), float(memory))
+        seconds = [seconds_on(kind, plan, size, *rates) for size in (512, 1024)]
+    digits = 2 if how == "measured" else 1
+    assert float(small) == pytest.approx(seconds[0], abs=0.51 * 10**-digits)
+    assert float(large) == pytest.approx(seconds[1], abs=0.51 * 10**-digits)
+    assert float(cost) == pytest.approx(seconds[1] / 3.6, abs=0.02)
 
 
 def test_no_row_is_left_out():
-    assert len(ROWS) == len(re.findall(r"^\|.*\| \$[\d.]+ \|$", PAGE, re.MULTILINE)) == 9
+    assert len(ROWS) == len(re.findall(r"^\|.*\| \$[\d.]+ \|$", PAGE, re.MULTILINE)) == 10

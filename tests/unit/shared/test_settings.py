@@ -144,6 +144,18 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path, monkeypatch, c
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_keys_that_cannot_be_read_as_text_end_the_start_with_one_line(tmp_path, monkeypatch, capsys, encoding):
+    """Some editors call UTF-16 Unicode. With such a file no key would open anything."""
+    (tmp_path / "keys").write_text("schlüssel-von-sechzehn-zeichen\n", encoding=encoding)
+    monkeypatch.setenv("API_KEYS_FILE", str(tmp_path / "keys"))
+    with pytest.raises(SystemExit):
+        load(ApiSettings)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("setting API_KEYS_FILE: ")
+    assert "UTF-8" in line
+
+
 @pytest.mark.parametrize("padding", ["", "=", "=="])
 def test_a_webhook_secret_that_passes_can_sign(monkeypatch, padding):
     """The bounds are those of its bytes: of the texts of 30 to 90 characters, every fourth is none in base64."""

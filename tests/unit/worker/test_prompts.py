@@ -17,11 +17,11 @@ def test_a_prompt_that_is_not_to_be_enhanced_stays_as_it_is():
 @pytest.mark.parametrize(
     ("colors", "background", "words"),
     [
-        ((TEAL,), "", "a fox in teal"),
-        ((TEAL, GOLD), CREAM, "a fox in teal and gold on a beige background"),
-        ((TEAL, GOLD, "#000000"), "", "a fox in teal, gold and black"),
+        ((TEAL,), "", "a teal fox"),
+        ((TEAL, GOLD), CREAM, "a teal and gold fox on a beige background"),
+        ((TEAL, GOLD, "#000000"), "", "a teal, gold and black fox"),
         ((), "#ff8000", "a fox on an orange background"),
-        (("#0a7b83", "#0b8f80"), "", "a fox in teal"),
+        (("#0a7b83", "#0b8f80"), "", "a teal fox"),
     ],
 )
 def test_colours_are_called_by_their_nearest_names(colors, background, words):
@@ -32,7 +32,7 @@ def test_colours_are_called_by_their_nearest_names(colors, background, words):
 def test_a_ground_has_another_name_than_what_stands_on_it():
     """What is named teal on teal would not be seen."""
     text = compose(Wish("a fox", enhance=False, colors=(TEAL,), background_color="#0a5c62")).text
-    assert text.startswith("a fox in teal on a ")
+    assert text.startswith("a teal fox on a ")
     assert "teal background" not in text
 
 
@@ -63,7 +63,24 @@ def test_what_callers_write_is_taken_as_it_is():
     assert text.startswith("in a wordmark, the text \"the {scene} 'x'\" in bold lettering, a {text} {prompt} fox style")
 
 
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("The Fox", "The orange Fox"),
+        ("A fox", "An orange fox"),
+        ("an owl", "an orange owl"),
+        ("foxes", "foxes in orange"),
+        ("a", "a in orange"),
+        ("anchor", "anchor in orange"),
+    ],
+)
+def test_a_colour_stands_behind_the_article(prompt, words):
+    assert compose(Wish(prompt, enhance=False, colors=("#ff8000",))).text == words
+
+
 def test_it_is_known_where_the_prompt_begins():
     composed = compose(Wish("a fox", text="Nord", layout="wordmark"))
     assert composed.text[composed.start :].startswith("a fox")
     assert compose(Wish("a fox")).start == 0
+    composed = compose(Wish("a fox", colors=(TEAL,)))
+    assert composed.text[: composed.start + len("a fox")] == "a teal fox"

@@ -16,6 +16,7 @@ from shared.results.places import WHOLE
 from shared.results.redis_store import RedisResults
 from tests.integration.worker.conftest import FakeModel
 from worker.finish import encode
+from worker.finish.finisher import Finisher
 from worker.model import Pixels
 
 S = JobStatus
@@ -167,3 +168,21 @@ def test_outputs_have_estimates_of_their_own(logo, finisher, client):
     finisher.finish("svg")
     measured = {name.decode() for name in client.hgetall(keys.pace("fake"))}
     assert {"128x1:finish", "128x1:finish:svg+transparent"} <= measured
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_drawing_that_safety_refuses_is_never_stored(logo, ledger, recovery, settings, client, monkeypatch, refused):
+    """By the real classifier, whose threshold decides."""
+    monkeypatch.setattr("worker.outputs.image_filter.THRESHOLD", 0.0 if refused else 0.8)
+    strict = settings.model_copy(update={"safety": "both"})
+    job = logo(num_images=1)
+    with structlog.testing.capture_logs() as logs:
+        Finisher(ledger, ledger, RedisResults(client), recovery, strict).finish("logo")
+    ended = job()
+    if refused:
+        assert (ended.status, ended.error_code) == (S.FAILED, "content_filtered")
+        assert client.keys("logo:images:*") == client.keys("logo:pixels:*") == []
+        assert client.hget(keys.COUNTERS, counters.ended("failed", "content_filtered")) == b"1"
+        assert "fox" not in repr(logs)
+    else:
+        assert ended.status is S.SUCCEEDED

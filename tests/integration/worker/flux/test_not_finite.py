@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from shared.canvas import Canvas
 from worker.flux import loading, memory_plan
 from worker.flux.checkpoint import CPU_MODEL_PATH, Checkpoint
 from worker.flux.denoiser import Denoiser
@@ -110,7 +111,7 @@ def test_a_prompts_embeddings_are_not_finite(planned, part):
 def test_the_decoders_output_is_not_finite(planned):
     model, _ = planned
     latents = torch.randn(1, 16, 32, generator=torch.Generator().manual_seed(0))
-    assert not swallowed(model._pipeline.vae.decoder, lambda: model._decode(latents, 64))
+    assert not swallowed(model._pipeline.vae.decoder, lambda: model._decode(latents, Canvas(64, 64)))
 
 
 @EIGHT_BITS

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from shared.canvas import Canvas
 from shared.jobs import Failure, JobStatus
 from shared.ledger import counters, keys, moves
 from shared.ledger.keys import LEASES
@@ -28,7 +29,7 @@ def test_drawn_handed_over_finished(job, draw, finisher, client):
     assert client.strlen(places.pixels("job", 1).key) == 64 * 64 * 3
     assert waiting_job_ids(client, FINISH) == {"job"}
     (drawing,) = model.drawings
-    assert (drawing.size, drawing.seeds) == (128, (3,))
+    assert (drawing.size, drawing.seeds) == (Canvas(128, 128), (3,))
     assert drawing.prompt.startswith("fox, ")
     finisher.finish("job")
     assert job().status is S.SUCCEEDED
@@ -83,8 +84,9 @@ def test_a_message_draws_the_job_that_is_next(create, draw, read, one_job):
     assert model.drawings == []
 
 
-def test_a_message_draws_what_waits_one_after_another(create, draw, read, client):
+def test_a_message_draws_what_waits_one_after_another(create, draw, read, client, monkeypatch):
     """One that fails ends nothing."""
+    monkeypatch.setattr(generator, "ONE_MESSAGE_SECONDS", 600)
     for name in ("first", "second", "third"):
         create(name)
     model = FakeModel()

@@ -37,7 +37,7 @@ def drawn_with(ledger, celery_app, settings, read, finisher):
 
 def test_the_design_is_in_the_prompt_that_is_drawn(drawn_with):
     job, prompt = drawn_with("/elsewhere/neon.safetensors:0.8", **DESIGN)
-    assert prompt.startswith('a fox in teal on a white background, with the text "Nord" below it, as a neon sign, ')
+    assert prompt.startswith('a teal fox on a white background, with the text "Nord" below it, as a neon sign, ')
     assert (job.status, job.prompt, job.drawn_prompt) == (JobStatus.SUCCEEDED, "a fox", "a fox")
     assert "style_lora_missing" not in {warning.code for warning in job.warnings}
     assert 0 <= job.colors_share <= 1

@@ -122,3 +122,11 @@ def test_what_cannot_be_put_into_the_colours_says_so(draw, about, monkeypatch):
     made = make(drawn.image, (256,), 0, asked, about, Marking())
     assert ([warning.code for warning in made.warnings], made.colors_share) == (["colors_failed"], None)
     assert [file.name for file in made.files] == ["256.png"]
+
+
+def test_the_fills_of_the_svg_are_those_that_were_asked_for(draw, about):
+    """What lies between two of them on a soft edge is no fill of its own; an unasked ground keeps its colour."""
+    drawing = draw((250, 250, 250), ((220, 38, 38), 150), ((250, 250, 250), 90), softness=9)
+    for background, ground in ((CREAM, CREAM), ("", "#fafafa")):
+        asked = Outputs(("svg",), colors=(TEAL,), background_color=background)
+        assert set(make(drawing.image, (512,), 0, asked, about, Marking()).palette) == {TEAL, ground}
