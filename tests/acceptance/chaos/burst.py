@@ -21,6 +21,8 @@ WAIT_SECONDS = 2
 RESERVED_FILES = 512
 # Until the last call is answered, on a machine that other work shares.
 RECOVERED_SECONDS = 120
+# Those of a server that has more calls than it answers at once, of all callers or of this one.
+REFUSALS = ("overloaded", "too_many_waits", "too_many_requests")
 _RETRY = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -69,7 +71,7 @@ class Burst(threading.Thread):
             # One address may hold a bounded number of calls: then it polls.
             waits = waits and code != "too_many_waits"
             after = _RETRY.search(head)
-            if code not in ("overloaded", "too_many_waits") or not after:
+            if code not in REFUSALS or not after:
                 self.unexpected.append(f"burst: {status} {body[:200]!r}")
                 return
             await asyncio.sleep(int(after[1]))
