@@ -75,8 +75,9 @@ SECONDS ?= 300
 SEED    ?= 1
 FAULTS  ?= 1
 STORE   ?= redis
-chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED; STORE=s3|file: images there; FAULTS=0: load only), print findings
-	CHAOS_STORE=$(STORE) CHAOS_FAULTS=$(FAULTS) CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
+WATCH   ?= 0
+chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED; STORE=s3|file: images there; FAULTS=0: load only; WATCH=1: an operator at /watch), print findings
+	CHAOS_WATCH=$(WATCH) CHAOS_STORE=$(STORE) CHAOS_FAULTS=$(FAULTS) CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
 
 full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figures
 	FULL_SECONDS=$(SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_full_redis.py -m slow
