@@ -14,7 +14,7 @@ LAYOUT ?=
 # Not in any recipe, where a # would begin a comment of the shell's: the demo reads them from its environment.
 export PROMPT SIZES ASPECT STYLE COLORS BACKGROUND TEXT LAYOUT
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours day tour fuzz audit check format bench bench-front bench-peers bench-gpu card-report lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow lighthouse chaos full neighbours day tour fuzz audit check format bench bench-front bench-peers bench-gpu card-report lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,6 +97,9 @@ fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, 
 
 test-slow: $(VENV)/.ready  ## what takes minutes: Redis away for 30 s at each stage, 200 drawings over a bad network, the fuzzing
 	$(BIN)/python -m pytest -m slow
+
+lighthouse: $(VENV)/.ready  ## what Lighthouse says of the studio and /watch, on a phone and a desk; needs npm's registry once
+	$(BIN)/python -m pytest -s -m slow tests/acceptance/studio/test_lighthouse.py
 
 audit: $(VENV)/.ready  ## known vulnerabilities of the pinned versions; needs PyPI's JSON interface
 	$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --no-deps --requirement constraints.txt

@@ -16,7 +16,7 @@ export function h(what, props = {}, ...children) {
   return element;
 }
 
-const LONG = 6; // characters that fit one column of the row
+const LONG = 7; // characters that fit one column of the row
 // A row of buttons of which one is chosen: radio buttons, so that arrow keys work. `choose` is told the value.
 export function segments(name, values, chosen, choose, label = String) {
   return values.map(value =>

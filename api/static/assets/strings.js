@@ -38,7 +38,7 @@ const de = {
   title: "Was soll das Logo zeigen?", prompt: "Beschreibung", promptHint: "a red fox head, geometric", suggestions: "Vorschläge",
   style: "Stil", noStyle: "keiner", colors: "Farben", colorN: "Farbe {n}", addColor: "Farbe hinzufügen", ground: "Grund", addGround: "Farbe des Grunds",
   text: "Text im Logo", layout: "Aufbau", layout_icon: "Zeichen", layout_wordmark: "Schriftzug", layout_combination: "Zeichen und Schrift",
-  shape: "Form", square: "quadratisch", variations: "Varianten", source: "Mit einem Bild beginnen", sourceDrop: "Bild ablegen, einfügen oder wählen",
+  shape: "Form", square: "Quadrat", variations: "Varianten", source: "Mit einem Bild beginnen", sourceDrop: "Bild ablegen, einfügen oder wählen",
   sourceType: "Nur PNG, JPEG und WebP können ein Anfang sein.", sourceLarge: "Das Bild hat mehr als 8 MiB.", sourceTaken: "Beginnt mit {name}", sourceJob: "dieses Logo",
   strength: "Wie viel sich ändern darf", makes: "Dazu", transparent: "Transparenter Grund", svg: "Vektor (SVG)", icons: "Icons (zip)",
   more: "Größe, Seed, Schritte", size: "Größe", steps: "Schritte", seed: "Seed", auto: "automatisch", random: "zufällig", dice: "Anderer Seed", lock: "Festhalten", locked: "Fest",
