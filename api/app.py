@@ -165,7 +165,11 @@ def create_app(settings: ApiSettings) -> FastAPI:
         BodyLimit,
         max_bytes=MAX_BODY_BYTES,
         longer={"/v1/images/generations": MAX_PROMPT_BYTES},
-        forms={"/api/jobs": multipart.MAX_BODY_BYTES, "/v1/images/edits": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES},
+        forms={
+            "/api/jobs": multipart.MAX_BODY_BYTES,
+            "/v1/images/edits": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES,
+            "/v1/images/variations": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES,
+        },
     )
     app.add_middleware(Methods)
     refusals = Refusals(lag, functools.partial(probable_caller, keys), http.count_refusal)
