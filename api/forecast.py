@@ -61,8 +61,8 @@ class Forecast:
 
     def _schedule(self) -> None:
         """Fills `_starts`: each worker takes the first queued job as soon as it is free."""
-        jobs = (*self._outlook.queued, *self._outlook.running)
-        takes = {shape: self._pace.drawing_seconds(shape) for shape in {job.shape for job in jobs}}
+        shapes = {job.shape for job in self._outlook.queued} | {job.shape for job in self._outlook.running}
+        takes = {shape: self._pace.drawing_seconds(shape) for shape in shapes}
         waiting = [takes[job.shape] for job in self._outlook.queued]
         drawn = [takes[job.shape] for job in self._outlook.running]
         known = [seconds for seconds in (*waiting, *drawn) if seconds is not None]
