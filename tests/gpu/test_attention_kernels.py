@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from worker.flux import fp8_attention
+from worker.flux import fp8_attention, kept_choices
 from worker.flux.attention import Attending, Choice, Kernel, Projections, kernels
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore")]
@@ -103,7 +103,8 @@ def test_nor_does_a_norm_that_is_not_finite_disappear(kernel, which, poison):
 
 
 @torch.inference_mode()
-def test_one_is_chosen_by_a_timing_within_a_graphs_warm_up():
+def test_one_is_chosen_by_a_timing_within_a_graphs_warm_up(monkeypatch):
+    monkeypatch.delenv(kept_choices.FOLDER, raising=False)
     choice = Choice(kernels(torch.cuda.get_device_capability(), torch.bfloat16, fp8=True))
     x = torch.empty(1, 1280, 24 * 128, device="cuda", dtype=torch.bfloat16)
     with torch.cuda.stream(torch.cuda.Stream()):

@@ -12,7 +12,8 @@ Shapes have the same letters in every file:
     (B, T, W) is the residual stream, (B * T, W) its rows, (B, T, 3, H, D) queries, keys and values.
 
     model.py            FluxModel, the worker's LogoModel: requests in, pixels out
-    checkpoint.py       finds and checks the files; loading.py puts them on the card, lora.py adds adapters on the way
+    checkpoint.py       finds and checks the files; loading.py puts them on the card (staging.py), lora.py adds adapters
+                        on the way
     memory_plan.py      how the weights are kept; speed_plan.py how fast and how exactly a step is computed
     install.py          what a speed plan puts on a pipeline, in order
     denoiser.py         one denoising step, of double_stream.py and single_stream.py
@@ -25,5 +26,5 @@ Shapes have the same letters in every file:
     side_stream.py, step_sync.py
                         a second CUDA stream; the host's lead over the card
     preview.py          small pictures of unfinished images
-    compile_cache.py    where compiled kernels are kept
+    compile_cache.py    where compiled kernels are kept; kept_choices.py which kernels timings chose
 """

@@ -1,4 +1,5 @@
 """Which kernel computes an attention, chosen by a timing at the first call of each shape, before any graph is captured.
+The choice is kept (kept_choices.py).
 
     torch    cuDNN's or flash attention, as torch's backends are ordered
     flash3   FlashAttention-3 in bf16
@@ -11,13 +12,14 @@ constraints.txt`). Without it, or on another card, torch computes all.
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch.nn import functional
 
 from shared.observability.logging import get_logger
-from worker.flux import fp8_attention
+from worker.flux import fp8_attention, kept_choices
 from worker.flux.fp8_attention import Part
 from worker.flux.rows import norm_rotate
 from worker.flux.timing import median_milliseconds
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from worker.flux.fp8_attention import Units
 
 log = get_logger(__name__)
-CAPABILITY = (9, 0)
+CAPABILITY, PACKAGE = (9, 0), "fa3-fwd"
 # An attention is timed with the passes before it. Another kernel than torch's must take at most so much of its time:
 # where they are near, the next start could choose otherwise, and the same seed would draw another image.
 LEAST_GAIN = 0.97
@@ -126,7 +128,8 @@ class Choice:
             return self._known[0]
         key = (x.shape[0], x.shape[1])
         if key not in self._chosen:
-            self._chosen[key] = self._fastest(x, heads)
+            what = f"attention {tuple(x.shape)} {heads} {x.dtype} {_package_version()}"
+            self._chosen[key] = Kernel(kept_choices.choose(what, self._known, lambda: self._fastest(x, heads)))
         return self._chosen[key]
 
     def _fastest(self, x: torch.Tensor, heads: int) -> Kernel:
@@ -140,6 +143,13 @@ class Choice:
             milliseconds={str(kernel): round(time, 4) for kernel, time in took.items()},
         )
         return fastest
+
+
+def _package_version() -> str:
+    try:
+        return version(PACKAGE)
+    except PackageNotFoundError:
+        return ""
 
 
 def _milliseconds(kernel: Kernel, x: torch.Tensor, heads: int) -> float:

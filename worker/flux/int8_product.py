@@ -1,7 +1,8 @@
 """The int8 product of a card: with the scales in its own kernel, or cuBLAS's and a pass that scales its sums.
 
 The sums are whole numbers, so every way and every tile gives the same result to the last bit. Which is the fastest
-depends on the card, so they are timed at the first call of each shape, which is before a graph is captured.
+depends on the card, so they are timed at the first call of each shape, which is before a graph is captured; the choice
+is kept (kept_choices.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from shared.observability.logging import get_logger
+from worker.flux import kept_choices
 from worker.flux.timing import median_milliseconds
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ def int8_product(inputs: Inputs, dtype: torch.dtype, out: torch.Tensor | None = 
         out = torch.empty(len(values), len(codes), dtype=dtype, device=values.device)
     shape = (len(values), len(codes), values.shape[1], dtype)
     if shape not in _chosen:
-        _chosen[shape] = _fastest(inputs, out)
+        ways = _ways(out.device)
+        _chosen[shape] = ways[kept_choices.choose(f"int8 product {shape}", ways, lambda: _fastest(inputs, out))]
     _chosen[shape](inputs, out)
     return out
 
@@ -69,7 +72,7 @@ def int8_product(inputs: Inputs, dtype: torch.dtype, out: torch.Tensor | None = 
 _chosen: dict[tuple[int, int, int, torch.dtype], Callable[[Inputs, torch.Tensor], None]] = {}
 
 
-def _fastest(inputs: Inputs, out: torch.Tensor) -> Callable[[Inputs, torch.Tensor], None]:
+def _fastest(inputs: Inputs, out: torch.Tensor) -> str:
     ways = _ways(out.device)
     took = {name: median_milliseconds(partial(way, inputs, out), as_graph=False) for name, way in ways.items()}
     fastest = min(took, key=lambda name: took[name])
@@ -81,7 +84,7 @@ def _fastest(inputs: Inputs, out: torch.Tensor) -> Callable[[Inputs, torch.Tenso
         inputs=inputs.values.shape[1],
         milliseconds={name: round(time, 4) for name, time in took.items()},
     )
-    return ways[fastest]
+    return fastest
 
 
 @lru_cache

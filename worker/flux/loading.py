@@ -18,6 +18,7 @@ from transformers import T5Config, T5EncoderModel
 
 from shared.observability.logging import get_logger
 from worker.flux.linears import KINDS, quantize_layers
+from worker.flux.staging import Staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,14 +93,14 @@ def _fill(  # noqa: PLR0913 - a module, its weights, and how they are kept
         weights, are in the blocks.
     :param adapt: from a parameter's name and value to the value to use.
     """
-    progress = _Progress(model)
+    progress, staging = _Progress(model), Staging(device)
     with tensors, torch.no_grad():
         for name, unit in _units(model):
             for path, module in unit.named_modules(prefix=name):
                 for own, parameter in list(module.named_parameters(recurse=False)):
                     full = f"{path}.{own}" if path else own
                     source = full if full in tensors else _ALIASES.get(full, full)
-                    value = adapt(full, tensors.get(source, parameter.shape).to(device, _dtype(full, dtype)))
+                    value = adapt(full, staging.to_device(tensors.get(source, parameter.shape), _dtype(full, dtype)))
                     setattr(module, own, nn.Parameter(value, requires_grad=False))
                     progress.add(value)
             for module in unit.modules():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from functools import lru_cache
+from importlib import import_module
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +48,7 @@ DEFAULT_GUIDANCE = 3.5
 DEV_STEPS, SCHNELL_STEPS = 28, 4
 SCHNELL_MAX_TOKENS = 256
 BF16_CAPABILITY = (8, 0)
+COMPILER = "torch._inductor.compile_fx"
 # The latest prompts' embeddings are kept on the card, 4 MB each in bf16.
 KEPT_PROMPTS = 32
 
@@ -133,6 +136,9 @@ class FluxModel:
             images=settings.max_concurrent_jobs,
             text_tokens=settings.max_text_tokens,
         )
+        if not memory.streams_everything:
+            # The first compilation needs it; its import takes as long as the weights, which are copied meanwhile.
+            threading.Thread(target=import_module, args=(COMPILER,), daemon=True).start()
         pipeline = loading.load(checkpoint, memory, adapters, device, self._dtype())
         served = {self.bucket(size) for size in settings.warm_sizes(self._device)}
         self._installed = install(

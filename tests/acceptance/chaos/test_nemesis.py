@@ -5,10 +5,12 @@ import os
 import threading
 import time
 
+import accounts
 import findings
 import pytest
 import recovery
 import report
+import tenants
 import watched
 from clients import TERMINAL, Client, Watcher
 from memory import Memory
@@ -27,7 +29,11 @@ def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, st
     """Clients against a nemesis until the jobs are done or the time is over."""
     over = threading.Event()
     share = -(-jobs // clients)
-    clients = [Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over) for n in range(clients)]
+    keys = [tenants.MANY if n % 4 else tenants.FEW for n in range(clients)]
+    clients = [
+        Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over, api_key=key)
+        for n, key in enumerate(keys)
+    ]
     nemesis = Nemesis(stack, seed, gap_seconds=gap_seconds, pause_seconds=pause_seconds, store=store)
     memory = Memory(stack, PARTS)
     start = time.monotonic()
@@ -63,6 +69,7 @@ def _of_watch(stack, watchman, watcher):
 
 def chaos(stack, *, rounds, watchman=None, **options):
     """Runs clients and faults, then checks what is left. Prints the report; returns its parts."""
+    stack.http.headers["X-API-Key"] = tenants.OWN
     watcher = Watcher(stack.redis_url)
     watcher.start()
     clients, nemesis, memory = storm(stack, watchman=watchman, **options)
@@ -83,7 +90,8 @@ def chaos(stack, *, rounds, watchman=None, **options):
     found += [f"{note.ids}: an image that is not its own" for note in wrong]
     found += [f"{job_id}: {line}" for job_id, moves in watcher.events.items() for line in findings.of_events(moves)]
     found += findings.left_over(watcher.client)
-    found += findings.of_usage(watcher.client)
+    found += accounts.of_usage(watcher.client)
+    found += accounts.of_shares(watcher.client)
     looked, of_watch = _of_watch(stack, watchman, watcher) if watchman else ([], [])
     found += of_watch
     for connection in (watcher.client, nemesis.valkey, stack.http, *(client.http for client in clients)):
@@ -120,7 +128,7 @@ def store(request, tmp_path):
 @pytest.mark.parametrize("store", ["redis", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_a_short_run(new_stack, store):
     nemesis, notes, _, found, _ = chaos(
-        new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **store[1]),
+        new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **tenants.ENV, **store[1]),
         clients=12,
         jobs=600,
         seconds=15,
@@ -139,7 +147,7 @@ def test_a_short_run(new_stack, store):
 @pytest.mark.browser
 @pytest.mark.timeout(900)
 def test_a_minute_under_an_operators_eyes(new_stack):
-    stack = new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **ENV)
+    stack = new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **tenants.ENV, **ENV)
     watchman = Watchman(stack, 7)
     _, _, _, found, _ = chaos(
         stack,
@@ -166,7 +174,9 @@ def test_the_long_run(new_stack, store):
     """
     jobs, seconds, seed, faults = (int(os.environ[f"CHAOS_{name}"]) for name in ("JOBS", "SECONDS", "SEED", "FAULTS"))
     watched_too = os.environ.get("CHAOS_WATCH", "0") != "0"
-    stack = new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **(ENV if watched_too else {}), **store[1])
+    stack = new_stack(
+        RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **tenants.ENV, **(ENV if watched_too else {}), **store[1]
+    )
     _, notes, recovered, found, compared = chaos(
         stack,
         clients=40,

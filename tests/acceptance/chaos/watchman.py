@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import httpx
 import redis
 from playwright.sync_api import Error, sync_playwright
+from tenants import OWN
 
 from shared.jobs import Failure
 from shared.ledger import moves
@@ -145,7 +146,8 @@ class Watchman(threading.Thread):
 
     def _fail_a_job(self):
         with contextlib.suppress(httpx.TransportError, redis.RedisError):
-            answer = httpx.post(f"{self.stack.url}/api/jobs", json=LOST, timeout=5)
+            headers = {"X-API-Key": OWN}
+            answer = httpx.post(f"{self.stack.url}/api/jobs", json=LOST, headers=headers, timeout=5)
             if answer.status_code == 202:
                 fail = moves.fail(answer.json()["id"], code=Failure.OUTPUT_BLACK, message="was lost", ttl_seconds=7200)
                 Ledger(self.valkey).run(fail)

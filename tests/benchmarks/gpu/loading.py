@@ -1,5 +1,5 @@
 """From a process's start to its worker being ready, with the weights as files on the local disk: with nothing compiled
-yet, and with what the first one left. Also the most anonymous memory of the host.
+yet, and with what the first one left, bytecode too. Also the most anonymous memory of the host.
 """
 
 import json
@@ -22,7 +22,15 @@ def ready() -> None:
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    from drawing import GIB, worker  # noqa: PLC0415 - torch's import counts
+    # As the worker's parent does, before it forks.
+    from shared.gpus import list_gpus  # noqa: PLC0415 - imports count
+    from worker.generate.child import import_engine  # noqa: PLC0415
+    from worker.settings import WorkerSettings  # noqa: PLC0415
+
+    start = time.perf_counter()
+    import_engine(WorkerSettings(_env_file=None, torch_device="cuda"), list_gpus()[0])
+    print(f"engine imported in {time.perf_counter() - start:.1f} s", flush=True)
+    from drawing import GIB, worker  # noqa: PLC0415
     from full_size import FOLDER  # noqa: PLC0415
 
     from worker.flux.checkpoint import Checkpoint  # noqa: PLC0415
@@ -43,6 +51,9 @@ def main() -> None:
     cold = 0.0
     with tempfile.TemporaryDirectory() as cache:
         env = os.environ | {"TORCHINDUCTOR_CACHE_DIR": f"{cache}/inductor", "TRITON_CACHE_DIR": f"{cache}/triton"}
+        # As an image has its packages; a machine that forbids bytecode would compile them at each start.
+        env |= {"PYTHONPYCACHEPREFIX": f"{cache}/bytecode"}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         for state in ("cold", "warm"):
             start = time.perf_counter()
             command = [sys.executable, __file__, "ready"]

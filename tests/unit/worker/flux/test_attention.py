@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from worker.flux import attention, fp8_attention
+from worker.flux import attention, fp8_attention, kept_choices
 from worker.flux.attention import Attending, Choice, Kernel, Projections, kernels
 
 IMAGES, TEXT, IMAGE, HEADS, DIM = 2, 24, 72, 3, 32
@@ -148,6 +148,7 @@ def test_a_package_for_another_cuda_is_as_none(monkeypatch):
 
 
 def chosen(monkeypatch, tokens, **took):
+    monkeypatch.delenv(kept_choices.FOLDER, raising=False)
     monkeypatch.setattr(attention, "_milliseconds", lambda kernel, *_: took[str(kernel)])
     choice = Choice([Kernel(name) for name in took])
     x = torch.empty(1, tokens, WIDTH)
