@@ -27,14 +27,15 @@ class Staging:
             return tensor.to(self._device, dtype)
         out = torch.empty(tensor.shape, dtype=tensor.dtype, device=self._device)
         source, target = (whole.view(-1).view(torch.uint8) for whole in (tensor.contiguous(), out))
-        for part, place in zip(source.split(self._block_bytes), target.split(self._block_bytes), strict=True):
+        parts, places = (torch.split(whole, self._block_bytes) for whole in (source, target))
+        for part, place in zip(parts, places, strict=True):
             self._pass_on(part, place)
         return out.to(dtype)
 
     def _pass_on(self, part: torch.Tensor, place: torch.Tensor) -> None:
         if not self._blocks:
             self._blocks = [torch.empty(self._block_bytes, dtype=torch.uint8, pin_memory=True) for _ in range(2)]
-            self._copied = [torch.cuda.Event() for _ in self._blocks]
+            self._copied = [torch.cuda.Event() for _ in self._blocks]  # type: ignore[no-untyped-call]
         block, copied = self._blocks[self._next][: len(part)], self._copied[self._next]
         self._next = (self._next + 1) % len(self._blocks)
         # Until the card has read what was in it.
