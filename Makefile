@@ -14,7 +14,7 @@ LAYOUT ?=
 # Not in any recipe, where a # would begin a comment of the shell's: the demo reads them from its environment.
 export PROMPT SIZES ASPECT STYLE COLORS BACKGROUND TEXT LAYOUT
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow chaos full neighbours day tour fuzz audit check format bench bench-front bench-peers bench-gpu card-report lock clean
+.PHONY: help demo serve worker test test-unit test-storm test-clients test-gpu test-slow lighthouse chaos full neighbours day growth tour fuzz audit check format bench bench-front bench-peers bench-gpu card-report lock clean
 
 help:            ## show these targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,8 +75,9 @@ SECONDS ?= 300
 SEED    ?= 1
 FAULTS  ?= 1
 STORE   ?= redis
-chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED; STORE=s3|file: images there; FAULTS=0: load only), print findings
-	CHAOS_STORE=$(STORE) CHAOS_FAULTS=$(FAULTS) CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
+WATCH   ?= 0
+chaos: $(VENV)/.ready  ## kill, pause and fill the stack under load for SECONDS or JOBS (SEED; STORE=s3|file: images there; FAULTS=0: load only; WATCH=1: an operator at /watch), print findings
+	CHAOS_WATCH=$(WATCH) CHAOS_STORE=$(STORE) CHAOS_FAULTS=$(FAULTS) CHAOS_JOBS=$(JOBS) CHAOS_SECONDS=$(SECONDS) CHAOS_SEED=$(SEED) $(BIN)/python -m pytest -m chaos -s tests/acceptance/chaos
 
 full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figures
 	FULL_SECONDS=$(SECONDS) $(BIN)/python -m pytest -s tests/acceptance/test_full_redis.py -m slow
@@ -84,8 +85,13 @@ full: $(VENV)/.ready   ## Redis at its limit for SECONDS under load, with figure
 neighbours: $(VENV)/.ready  ## three keys on one stack, one does the worst it can for SECONDS (LOADS); prints what the others notice
 	NEIGHBOURS_SECONDS=$(SECONDS) NEIGHBOURS_LOADS=$(LOADS) $(BIN)/python -m pytest -m slow -s tests/acceptance/neighbours
 
+PLOT ?=
 day: $(VENV)/.ready    ## a simulated day of twenty keys: how long jobs wait, oldest first and by fair shares (PLOT=file.png)
 	$(BIN)/python tests/simulation/day.py $(if $(PLOT),--plot $(PLOT))
+
+MEASURE ?=
+growth: $(VENV)/.ready ## where 1 to 1,000 cards and 1,000,000 phones meet their first limit, by measured costs (MEASURE=1: measured anew; PLOT=file.png)
+	PYTHONPATH=.:tests/benchmarks/front $(BIN)/python tests/simulation/growth.py $(if $(MEASURE),--measure) $(if $(PLOT),--plot $(PLOT))
 
 tour: $(VENV)/.ready   ## three keys on one stack, one greedy: their waits and usage, a quota, what is forgotten
 	$(BIN)/python -m pytest -m slow -s tests/acceptance/test_tour.py
@@ -96,6 +102,9 @@ fuzz: $(VENV)/.ready   ## at least CASES generated requests over the whole API, 
 
 test-slow: $(VENV)/.ready  ## what takes minutes: Redis away for 30 s at each stage, 200 drawings over a bad network, the fuzzing
 	$(BIN)/python -m pytest -m slow
+
+lighthouse: $(VENV)/.ready  ## what Lighthouse says of the studio and /watch, on a phone and a desk; needs npm's registry once
+	$(BIN)/python -m pytest -s -m slow tests/acceptance/studio/test_lighthouse.py
 
 audit: $(VENV)/.ready  ## known vulnerabilities of the pinned versions; needs PyPI's JSON interface
 	$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --no-deps --requirement constraints.txt

@@ -31,6 +31,7 @@ from api.openapi_errors import errors_of
 from api.overload import Overload
 from api.quick_routes import QuickGet, QuickSubmit
 from api.rate_limit import RateLimit, limit_submits
+from api.refusals import Refusals
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, usage, watch
 from api.safety import open_filter, say_what_is_off
 from api.submission import Submission
@@ -164,12 +165,17 @@ def create_app(settings: ApiSettings) -> FastAPI:
         BodyLimit,
         max_bytes=MAX_BODY_BYTES,
         longer={"/v1/images/generations": MAX_PROMPT_BYTES},
-        forms={"/api/jobs": multipart.MAX_BODY_BYTES, "/v1/images/edits": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES},
+        forms={
+            "/api/jobs": multipart.MAX_BODY_BYTES,
+            "/v1/images/edits": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES,
+            "/v1/images/variations": multipart.MAX_BODY_BYTES + MAX_PROMPT_BYTES,
+        },
     )
     app.add_middleware(Methods)
-    app.add_middleware(TakeTurns, turns=turns, caller_of=functools.partial(probable_caller, keys))
+    refusals = Refusals(lag, functools.partial(probable_caller, keys), http.count_refusal)
+    app.add_middleware(TakeTurns, turns=turns, refusals=refusals)
     app.add_middleware(AccessLog, observe=http.observe)
-    app.add_middleware(Overload, lag=lag, held=lambda: holding.total + turns.waiting, count=http.count_refusal)
+    app.add_middleware(Overload, refusals=refusals, held=lambda: holding.total + turns.waiting)
     app.add_middleware(
         Cors,
         open_to_any_page=app.state.open_to_any_page,

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 # Where OpenAI has a code of its own.
 OPENAI_CODES = {"unauthorized": "invalid_api_key", "content_filtered": "content_policy_violation"}
-_CALLS = "this server has POST /v1/images/generations and /v1/images/edits, GET /v1/models and GET /v1/models/{model}"
+_CALLS = (
+    "this server has POST /v1/images/generations, /v1/images/edits and /v1/images/variations, GET /v1/models and "
+    "GET /v1/models/{model}"
+)
 
 
 class OpenAIError(BaseModel):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # What OpenAI's own API takes, and what a job takes: of a longer prompt the job gets the beginning.
 MAX_PROMPT, MAX_DRAWN = 32_000, 500
 DEFAULT_SIZE = 1024
+OF_VARIATIONS = "a variation of this logo"  # the prompt of a request that has an image alone
 NO_STYLE = ("vivid", "natural")  # OpenAI's, which mean nothing here
 BACKGROUND_NOT_UNIFORM = "background_not_uniform"  # the warning of a job whose drawing has no ground to take away
 
@@ -85,6 +86,7 @@ def beginning_of(prompt: str) -> str:
     return words[0].rstrip() if words else prompt[:MAX_DRAWN]
 
 
+Prompt = Annotated[str, Field(min_length=3, max_length=MAX_PROMPT), AfterValidator(not_blank)]
 Size = Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_shape)]
 
 
@@ -95,15 +97,9 @@ class ImagesRequest(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"prompt": PROMPT_EXAMPLE, "size": "512x512"}, _WHOLE_EXAMPLE]}
     )
 
-    prompt: Annotated[
-        str,
-        Field(
-            min_length=3,
-            max_length=MAX_PROMPT,
-            description=f"What the logo shows. Of more than {MAX_DRAWN} characters the beginning is drawn.",
-        ),
-        AfterValidator(not_blank),
-    ]
+    prompt: Prompt = Field(
+        description=f"What the logo shows. Of more than {MAX_DRAWN} characters the beginning is drawn."
+    )
     n: Annotated[int | None, NotBoolean] = Field(1, ge=1, le=MAX_IMAGES, description="Variations of the prompt.")
     size: Annotated[str, Field(pattern=r"^(auto|\d{2,4}x\d{2,4})$"), AfterValidator(_shape)] | None = Field(
         "auto",
@@ -215,6 +211,16 @@ class EditsRequest(ImagesRequest):
     @property
     def job(self) -> JobRequest:
         return super().job.model_copy(update={"image": self.image, "strength": self.strength})
+
+
+class VariationsRequest(EditsRequest):
+    """A form without a text; `image` is its file."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"n": 2, "size": "512x512", "image": UPLOADED + 64 * "0"}]}
+    )
+
+    prompt: Prompt = Field(OF_VARIATIONS, description="Not OpenAI's: what the image shows.")
 
 
 class GeneratedImage(BaseModel):

@@ -259,7 +259,7 @@ def job_of(*statuses: int, headers: tuple[str, ...] = ()) -> dict[int | str, dic
     }
 
 
-def _form(title: str, description: str) -> dict[str, Any]:
+def _form(title: str, description: str, required: tuple[str, ...] = ("prompt", "image")) -> dict[str, Any]:
     """A body with a file, beside the JSON that has the same fields."""
     properties = {
         "prompt": {"type": "string"},
@@ -270,7 +270,7 @@ def _form(title: str, description: str) -> dict[str, Any]:
         "title": title,
         "type": "object",
         "description": description,
-        "required": ["prompt", "image"],
+        "required": list(required),
         "properties": properties,
         "additionalProperties": True,
     }
@@ -279,6 +279,7 @@ def _form(title: str, description: str) -> dict[str, Any]:
 
 WITH_FILE = _form("JobForm", "The fields of the JSON body, lists as JSON or as repeated parts, and the file.")
 EDIT_FORM = _form("EditsForm", "The fields below as parts, and the file.")
+VARIATION_FORM = _form("VariationsForm", "The fields below as parts, and the file.", ("image",))
 
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {

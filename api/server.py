@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -28,6 +30,15 @@ if TYPE_CHECKING:
 # 5 ms only, which made a submit take three times as long (docs/decisions/0036-turns.md).
 SWITCH_SECONDS = 0.0005
 
+# asyncio takes up to so many new connections before it goes on with what it has: a burst of thousands of connections
+# would keep every call at work waiting until the last was taken.
+ACCEPTED_AT_ONCE = 10
+# So many more wait in the system, which cuts the number to its own bound (net.core.somaxconn).
+BACKLOG = 4096
+# The collector of cyclic garbage looks at every object there is, and by default after each 700 new ones: with thousands
+# of connections it took most of the time of a burst. What is there at the start stays, and need not be looked at.
+NEW_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+
 
 class Server(uvicorn.Server):
     """A uvicorn server that answers its held calls before it ends; uvicorn itself cancels them, which sends a 500."""
@@ -47,6 +58,7 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=config.keep_alive_seconds,
                 # Clients such as Node's agent let go of a connection before the server does.
                 headers=[("Keep-Alive", f"timeout={config.keep_alive_seconds}")],
+                backlog=ACCEPTED_AT_ONCE,
                 log_config=None,
                 access_log=False,
                 # api/callers.py does it: uvicorn believes anyone on this machine, whatever is written there.
@@ -55,6 +67,13 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=3,
             )
         )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # asyncio has one number for how many it takes at once and how many wait.
+        for listening in (each for server in self.servers for each in server.sockets):
+            with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                same.listen(BACKLOG)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.services.waiting.release()
@@ -95,7 +114,11 @@ def make_server() -> Server:
     logging.configure(config.log_level, config.log_format, "api")
     open_files.raise_limit()
     sys.setswitchinterval(SWITCH_SECONDS)
-    return Server(create_app(config), config)
+    server = Server(create_app(config), config)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS_BETWEEN_COLLECTIONS)
+    return server
 
 
 def serve() -> None:

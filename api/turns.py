@@ -2,27 +2,30 @@
 
 A process does the work of all its calls on one thread, in the order in which they came: a poll behind three hundred
 calls of another caller would wait for all of them. So a caller has TURNS calls at work; its others wait for one of
-these, and cost next to nothing meanwhile. A call gives its turn back when its answer begins, and while it waits for a
-job.
+these, and cost next to nothing meanwhile. Those that would wait for too long are refused at once. A call gives its turn
+back when its answer begins, and while it waits for a job.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import Counter
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from api.auth import shown
-from api.overload import ALWAYS_TAKEN, plain_path, refusal
-from shared.errors import TooManyRequests
+from api.overload import ALWAYS_TAKEN, FEW_CALLS
+from api.refusals import plain_path
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from api.refusals import Refusals
 
 log = get_logger(__name__)
 # Several, because a call at work also waits for Redis, and polls at work together share their round trips.
@@ -33,38 +36,67 @@ ON_TIME_SECONDS = 0.005
 LOOK_SECONDS = 0.05
 # Many clients give up soon after it; a refusal tells them when to come again.
 MOST_SECONDS = 5.0
+# More calls of one caller never wait, and so many may while it is not known how many turns a second it gets.
+MOST_WAITING = 1000
+# The share of the turns of MOST_SECONDS that is promised: the next seconds may be slower than the one before.
+EXPECTED = 0.6
 
 
 class Turns:
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, dict[asyncio.Future[None], None]] = {}  # by caller, in order
         self._looks = False
+        self._second = 0
+        self._given: Counter[str] = Counter()  # turns, in this second
+        self._given_before: Counter[str] = Counter()  # in the second before
 
     @property
     def waiting(self) -> int:
         """The number of calls that wait for a turn."""
         return sum(map(len, self._waiting.values()))
 
+    def waiting_of(self, caller: str) -> int:
+        return len(self._waiting.get(caller, ()))
+
+    def room(self, caller: str) -> int:
+        """How many calls of a caller may wait, so that each gets its turn within MOST_SECONDS."""
+        self._count_seconds()
+        if not self._given_before[caller]:
+            return MOST_WAITING
+        pace = max(self._given[caller], self._given_before[caller])
+        return max(FEW_CALLS, min(MOST_WAITING, round(pace * MOST_SECONDS * EXPECTED)))
+
+    def _count_seconds(self) -> None:
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            self._given_before = self._given if second == self._second + 1 else Counter()
+            self._given, self._second = Counter(), second
+
     async def take(self, caller: str, most_seconds: float | None) -> None:
         """:raises TimeoutError: no call of `caller` has given its turn back within `most_seconds`."""
         if self._taken[caller] < TURNS:
-            self._taken[caller] += 1
+            self._take(caller)
             return
         turn = asyncio.get_running_loop().create_future()
-        queue = self._waiting.setdefault(caller, deque())
-        queue.append(turn)
+        queue = self._waiting.setdefault(caller, {})
+        queue[turn] = None
         self._look_later()
         try:
             async with asyncio.timeout(most_seconds):
                 await turn
         except BaseException:
             if turn in queue:
-                queue.remove(turn)
+                del queue[turn]
                 self._forget_empty(caller)
             else:
                 self.give(caller)  # it was given just before
             raise
+
+    def _take(self, caller: str) -> None:
+        self._count_seconds()
+        self._given[caller] += 1
+        self._taken[caller] += 1
 
     def give(self, caller: str) -> None:
         self._taken[caller] -= 1
@@ -75,9 +107,10 @@ class Turns:
 
     def _start_next(self, caller: str) -> None:
         if queue := self._waiting.get(caller):
-            turn = queue.popleft()
+            turn = next(iter(queue))
+            del queue[turn]
             self._forget_empty(caller)
-            self._taken[caller] += 1
+            self._take(caller)
             # Canceled in this turn of the loop, it still runs, and gives the turn back.
             if not turn.done():
                 turn.set_result(None)
@@ -137,23 +170,28 @@ async def set_aside() -> AsyncIterator[None]:
 
 
 class TakeTurns:
-    def __init__(self, app: ASGIApp, *, turns: Turns, caller_of: Callable[[Scope], str]) -> None:
+    def __init__(self, app: ASGIApp, *, turns: Turns, refusals: Refusals) -> None:
         self._app = app
         self._turns = turns
-        self._caller_of = caller_of
+        self._refusals = refusals
         self._logged_at = float("-inf")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or plain_path(scope) in ALWAYS_TAKEN:
             await self._app(scope, receive, send)
             return
-        turn = _Turn(self._turns, caller := self._caller_of(scope))
-        try:
-            await turn.take(MOST_SECONDS)
-        except TimeoutError:
-            self._log(caller)
-            message = f"other calls of this caller have kept this one waiting for {MOST_SECONDS:g} s; try again later"
-            await refusal(plain_path(scope), 429, TooManyRequests.code, message)(scope, receive, send)
+        caller = self._refusals.caller_of(scope)
+        turn = _Turn(self._turns, caller)
+        # A cancel is never refused: it makes room.
+        refused = None if scope["method"] == "DELETE" else self._refused_at_once(scope, caller)
+        if refused is None:
+            try:
+                await turn.take(None if scope["method"] == "DELETE" else MOST_SECONDS)
+            except TimeoutError:
+                reason = f"other calls of this caller have kept this one waiting for {MOST_SECONDS:g} s"
+                refused = self._too_many(scope, caller, reason)
+        if refused is not None:
+            await refused(scope, receive, send)
             return
 
         async def send_and_give(message: Message) -> None:
@@ -166,6 +204,19 @@ class TakeTurns:
             await self._app(scope, receive, send_and_give)
         finally:
             turn.give()
+
+    def _refused_at_once(self, scope: Scope, caller: str) -> Response | None:
+        """To let a call wait that will not get its turn in time costs both sides more than to refuse it now."""
+        waiting = self._turns.waiting_of(caller)
+        if self._refusals.lag.is_late and waiting >= FEW_CALLS:
+            return self._refusals.late(scope)
+        if waiting >= self._turns.room(caller):
+            return self._too_many(scope, caller, f"{waiting} other calls of this caller wait for their turn")
+        return None
+
+    def _too_many(self, scope: Scope, caller: str, reason: str) -> Response:
+        self._log(caller)
+        return self._refusals.too_many(scope, reason)
 
     def _log(self, caller: str) -> None:
         """At most once a second."""

@@ -18,6 +18,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
+from shared import sentinel_connections, sentinels
+
 # Redis is out of reach, restarting, full (OutOfMemoryError) or read-only; all but OSError are RedisError.
 UNAVAILABLE = (redis.RedisError, OSError)
 # What is on its way in these connections is before a small command on a slow link: 8 chunks of 256 KiB take 0.2 s at
@@ -44,20 +46,24 @@ def is_busy(error: BaseException) -> bool:
 
 def patient_client(url: str, outage_seconds: int, answer_seconds: float = 10) -> redis.Redis:
     """For workers: a command is retried for about `outage_seconds`; each try waits `answer_seconds` for its reply."""
-    return redis.Redis.from_url(
-        url,
-        socket_connect_timeout=2,
-        socket_timeout=answer_seconds,
-        health_check_interval=15,
+    options: dict[str, Any] = {
+        "socket_connect_timeout": 2,
+        "socket_timeout": answer_seconds,
+        "health_check_interval": 15,
         **_keepalive(url),
-        retry=Retry(ExponentialBackoff(cap=1, base=0.05), retries=outage_seconds),
-        retry_on_error=list(_TRANSIENT),
-    )
+        "retry": Retry(ExponentialBackoff(cap=1, base=0.05), retries=outage_seconds),
+        "retry_on_error": list(_TRANSIENT),
+    }
+    if url.startswith(sentinels.SCHEME):
+        return redis.Redis.from_pool(
+            redis.ConnectionPool(**sentinel_connections.connections(sentinels.parse(url)), **options)
+        )
+    return redis.Redis.from_url(url, **options)
 
 
 def prompt_client(url: str) -> redis.asyncio.Redis:
     """For the API: a command fails after at most 1.5 s, so that a 503 is sent in under 2 s."""
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
+    pool = _waiting_pool(
         url,
         max_connections=256,
         timeout=1,
@@ -75,7 +81,7 @@ def bulk_client(url: str) -> redis.asyncio.Redis:
     """For the API's reads of images, in a pool of their own, so that no small command stands behind a large reply. Each
     chunk of an image must arrive within SILENCE_SECONDS. A read waits for its connection as long as others progress.
     """
-    pool = redis.asyncio.BlockingConnectionPool.from_url(
+    pool = _waiting_pool(
         url,
         max_connections=BULK_CONNECTIONS,
         timeout=60,
@@ -90,13 +96,23 @@ def bulk_client(url: str) -> redis.asyncio.Redis:
 
 def blocking_reader(url: str, block_seconds: float) -> redis.asyncio.Redis:
     """For the reader of the events stream (api/waiting.py): reads block for `block_seconds`, the reader reconnects."""
-    return redis.asyncio.Redis.from_url(
+    pool = _waiting_pool(
         url,
+        max_connections=1,
         socket_connect_timeout=1,
         socket_timeout=block_seconds + 5,
         **_keepalive(url),
         retry=AsyncRetry(NoBackoff(), retries=0),
     )
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+def _waiting_pool(url: str, **options: Any) -> redis.asyncio.BlockingConnectionPool:
+    if url.startswith(sentinels.SCHEME):
+        return redis.asyncio.BlockingConnectionPool(
+            **sentinel_connections.async_connections(sentinels.parse(url)), **options
+        )
+    return redis.asyncio.BlockingConnectionPool.from_url(url, **options)
 
 
 def _keepalive(url: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport.redis import PRIORITY_STEPS
 from kombu.utils.functional import retry_over_time
 
+from shared import sentinel_connections
 from shared.jobs import RECORD_VERSION, Priority
 from shared.observability.logging import get_logger
 from shared.redis_url import broker
@@ -96,6 +97,8 @@ def make_celery(redis_url: str, *, prompt: bool = False) -> Celery:
         "socket_connect_timeout": 1 if prompt else 5,
         "health_check_interval": 15,
     }
+    if server.sentinels:
+        transport |= sentinel_connections.for_celery(server.sentinels)
     app.conf.update(
         broker_url=server.url,
         broker_use_ssl=server.use_ssl,

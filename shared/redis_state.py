@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import redis
 
+from shared import sentinel_connections, sentinels
 from shared.connection import UNAVAILABLE, patient_client
 from shared.observability.logging import get_logger
 
@@ -35,15 +36,20 @@ _GRAVE = ("maxmemory-policy", "replicaof")
 def refuse_cluster(url: str) -> None:
     """Does nothing while the server is out of reach: a start must not need it.
 
-    :raises SystemExit: the server is a Redis Cluster, or a Sentinel and no server of data.
+    :raises SystemExit: the server is a Redis Cluster, or a Sentinel and no server of data, or the Sentinels do not
+    know its name.
     """
+    if url.startswith(sentinels.SCHEME):
+        known = sentinel_connections.names(asked := sentinels.parse(url))
+        if known and asked.name not in known:
+            _refuse(f"not known to the Sentinels as {asked.name!r}; they know {', '.join(map(repr, sorted(known)))}")
     client = patient_client(url, outage_seconds=0, answer_seconds=2)
     with contextlib.closing(client), contextlib.suppress(*UNAVAILABLE):
         if client.info("cluster").get("cluster_enabled"):
             _refuse("a Redis Cluster, which is not supported; name a single server")
         server = client.info("server")  # Valkey's name of it, and Redis'
         if "sentinel" in (server.get("server_mode"), server.get("redis_mode")):
-            _refuse("a Sentinel; name the primary, or what leads to it, such as a proxy or a managed service's name")
+            _refuse("a Sentinel; name the Sentinels as sentinel://host:port/NAME, or the primary")
 
 
 def _refuse(what: str) -> NoReturn:

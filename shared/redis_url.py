@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from shared import sentinels
+
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+    from shared.sentinels import Sentinels
+
 SUPPORTED = (
     "redis://[user:password@]host[:port][/db], rediss:// likewise, or unix://[user:password@]/path[?db=N]; user and"
-    " password percent-encoded; one server, no Redis Cluster and no sentinel"
+    " password percent-encoded; one server, no Redis Cluster; or " + sentinels.FORM
 )
 _PORT = 6379
 _FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -28,6 +32,7 @@ class Broker:
 
     url: str
     use_ssl: dict[str, Any] | None  # Celery's broker_use_ssl; None without TLS
+    sentinels: Sentinels | None = None  # those of which Celery asks for the server
 
 
 def check(url: str) -> str:
@@ -35,6 +40,9 @@ def check(url: str) -> str:
 
     :raises ValueError: in one line, without the password.
     """
+    if url.startswith(sentinels.SCHEME):
+        sentinels.parse(url)
+        return url
     parts, options = _parse(url)
     if parts.scheme == "rediss":
         _check_files(options)
@@ -43,6 +51,8 @@ def check(url: str) -> str:
 
 def broker(url: str) -> Broker:
     """:raises ValueError: as `check`."""
+    if url.startswith(sentinels.SCHEME):
+        return _of_sentinels(sentinels.parse(url))
     parts, options = _parse(url)
     user = ":".join(quote(unquote(part), safe="") for part in (parts.username or "", parts.password or ""))
     login = f"{user}@" if user != ":" else ""
@@ -52,6 +62,14 @@ def broker(url: str) -> Broker:
     host = f"[{host}]" if ":" in host else host
     db = options.get("db") or parts.path.strip("/") or "0"
     return Broker(f"{parts.scheme}://{login}{host}:{parts.port or _PORT}/{db}", _tls(parts, options))
+
+
+def _of_sentinels(found: Sentinels) -> Broker:
+    user = ":".join(quote(part or "", safe="") for part in (found.username, found.password))
+    login = f"{user}@" if user != ":" else ""
+    places = ((f"[{host}]" if ":" in host else host, port) for host, port in found.hosts)
+    url = ";".join(f"{sentinels.SCHEME}{login}{host}:{port}/{found.db}" for host, port in places)
+    return Broker(url, None, found)
 
 
 def _tls(parts: SplitResult, options: dict[str, str]) -> dict[str, Any] | None:

@@ -113,7 +113,9 @@ CONFIG = SettingsConfigDict(
 class Settings(BaseSettings):
     model_config = CONFIG
 
-    redis_url: RedisUrl = Field("redis://127.0.0.1:6379/0", description="Broker, ledger, events and results.")
+    redis_url: RedisUrl = Field(
+        "redis://127.0.0.1:6379/0", description="Broker, ledger, events and results; sentinel://: by Sentinels."
+    )
     environment: str = Field("production", description="Reported by /health.")
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)] = "INFO"
     log_format: LogFormat = "json"

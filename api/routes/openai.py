@@ -14,9 +14,17 @@ from api.image_answers import answer_of, find_images, with_images
 from api.inputs import input_of
 from api.multipart import UploadRoute
 from api.openai_errors import OpenAIRoute
-from api.openai_shapes import EditsRequest, ImagesRequest, ImagesResponse, Model, ModelList, generated
+from api.openai_shapes import (
+    EditsRequest,
+    ImagesRequest,
+    ImagesResponse,
+    Model,
+    ModelList,
+    VariationsRequest,
+    generated,
+)
 from api.openai_stream import ImageStream
-from api.openapi import EDIT_FORM, GENERATED, MODEL, MODEL_NAME, MODELS
+from api.openapi import EDIT_FORM, GENERATED, MODEL, MODEL_NAME, MODELS, VARIATION_FORM
 from api.openapi_errors import openai_errors_of
 from api.routes.jobs import IdempotencyKey  # noqa: TC001 - FastAPI reads the annotations
 from api.routes.logo import named_in_errors, succeeded
@@ -93,6 +101,26 @@ async def edit_images(  # noqa: PLR0913 - as above
     canvas = max(started.canvases) if started.has_shape else asked.pixels
     asked = asked.model_copy(update={"size": f"{canvas.width}x{canvas.height}"})
     return await _draw(asked, image, request, response, services, owner, caller, idempotency_key or "", as_url=as_url)
+
+
+@router.post(
+    "/images/variations",
+    response_model=ImagesResponse,
+    response_model_exclude_none=True,
+    responses=GENERATED | openai_errors_of(*_ERRORS, 415),
+    openapi_extra=VARIATION_FORM,
+)
+async def vary_image(  # noqa: PLR0913 - as above
+    asked: VariationsRequest,
+    request: Request,
+    response: Response,
+    services: Deps,
+    owner: Owner,
+    caller: Caller,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """As edits, from an image alone."""
+    return await edit_images(asked, request, response, services, owner, caller, idempotency_key)
 
 
 def _wants_url(asked: ImagesRequest, request: Request, services: Services) -> bool:

@@ -202,10 +202,11 @@ def test_who_reads_slowly_keeps_nobody_waiting(api, ledger, client):
             raw = slow.enter_context(connection(api, receive_buffer=4096))
             raw.sendall(request)
             assert raw.recv(10)
-        start = time.monotonic()
-        for _ in range(20):
-            assert httpx.get(f"{api.url}/api/jobs/{job['id']}", params={"include": "none"}).is_success
-        assert time.monotonic() - start < 5
+        with httpx.Client(base_url=api.url, verify=False) as http:  # certificates take longer to load than an answer
+            start = time.monotonic()
+            for _ in range(20):
+                assert http.get(f"/api/jobs/{job['id']}", params={"include": "none"}).is_success
+            assert time.monotonic() - start < 5
     # All clients have left in the middle of their answers, and the server goes on.
     assert httpx.get(f"{api.url}/health/live").is_success
     assert "Traceback" not in api.log.read_text()

@@ -45,15 +45,20 @@ def node_program() -> Path:
 
 def node() -> Path:
     """The folder that has the Node clients in its node_modules."""
-    names, folder = ("package.json", "package-lock.json"), MADE / "node"
+    return packages(HERE / "node", MADE / "node")
+
+
+def packages(source: Path, folder: Path) -> Path:
+    """`folder`, with the packages of the lock in `source` in its node_modules."""
+    names = ("package.json", "package-lock.json")
 
     def make() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
-            shutil.copy(HERE / "node" / name, folder)
+            shutil.copy(source / name, folder)
         _npm("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", folder=folder)
 
-    _once(folder, [HERE / "node" / name for name in names], make)
+    _once(folder, [source / name for name in names], make)
     return folder
 
 

@@ -27,9 +27,9 @@ class Staging:
             return tensor.to(self._device, dtype)
         out = torch.empty(tensor.shape, dtype=tensor.dtype, device=self._device)
         source, target = (whole.view(-1).view(torch.uint8) for whole in (tensor.contiguous(), out))
-        parts, places = (torch.split(whole, self._block_bytes) for whole in (source, target))
-        for part, place in zip(parts, places, strict=True):
-            self._pass_on(part, place)
+        for start in range(0, len(source), self._block_bytes):
+            end = start + self._block_bytes
+            self._pass_on(source[start:end], target[start:end])
         return out.to(dtype)
 
     def _pass_on(self, part: torch.Tensor, place: torch.Tensor) -> None:

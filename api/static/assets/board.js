@@ -66,8 +66,8 @@ function makeCard(record, act) {
     state.textContent = words(record);
     state.hidden = status === "succeeded";
     bar(progress, record);
-    cancel.hidden = !inFlight(record) || Boolean(record.job?.cancel_requested);
-    now.hidden = !(record.state === "sending" && record.problem?.retryAt);
+    cancel.hidden = !inFlight(record) || Boolean(record.cancels || record.job?.cancel_requested);
+    now.hidden = !(record.live.locked || record.state === "sending" && record.problem?.retryAt);
     choose.hidden = status !== "succeeded";
     const image = record.thumb ?? record.live.preview ?? null;
     if (image !== shown) {

@@ -8,9 +8,9 @@ export function compare(chosen) {
   const figures = chosen.map(({record, index}) => {
     const {job} = record, picked = variations(job)[index] ?? variations(job)[0];
     const image = h("img", {alt: job.prompt});
-    show(image, picked.clear ?? picked.png).then(had => {
-      // What the server no longer has is shown small, from this browser.
-      if (!had && record.thumb) image.src = URL.createObjectURL(record.thumb);
+    show(image, picked.clear ?? picked.png).then(found => {
+      // What cannot be had is shown small, from this browser.
+      if (found !== "shown" && record.thumb) image.src = URL.createObjectURL(record.thumb);
     });
     return h("figure", {}, h(`div.canvas.${ground}`, {}, image), h("figcaption", {}, `${job.prompt}, ${t("seed")} ${picked.seed}`));
   });

@@ -6,6 +6,7 @@ import {Refused, Unreachable, call, json} from "./server.js";
 
 // How often a submit that the server could not take is sent again, at the time that it names.
 const SUBMITS = 5;
+const SUBMIT_PATIENCE_MS = 30_000;
 const TICK_MS = 250;
 
 // Also where there is no crypto.randomUUID: pages without TLS.
@@ -17,6 +18,7 @@ export class Desk extends EventTarget {
 
   async open() {
     records.listen(key => this.#reread(key));
+    addEventListener("online", () => { for (const record of this.records.values()) if (record.state === "sending" && record.live.offline) this.hurry(record); });
     for (const record of await records.all()) this.#add(record);
     this.#tell(null);
   }
@@ -37,22 +39,31 @@ export class Desk extends EventTarget {
     return record;
   }
 
-  // Sends at once what waits for the time that the server named.
+  // Sends at once what waits for the time that the server named; follows again what needs a key.
   hurry(record) {
-    record.problem.retryAt = 0;
-  }
-
-  again(record) {
-    return this.submit(record.body, record.upload ?? null);
+    if (record.problem) record.problem.retryAt = 0;
+    if (record.live.locked) {
+      record.live.locked = false;
+      this.#go(record);
+      this.#tell(record);
+    }
   }
 
   async cancel(record) {
+    // Of a submit without an answer the server may have a job: it is sent until there is one, which is then canceled.
+    if (!record.id && (!record.problem || record.problem.code === "unreachable")) {
+      record.cancels = true;
+      this.hurry(record);
+      this.#save(record);
+      return;
+    }
     this.#works.get(record.key)?.abort();
     if (!record.id) {
       Object.assign(record, {state: "refused", problem: {code: "canceled"}});
       this.#save(record);
       return;
     }
+    record.cancels = false;
     try {
       record.job = await json(`api/jobs/${record.id}`, {method: "DELETE"});
       record.state = TERMINAL.includes(record.job.status) ? "ended" : "followed";
@@ -82,6 +93,8 @@ export class Desk extends EventTarget {
     const known = this.byId(id);
     try {
       const job = await json(`api/jobs/${id}?include=none`);
+      // Deleted meanwhile.
+      if (known && !this.records.has(known.key)) return known;
       const record = known ?? {key: id, id, at: Date.parse(job.created_at), body: bodyOf(job), problem: null, thumb: null};
       Object.assign(record, {job, state: TERMINAL.includes(job.status) ? "ended" : "followed"});
       this.#add(record);
@@ -108,7 +121,7 @@ export class Desk extends EventTarget {
     const running = this.#works.get(record.key);
     if (running && !running.signal.aborted) return;
     const work = {sending: this.#send, followed: this.#follow}[record.state];
-    if (!work) return;
+    if (!work || record.live.locked) return;
     const control = new AbortController();
     this.#works.set(record.key, control);
     work.call(this, record, control.signal).finally(() => {
@@ -120,15 +133,19 @@ export class Desk extends EventTarget {
   async #send(record, signal) {
     for (let tries = 1; record.state === "sending"; tries += 1) {
       try {
-        record.job = await json("api/jobs", {method: "POST", signal, ...message(record)});
+        const patience = record.upload ? undefined : SUBMIT_PATIENCE_MS;
+        record.job = await json("api/jobs", {method: "POST", signal, patience, ...message(record)});
         Object.assign(record, {id: record.job.id, problem: null, state: TERMINAL.includes(record.job.status) ? "ended" : "followed"});
         record.live = {};
+        // If that fails the job is followed, and can be canceled again.
+        if (record.cancels) return this.cancel(record).catch(() => {});
       } catch (error) {
         if (signal.aborted) return;
         const passes = error instanceof Unreachable || [429, 502, 503, 504].includes(error.status);
         record.live.offline = error instanceof Unreachable;
-        record.problem = {code: error.code ?? "unreachable", message: error.message};
-        if (!passes || (error instanceof Refused && tries >= SUBMITS)) record.state = "refused";
+        record.problem = {code: error.code ?? "unreachable", message: error.message, status: error.status};
+        if (record.cancels && error instanceof Refused) Object.assign(record, {state: "refused", cancels: false, problem: {code: "canceled"}});
+        else if (!passes || (error instanceof Refused && tries >= SUBMITS)) record.state = "refused";
         else {
           const ms = error.retryAfter * 1000 || Math.min(1000 * 2 ** tries, 15_000);
           record.problem.retryAt = Date.now() + ms;
@@ -155,7 +172,7 @@ export class Desk extends EventTarget {
       if ("offline" in told) record.live.offline = told.offline;
       if (told.preview) record.live.preview = told.preview;
       if (told.gone) record.state = "gone";
-      if (told.locked) record.state = "refused";
+      if (told.locked) record.live.locked = true;
       if (told.job && TERMINAL.includes(record.job.status)) {
         record.state = "ended";
         record.live = {};
@@ -217,5 +234,9 @@ export function bodyOf(job) {
   if (formats.length) body.formats = ["png", ...formats];
   if (job.files.some(file => file.name.includes("transparent"))) body.transparent = true;
   if (job.files.some(file => file.format === "zip")) body.icons = true;
+  for (const name of ["style", "text", "layout", "background_color"]) if (job[name]) body[name] = job[name];
+  if (job.colors.length) body.colors = job.colors;
+  // Of a drawing that starts from an image, only some were drawn.
+  if (job.progress.steps && job.strength === null) body.steps = job.progress.steps / job.num_images;
   return body;
 }

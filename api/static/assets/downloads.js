@@ -1,5 +1,5 @@
 // The files of a job: each with a button to save it and one to copy it as a data URL.
-import {bytes, h, say} from "./dom.js";
+import {bytes, h, tell} from "./dom.js";
 import {file} from "./pictures.js";
 import {t} from "./strings.js";
 
@@ -48,7 +48,7 @@ export function downloads(job, index, failed) {
   const button = (label, name, act, told) => h("button.quiet.small", {type: "button", "aria-label": `${label}: ${name}`, onclick: async () => {
     try {
       await act();
-      if (told) say(told);
+      if (told) tell(told);
     } catch (error) {
       failed(error);
     }

@@ -1,6 +1,6 @@
 // The parts of /watch, each made of its figures.
 import {bytes, duration, h} from "./dom.js";
-import {t} from "./strings.js";
+import {language, t} from "./strings.js";
 import {url} from "./server.js";
 
 const time = at => h("time", {dateTime: new Date(at).toISOString(), title: new Date(at).toLocaleString()}, new Date(at).toLocaleTimeString());
@@ -40,7 +40,7 @@ export function workers({workers: found, whole}, act) {
           h("progress", {max: 1, value: job.steps ? job.step / job.steps : 0, "aria-label": t("progress")}),
           h("p.facts", {}, [job.steps ? t("step", {n: job.step, of: job.steps}) : t("running"), duration(job.seconds), job.images > 1 && t("imagesN", {n: job.images}), job.attempt > 1 && t("attemptN", {n: job.attempt}), job.key && `${t("ofKey")} ${job.key}`, job.canceling && t("canceling")].filter(Boolean).join(" · ")))),
       meter(t("memory"), worker.memory_used_bytes, worker.memory_total_bytes),
-      h("p.facts", {}, worker.image_seconds ? t("perImage", {n: worker.image_seconds}) : t("notMeasured")),
+      h("p.facts", {}, worker.image_seconds ? t("perImage", {n: worker.image_seconds.toLocaleString(language)}) : t("notMeasured")),
       whole && h("div.actions", {}, worker.hold ? button(t("resume"), "resume", name, act.worker) : [button(t("pause"), "pause", name, act.worker), button(t("drain"), "drain", name, act.worker)],
         job && !job.canceling && button(t("cancelJob"), "cancel", job.id, act.job)));
   });

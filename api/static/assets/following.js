@@ -7,6 +7,7 @@ import {events} from "./stream.js";
 
 export const TERMINAL = ["succeeded", "failed", "canceled", "expired"];
 const STREAMS = 2;
+const POLL_PATIENCE_MS = 20_000;
 const POLL_MS = 2000, HIDDEN_POLL_MS = 5000, LONGEST_PAUSE_MS = 15_000;
 let streams = 0;
 
@@ -67,7 +68,7 @@ async function byStream(id, tell, signal, heard) {
 }
 
 async function byPoll(id, tell, signal, heard) {
-  const job = await json(`api/jobs/${id}?include=none`, {signal});
+  const job = await json(`api/jobs/${id}?include=none`, {signal, patience: POLL_PATIENCE_MS});
   heard();
   tell({job});
   if (TERMINAL.includes(job.status)) return true;

@@ -14,15 +14,25 @@ const {fields} = options;
 // The schema of a field behind `null` and lists of alternatives.
 const schema = name => fields[name]?.anyOf?.find(part => part.type !== "null") ?? fields[name] ?? {};
 
+// The control at which a refusal of the server is shown, by the field that it names; the prompt for any other.
+const AT = {
+  prompt: "prompt", style: "styles", colors: "colors", background_color: "colors", text: "text", layout: "layout", aspect: "aspects",
+  width: "aspects", height: "aspects", sizes: "size", num_images: "counts", image: "source", image_number: "source", strength: "source",
+  formats: "webp", transparent: "transparent", icons: "icons", steps: "steps", seed: "seed", enhance: "literal",
+};
+
 export class Form {
   #count = 1;
   #aspect = null;
+  #canvas = null; // {width, height} of an earlier job whose shape has no name here
+  #more = []; // formats of an earlier job that have no control here
   #locked = false;
 
   constructor(submit) {
     for (const part of document.querySelectorAll("[data-field]")) part.hidden = !(part.dataset.field in fields);
     this.styles = new Styles(el("styles"), "style" in fields);
-    this.colors = new Colors(el("colors"), schema("colors").maxItems ?? 6, "background_color" in fields);
+    // A ground of its own colour is none that is taken away.
+    this.colors = new Colors(el("colors"), schema("colors").maxItems ?? 6, "background_color" in fields, ground => { el("transparent").disabled = ground; });
     this.source = new Source(el("source"), "strength" in fields);
     this.#fill();
     el("form").addEventListener("submit", event => { event.preventDefault(); this.#submit(submit); });
@@ -33,7 +43,7 @@ export class Form {
     el("prompt").addEventListener("keydown", event => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); el("form").requestSubmit(); }
     });
-    el("prompt").addEventListener("input", () => this.wrong(""));
+    for (const event of ["input", "change"]) el("form").addEventListener(event, () => this.wrong(""));
     el("dice").addEventListener("click", () => this.#seed(crypto.getRandomValues(new Uint32Array(1))[0], true));
     el("lock").addEventListener("click", () => this.#lock(!this.#locked));
     el("seed").addEventListener("input", () => this.#lock(el("seed").value !== ""));
@@ -61,14 +71,19 @@ export class Form {
 
   #aspects() {
     const offered = schema("aspect").enum ?? [];
-    const values = [null, ...SHAPES.filter(value => offered.includes(value) || value === this.#aspect)];
+    const canvas = this.#canvas && `${this.#canvas.width} × ${this.#canvas.height}`;
+    const known = [...SHAPES.filter(value => offered.includes(value)), ...this.#canvas ? [canvas] : []];
+    // An earlier job may have one that is not offered here.
+    const values = [null, ...known, ...this.#aspect && !known.includes(this.#aspect) ? [this.#aspect] : []];
     el("aspects").replaceChildren(...segments("aspect", values, this.#aspect,
       value => { this.#aspect = value; el("size").disabled = value !== null; }, value => value ?? t("square")));
+    el("size").disabled = this.#aspect !== null;
   }
 
-  // A job of another client may have a size that is not offered here.
-  #size(value) {
-    if (![...el("size").options].some(option => option.value === String(value))) el("size").append(h("option", {value}, `${value} px`));
+  // A job of another client may have sizes that are not offered here, and several.
+  #sizes(sizes) {
+    const value = sizes.join();
+    if (![...el("size").options].some(option => option.value === value)) el("size").append(h("option", {value}, `${sizes.join(", ")} px`));
     el("size").value = value;
   }
 
@@ -83,10 +98,27 @@ export class Form {
     el("lock").textContent = locked ? t("locked") : t("lock");
   }
 
-  // Shows what is wrong with the request, at its field if there is one.
-  wrong(message) {
+  // Shows what is wrong with the request, at the control of its field if there is one.
+  wrong(message, field = null) {
+    if (el("wrong").textContent === message) return;
     el("wrong").textContent = message;
-    el("prompt").setAttribute("aria-invalid", Boolean(message));
+    for (const marked of document.querySelectorAll("[aria-invalid=true], .invalid")) {
+      marked.removeAttribute("aria-invalid");
+      marked.classList.remove("invalid");
+    }
+    if (!message) return;
+    const place = el(AT[field] ?? "prompt");
+    place.closest("details")?.setAttribute("open", "");
+    if (place.matches("input, select, textarea")) place.setAttribute("aria-invalid", true);
+    else place.classList.add("invalid");
+  }
+
+  // What the server refused: the message names a field of the request first.
+  refused(message) {
+    const field = message.match(/^(\w+)(?=[.:])/)?.[1];
+    this.wrong(message, field);
+    const place = el(AT[field] ?? "prompt");
+    (place.matches("input, select, textarea") ? place : place.querySelector("input:checked, input, button"))?.focus();
   }
 
   async #submit(submit) {
@@ -99,8 +131,7 @@ export class Form {
     }
     const wrong = ["steps", "seed"].find(id => !el(id).checkValidity());
     if (wrong) {
-      el(wrong).closest("details").open = true;
-      this.wrong(t("outOfBounds", {field: t(wrong), low: el(wrong).min, high: el(wrong).max}));
+      this.wrong(t("outOfBounds", {field: t(wrong), low: el(wrong).min, high: el(wrong).max}), wrong);
       el(wrong).focus();
       return;
     }
@@ -112,31 +143,31 @@ export class Form {
 
   body(prompt) {
     const body = {prompt, num_images: this.#count};
-    if (this.#aspect) body.aspect = this.#aspect;
-    else body.sizes = [Number(el("size").value)];
-    const formats = ["png", ...["svg", "webp"].filter(format => el(format).checked)];
+    if (this.#canvas && this.#aspect?.includes("×")) Object.assign(body, this.#canvas);
+    else if (this.#aspect) body.aspect = this.#aspect;
+    else body.sizes = el("size").value.split(",").map(Number);
+    const formats = ["png", ...["svg", "webp"].filter(format => el(format).checked), ...this.#more];
     if (formats.length > 1) body.formats = formats;
-    for (const name of ["transparent", "icons"]) if (el(name).checked) body[name] = true;
+    for (const name of ["transparent", "icons"]) if (el(name).checked && !el(name).disabled) body[name] = true;
     if (el("literal").checked) body.enhance = false;
     if (el("steps").value) body.steps = Number(el("steps").value);
     if (this.#locked && el("seed").value) body.seed = Number(el("seed").value);
     if ("text" in fields && el("text").value.trim()) body.text = el("text").value.trim();
     if ("layout" in fields && el("layout").value) body.layout = el("layout").value;
-    const whole = {...body, ...this.styles.body(), ...this.colors.body(), ...this.source.body()};
-    // A ground of its own colour is none that is taken away.
-    if (whole.background_color) delete whole.transparent;
-    return whole;
+    return {...body, ...this.styles.body(), ...this.colors.body(), ...this.source.body()};
   }
 
-  // Sets the controls to those of an earlier body; `seed` locks it.
-  take(body, {seed = null, count = body.num_images ?? 1, image = null, number = 1} = {}) {
+  // Sets the controls to those of an earlier body; `seed` locks it. It starts from variation `number` of the job
+  // `image`, or from what the earlier one started from.
+  take(body, {seed = null, image = null, number = 1, upload = null} = {}) {
     el("prompt").value = body.prompt;
-    this.#count = count;
-    this.#aspect = body.aspect ?? null;
+    this.#count = body.num_images ?? 1;
+    this.#canvas = body.width ? {width: body.width, height: body.height} : null;
+    this.#aspect = this.#canvas ? `${body.width} × ${body.height}` : body.aspect ?? null;
     this.#counts();
     this.#aspects();
-    this.#size(Math.max(...(body.sizes?.length ? body.sizes : [512])));
-    el("size").disabled = this.#aspect !== null;
+    this.#sizes(body.sizes?.length ? body.sizes : [512]);
+    this.#more = (body.formats ?? []).filter(format => !["png", "svg", "webp"].includes(format));
     for (const format of ["svg", "webp"]) el(format).checked = (body.formats ?? []).includes(format);
     for (const name of ["transparent", "icons"]) el(name).checked = Boolean(body[name]);
     el("literal").checked = body.enhance === false;
@@ -146,6 +177,8 @@ export class Form {
     this.styles.take(body);
     this.colors.take(body);
     if (image) this.source.takeJob(image, number, body);
+    else if (upload) this.source.takeFile(upload, body);
+    else if (body.image) this.source.takeJob(body.image, body.image_number ?? 1, body);
     else this.source.clear();
     this.#seed(seed, seed !== null);
     this.wrong("");

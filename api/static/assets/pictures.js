@@ -1,5 +1,5 @@
 // Pictures of jobs: fetched with the key, kept in memory, shown from there.
-import {call} from "./server.js";
+import {Refused, call} from "./server.js";
 
 const KEPT = 80;
 const THUMB = 224;
@@ -29,14 +29,15 @@ function fetched(path) {
   return found;
 }
 
-// Shows the file at `path` in `image`, and says whether it could be had.
+// Shows the file at `path` in `image`, and says what came of it: "shown", "gone" where the server has it no more, else
+// "away".
 export async function show(image, path) {
   try {
     image.src = (await picture(path)).url;
     await image.decode();
-    return true;
-  } catch {
-    return false;
+    return "shown";
+  } catch (error) {
+    return error instanceof Refused && [403, 404, 410].includes(error.status) ? "gone" : "away";
   }
 }
 

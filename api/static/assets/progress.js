@@ -7,7 +7,12 @@ export const inFlight = record => ["sending", "followed"].includes(record.state)
 export function words(record) {
   const {job, live = {}, problem, state} = record;
   if (state === "gone") return t("gone");
-  if (state === "refused") return problem?.code === "canceled" ? t("canceled") : problem?.message ?? t("locked401");
+  if (state === "refused") {
+    if (problem?.code === "canceled") return t("canceled");
+    return problem?.message && problem.status !== 401 ? problem.message : t("locked401");
+  }
+  if (live.locked) return t("locked401");
+  if (record.cancels) return t("canceling");
   if (state === "sending") {
     if (live.offline) return t("offlineSending");
     if (problem?.retryAt) return t("waits", {why: problem.message, n: Math.max(1, Math.ceil((problem.retryAt - Date.now()) / 1000))});

@@ -1,8 +1,13 @@
 // What was drawn in this browser: an IndexedDB of records, and word to the other tabs of each change.
 //
-// A record: {key, id, at, body, state, job, problem, thumb}. `key` is the Idempotency-Key of its submit; `state` is
-// sending, followed, ended, refused or gone; `thumb` is a small picture (a Blob) that outlives the server's.
-const NAME = "logo-studio", STORE = "records";
+// A record: {key, id, at, body, upload, state, job, problem, cancels, thumb}. `key` is the Idempotency-Key of its submit;
+// `upload` an image that goes with it; `state` is sending, followed, ended, refused or gone; `cancels` that it is to be
+// canceled as soon as the server answers; `thumb` is a small picture (a Blob) that outlives the server's.
+//
+// Servers below several paths of one host share an origin, and have databases of their own.
+import {ROOT} from "./server.js";
+
+const NAME = ROOT.pathname === "/" ? "logo-studio" : `logo-studio ${ROOT.pathname}`, STORE = "records";
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(NAME) : null;
 let opened = null;
 

@@ -1,5 +1,6 @@
 // Calls of the API. A 401 asks for a key, which is held for the browser's session; the call is then made again.
 import {askForKey} from "./keyring.js";
+import {t} from "./strings.js";
 
 // Where the API is, also below a path: this file is at ROOT/static/VERSION/server.js.
 export const ROOT = new URL("../../", import.meta.url);
@@ -30,12 +31,14 @@ export function setKey(value) {
 
 export const hasKey = () => Boolean(key);
 
-async function once(path, init, offered) {
-  const headers = new Headers(init.headers);
-  // A header has bytes: those of UTF-8, as other clients send a key.
-  if (offered) headers.set("X-API-Key", String.fromCharCode(...new TextEncoder().encode(offered)));
+async function once(path, {patience, ...init}, offered) {
+  const headers = new Headers(init.headers), address = url(path);
+  // A header has bytes: those of UTF-8, as other clients send a key. A signed URL needs none, and may lead to another
+  // server, that of the images.
+  if (offered && !address.searchParams.has("signature")) headers.set("X-API-Key", String.fromCharCode(...new TextEncoder().encode(offered)));
+  const signals = [init.signal, patience && AbortSignal.timeout(patience)].filter(Boolean);
   try {
-    return await fetch(url(path), {...init, headers});
+    return await fetch(address, {...init, headers, signal: AbortSignal.any(signals)});
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new Unreachable(String(error));
@@ -51,7 +54,8 @@ async function newKey(refused) {
   return given;
 }
 
-// The response of a call that succeeded. Throws Refused or Unreachable.
+// The response of a call that succeeded. Throws Refused or Unreachable. `patience`: milliseconds, after which a server
+// that has not answered is out of reach.
 export async function call(path, init = {}) {
   let offered = key;
   let response = await once(path, init, offered);
@@ -63,11 +67,12 @@ export async function call(path, init = {}) {
   }
   if (response.ok) return response;
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-  let error = {code: "http_error", message: `${response.status} ${response.statusText}`};
+  let error = {code: "http_error", message: response.status === 413 ? t("tooLarge") : t("answered", {status: response.status})};
   try {
     error = (await response.json()).error ?? error;
   } catch { /* not the server's own answer: a proxy's page */ }
-  throw new Refused(response.status, error.code, error.message, retryAfter);
+  // What is wrong with several fields together is said of the body.
+  throw new Refused(response.status, error.code, error.message.replace(/^body: /, ""), retryAfter);
 }
 
 export const json = async (path, init) => (await call(path, init)).json();

@@ -15,9 +15,15 @@ export class Source {
     this.place = place;
     if (!offered) return;
     this.#show();
+    // Text that is pasted or dropped goes where it is meant for.
     document.addEventListener("paste", event => this.#take([...event.clipboardData.files][0], event));
-    document.addEventListener("dragover", event => event.preventDefault());
-    document.addEventListener("drop", event => { event.preventDefault(); this.#take(event.dataTransfer.files[0]); });
+    for (const name of ["dragover", "drop"]) {
+      document.addEventListener(name, event => {
+        if (!event.dataTransfer.types.includes("Files")) return;
+        event.preventDefault();
+        if (name === "drop") this.#take(event.dataTransfer.files[0]);
+      });
+    }
   }
 
   body() {
@@ -29,6 +35,14 @@ export class Source {
   takeJob(id, number, body) {
     this.clear(false);
     [this.#job, this.#number] = [id, number];
+    this.#strength = body.strength ?? this.#strength;
+    this.#show();
+  }
+
+  // The image of an earlier request.
+  takeFile(file, body) {
+    this.clear(false);
+    this.upload = file;
     this.#strength = body.strength ?? this.#strength;
     this.#show();
   }
@@ -47,6 +61,8 @@ export class Source {
     this.upload = file;
     this.#show();
     say(t("sourceTaken", {name: file.name}));
+    // What was said of the one before is over.
+    this.place.dispatchEvent(new Event("change", {bubbles: true}));
   }
 
   #show(wrong = "") {
@@ -56,7 +72,7 @@ export class Source {
       const image = this.upload && h("img", {src: URL.createObjectURL(this.upload), alt: "", width: 56, height: 56});
       const strength = h("input", {type: "range", min: 0, max: 1, step: 0.05, value: this.#strength, id: "strength", oninput: () => { this.#strength = Number(strength.value); }});
       parts.push(h("div.source", {}, image, h("span.grow", {}, this.upload ? this.upload.name : t("sourceJob")),
-        h("button.quiet.small", {type: "button", "aria-label": t("remove", {what: t("source")}), onclick: () => this.clear()}, "×")),
+        h("button.quiet.small", {type: "button", "aria-label": t("remove", {what: t("source")}), onclick: () => { this.clear(); this.place.querySelector("input").focus(); }}, "×")),
       h("label", {htmlFor: "strength"}, t("strength")), strength);
     } else parts.push(input, h("label.drop", {htmlFor: "source-file"}, t("sourceDrop")));
     this.place.replaceChildren(...parts, ...(wrong ? [h("p.wrong", {role: "alert"}, wrong)] : []));

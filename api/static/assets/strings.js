@@ -14,14 +14,15 @@ const en = {
   sending: "Sending …", queued: "Waiting", position: "Position {n} in the queue", running: "Drawing", step: "Step {n} of {of}", eta: "about {time} left",
   finishing: "Making the files", succeeded: "Done", failed: "Failed: {why}", canceled: "Canceled", canceling: "Is being canceled", expired: "Not drawn in time",
   gone: "The server no longer has this job.", offline: "No connection. The job goes on; trying again.", offlineSending: "The server cannot be reached. Trying again.",
-  waits: "{why}. Again in {n} s.", locked401: "This needs an API key.", tryNow: "Try now", cancel: "Cancel", close: "Close", change: "Change it", drawAgain: "Draw again",
+  waits: "{why}. Again in {n} s.", locked401: "This needs an API key.", tooLarge: "That is more than the server takes.", answered: "The server answers with status {status}.", tryNow: "Try now", cancel: "Cancel", close: "Close", change: "Change it", drawAgain: "Draw again",
   like: "More like this", same: "The same, but …", copyLink: "Copy link", forget: "Delete", compareShort: "Compare", compareThis: "Compare: {what}", compare: "Compare {n}", compareTitle: "Side by side",
   progress: "Progress", grounds: "Ground", ground_white: "White", ground_dark: "Dark", ground_checker: "Checkerboard", variationN: "Variation {n}, seed {seed}",
   palette: "Colours of the drawing", copyColor: "Copy {color}", copied: "Copied", inUse: "In use", files: "Files", use_app: "App icon", use_paper: "Card", use_header: "Header",
   download: "Download", copyData: "Data URL", drewIn: "drawn in {n} s", filesGone: "The server no longer has the files of this logo. It can be drawn again, as it was.",
+  filesAway: "The files cannot be had at the moment.",
   showMore: "Show {n} more", noJob: "There is no such job here. Jobs are kept for some time, and only their own key sees them.",
   keyTitle: "This server asks for a key", keyWhy: "It is kept until this tab is closed.", keyWrong: "That key is not known here.", key: "API key", leave: "Not now", goOn: "Go on",
-  watchTitle: "What the cards do", operator: "Operator's key", operatorEnd: "Leave as operator", operatorTitle: "Operator's key", operatorWhy: "It shows jobs and keys, and opens the actions. It is kept until this tab is closed.",
+  watchPage: "Watch - Logo studio", watchTitle: "What the cards do", operator: "Operator's key", operatorEnd: "Leave as operator", operatorTitle: "Operator's key", operatorWhy: "It shows jobs and keys, and opens the actions. It is kept until this tab is closed.",
   workers: "Workers", queue: "Queue", audit: "Audit log", ends: "Last ends", noAnswer: "The server does not answer.", lastSeen: "The figures are {n} s old.",
   noWorkers: "No worker is alive.", queueEmpty: "Nothing waits.", noEnds: "Nothing has ended yet.", noAudit: "No operator has done anything yet.",
   ready: "ready", loads: "loads", draws: "draws", paused: "paused", pausing: "ends its job, then pauses", draining: "drains", waitsForRoom: "waits for memory",
@@ -37,7 +38,7 @@ const de = {
   title: "Was soll das Logo zeigen?", prompt: "Beschreibung", promptHint: "a red fox head, geometric", suggestions: "Vorschläge",
   style: "Stil", noStyle: "keiner", colors: "Farben", colorN: "Farbe {n}", addColor: "Farbe hinzufügen", ground: "Grund", addGround: "Farbe des Grunds",
   text: "Text im Logo", layout: "Aufbau", layout_icon: "Zeichen", layout_wordmark: "Schriftzug", layout_combination: "Zeichen und Schrift",
-  shape: "Form", square: "quadratisch", variations: "Varianten", source: "Mit einem Bild beginnen", sourceDrop: "Bild ablegen, einfügen oder wählen",
+  shape: "Form", square: "Quadrat", variations: "Varianten", source: "Mit einem Bild beginnen", sourceDrop: "Bild ablegen, einfügen oder wählen",
   sourceType: "Nur PNG, JPEG und WebP können ein Anfang sein.", sourceLarge: "Das Bild hat mehr als 8 MiB.", sourceTaken: "Beginnt mit {name}", sourceJob: "dieses Logo",
   strength: "Wie viel sich ändern darf", makes: "Dazu", transparent: "Transparenter Grund", svg: "Vektor (SVG)", icons: "Icons (zip)",
   more: "Größe, Seed, Schritte", size: "Größe", steps: "Schritte", seed: "Seed", auto: "automatisch", random: "zufällig", dice: "Anderer Seed", lock: "Festhalten", locked: "Fest",
@@ -47,14 +48,15 @@ const de = {
   sending: "Wird gesendet …", queued: "Wartet", position: "Platz {n} in der Schlange", running: "Wird gezeichnet", step: "Schritt {n} von {of}", eta: "noch etwa {time}",
   finishing: "Dateien entstehen", succeeded: "Fertig", failed: "Gescheitert: {why}", canceled: "Abgebrochen", canceling: "Wird abgebrochen", expired: "Nicht rechtzeitig gezeichnet",
   gone: "Der Server hat diesen Auftrag nicht mehr.", offline: "Keine Verbindung. Der Auftrag läuft weiter; neuer Versuch folgt.", offlineSending: "Der Server ist nicht erreichbar. Neuer Versuch folgt.",
-  waits: "{why}. Noch einmal in {n} s.", locked401: "Dafür braucht es einen API-Schlüssel.", tryNow: "Jetzt", cancel: "Abbrechen", close: "Schließen", change: "Ändern", drawAgain: "Noch einmal zeichnen",
+  waits: "{why}. Noch einmal in {n} s.", locked401: "Dafür braucht es einen API-Schlüssel.", tooLarge: "Das ist mehr, als der Server nimmt.", answered: "Der Server antwortet mit dem Status {status}.", tryNow: "Jetzt", cancel: "Abbrechen", close: "Schließen", change: "Ändern", drawAgain: "Noch einmal zeichnen",
   like: "Mehr davon", same: "Dasselbe, aber …", copyLink: "Link kopieren", forget: "Löschen", compareShort: "Vergleichen", compareThis: "Vergleichen: {what}", compare: "{n} vergleichen", compareTitle: "Nebeneinander",
   progress: "Fortschritt", grounds: "Grund", ground_white: "Weiß", ground_dark: "Dunkel", ground_checker: "Schachbrett", variationN: "Variante {n}, Seed {seed}",
   palette: "Farben der Zeichnung", copyColor: "{color} kopieren", copied: "Kopiert", inUse: "Im Einsatz", files: "Dateien", use_app: "App-Icon", use_paper: "Karte", use_header: "Kopfzeile",
   download: "Speichern", copyData: "Data-URL", drewIn: "gezeichnet in {n} s", filesGone: "Der Server hat die Dateien dieses Logos nicht mehr. Es lässt sich noch einmal genauso zeichnen.",
+  filesAway: "Die Dateien sind gerade nicht zu bekommen.",
   showMore: "{n} weitere zeigen", noJob: "Diesen Auftrag gibt es hier nicht. Aufträge werden eine Zeit lang aufgehoben, und nur ihr eigener Schlüssel sieht sie.",
   keyTitle: "Dieser Server verlangt einen Schlüssel", keyWhy: "Er bleibt, bis dieser Tab geschlossen wird.", keyWrong: "Dieser Schlüssel ist hier nicht bekannt.", key: "API-Schlüssel", leave: "Jetzt nicht", goOn: "Weiter",
-  watchTitle: "Was die Karten tun", operator: "Schlüssel des Betreibers", operatorEnd: "Als Betreiber gehen", operatorTitle: "Schlüssel des Betreibers", operatorWhy: "Er zeigt Aufträge und Schlüssel und öffnet die Eingriffe. Er bleibt, bis dieser Tab geschlossen wird.",
+  watchPage: "Betrieb - Logo-Studio", watchTitle: "Was die Karten tun", operator: "Schlüssel des Betreibers", operatorEnd: "Als Betreiber gehen", operatorTitle: "Schlüssel des Betreibers", operatorWhy: "Er zeigt Aufträge und Schlüssel und öffnet die Eingriffe. Er bleibt, bis dieser Tab geschlossen wird.",
   workers: "Arbeiter", queue: "Schlange", audit: "Protokoll der Eingriffe", ends: "Letzte Enden", noAnswer: "Der Server antwortet nicht.", lastSeen: "Die Zahlen sind {n} s alt.",
   noWorkers: "Kein Arbeiter lebt.", queueEmpty: "Nichts wartet.", noEnds: "Noch ist nichts zu Ende.", noAudit: "Noch hat kein Betreiber eingegriffen.",
   ready: "bereit", loads: "lädt", draws: "zeichnet", paused: "angehalten", pausing: "beendet seinen Auftrag, hält dann", draining: "leert sich", waitsForRoom: "wartet auf Speicher",
@@ -73,14 +75,18 @@ export function t(name, values = {}) {
   return (table[name] ?? en[name] ?? name).replaceAll(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
 }
 
+export const decimal = number => number.toLocaleString(language, {minimumFractionDigits: 1, maximumFractionDigits: 1});
+
 // Puts the language's words into a page that is written in English.
 export function apply(root) {
   document.documentElement.lang = language;
   if (language === "en") return;
   for (const element of root.querySelectorAll("[data-t]")) element.textContent = t(element.dataset.t);
-  for (const [place, attribute] of [["tLabel", "aria-label"], ["tPlaceholder", "placeholder"]]) {
-    const name = place === "tLabel" ? "data-t-label" : "data-t-placeholder";
-    for (const element of root.querySelectorAll(`[${name}]`)) element.setAttribute(attribute, t(element.dataset[place]));
+  for (const [name, attribute] of [["data-t-label", "aria-label"], ["data-t-placeholder", "placeholder"]]) {
+    for (const element of root.querySelectorAll(`[${name}]`)) {
+      element.setAttribute(attribute, t(element.getAttribute(name)));
+      if (attribute === "aria-label" && element.title) element.title = t(element.getAttribute(name));
+    }
   }
 }
 

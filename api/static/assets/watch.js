@@ -1,13 +1,13 @@
 // What the cards do: asks for the figures once a second, and sends an operator's actions.
-import {el, h, say} from "./dom.js";
+import {el, tell} from "./dom.js";
 import {askForKey} from "./keyring.js";
 import {alerts, audit, ends, queue, workers} from "./figures.js";
 import {Refused, call, hasKey, json, setKey} from "./server.js";
 import {apply, t} from "./strings.js";
 
-const EVERY_MS = 1000;
+const EVERY_MS = 1000, LEAST_PAUSE_MS = 200, PATIENCE_MS = 5000, OLD_MS = 2000;
 const shown = new Map(); // place -> the figures that it shows
-let last = null;
+let last = null, keyWrongUntil = 0;
 
 const path = {
   worker: (name, action) => `watch/workers/${encodeURIComponent(name)}/${action}`,
@@ -17,11 +17,10 @@ const path = {
 async function act(address, told) {
   try {
     await call(address, {method: "POST"});
-    say(told);
+    tell(told);
     await look();
   } catch (error) {
-    say(error instanceof Refused ? error.message : t("noAnswer"));
-    el("fresh").textContent = error instanceof Refused ? error.message : t("noAnswer");
+    tell(error instanceof Refused ? error.message : t("noAnswer"));
   }
 }
 
@@ -37,19 +36,29 @@ function part(id, figures, draw) {
   shown.set(id, text);
   const place = el(id), focused = place.contains(document.activeElement) ? document.activeElement.dataset.act : null;
   place.replaceChildren(...[draw(figures)].flat());
-  if (focused) [...place.querySelectorAll("[data-act]")].find(one => one.dataset.act === focused)?.focus();
+  if (!focused) return;
+  // The same button, or another one of the same worker or job.
+  const buttons = [...place.querySelectorAll("[data-act]")], [, target] = focused.split(" ");
+  (buttons.find(one => one.dataset.act === focused) ?? buttons.find(one => one.dataset.act.endsWith(` ${target}`)))?.focus();
+}
+
+// What is wrong with the figures is said until it is over.
+function fresh(why) {
+  const old = last !== null && Date.now() - last >= OLD_MS ? t("lastSeen", {n: Math.round((Date.now() - last) / 1000)}) : "";
+  el("fresh").dataset.why = why;
+  el("fresh").textContent = [Date.now() < keyWrongUntil ? t("keyWrong") : why, old].filter(Boolean).join(" ");
 }
 
 async function look() {
   const keyed = hasKey();
   try {
-    const seen = await json("watch/figures", {cache: "no-store"});
+    const seen = await json("watch/figures", {cache: "no-store", patience: PATIENCE_MS});
     last = Date.now();
     // An answer to a question that was asked before the key came, or went, says nothing about it.
     if (keyed !== hasKey()) return;
     if (keyed && !seen.whole) {
       setKey("");
-      say(t("keyWrong"));
+      keyWrongUntil = Date.now() + PATIENCE_MS;
     }
     part("alerts", seen.alerts, alerts);
     part("workers", {workers: seen.workers, whole: seen.whole}, found => workers(found, actions));
@@ -58,11 +67,10 @@ async function look() {
     part("audit", seen.audit, audit);
     el("audit-part").hidden = !seen.whole;
     el("operator").textContent = seen.whole ? t("operatorEnd") : t("operator");
-    el("fresh").textContent = "";
+    fresh("");
     document.documentElement.dataset.ready = "";
   } catch (error) {
-    const since = last === null ? "" : ` ${t("lastSeen", {n: Math.round((Date.now() - last) / 1000)})}`;
-    el("fresh").textContent = (error instanceof Refused ? error.message : t("noAnswer")) + since;
+    fresh(error instanceof Refused ? error.message : t("noAnswer"));
   }
 }
 
@@ -72,18 +80,16 @@ el("operator").addEventListener("click", async () => {
     const given = await askForKey(false, {title: t("operatorTitle"), why: t("operatorWhy")});
     if (!given) return;
     setKey(given);
-    await look();
-    if (!hasKey()) {
-      el("fresh").replaceChildren(h("span.wrong", {role: "alert"}, t("keyWrong")));
-      return;
-    }
   }
   await look();
 });
 
 apply(document);
+// Also while an answer does not come.
+setInterval(() => { if (last !== null && Date.now() - last >= OLD_MS && !document.hidden) fresh(el("fresh").dataset.why ?? ""); }, LEAST_PAUSE_MS);
 for (;;) {
   // A page that nobody sees asks nothing.
+  const asked = Date.now();
   if (!document.hidden) await look();
-  await new Promise(done => setTimeout(done, EVERY_MS));
+  await new Promise(done => setTimeout(done, Math.max(LEAST_PAUSE_MS, EVERY_MS - (Date.now() - asked))));
 }

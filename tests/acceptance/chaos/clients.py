@@ -32,6 +32,7 @@ class Note:
 
     body: dict
     key: str
+    api_key: str = ""
     ids: set = field(default_factory=set)  # more than one: the key made two jobs
     seen: list = field(default_factory=list)  # (status, attempt) of each answer
     images: set = field(default_factory=set)  # the 64.png as base64; more than one: it changed
@@ -78,11 +79,13 @@ def keep(note, job):
 class Client(threading.Thread):
     """Submits the requests `first`, `first + stride`, ... until `over` is set or `jobs` are done."""
 
-    def __init__(self, url, seed, *, first, stride, jobs, over):
+    def __init__(self, url, seed, *, first, stride, jobs, over, api_key):
         super().__init__(name=f"client-{first}", daemon=True)
         self.seed = seed
         self.random = random.Random(f"{seed}-client-{first}")
-        self.http = httpx.Client(base_url=url, timeout=httpx.Timeout(8, connect=2))
+        self.api_key = api_key
+        headers = {"X-API-Key": api_key}
+        self.http = httpx.Client(base_url=url, timeout=httpx.Timeout(8, connect=2), headers=headers)
         self.numbers = range(first, first + stride * jobs, stride)
         self.over = over
         self.notes = []
@@ -92,7 +95,7 @@ class Client(threading.Thread):
         for number in self.numbers:
             if self.over.is_set():
                 return
-            note = Note(body(self.seed, number), f"chaos-{number}")
+            note = Note(body(self.seed, number), f"chaos-{number}", self.api_key)
             if self.random.random() < 0.1:
                 note.body["deadline_seconds"] = self.random.randint(2, 30)
             if self._submit(note):

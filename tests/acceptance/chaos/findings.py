@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import itertools
 import re
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import psutil
 from clients import TERMINAL, keep
 from PIL import Image
 
-from shared.jobs import TRANSITIONS, Job, JobStatus
-from shared.ledger import room
-from shared.ledger.keys import DEADLINES, LANES, LEASES, OWN_QUEUED, PENDING, QUEUED, TURNS
+from shared.jobs import TRANSITIONS, JobStatus
+from shared.ledger.keys import DEADLINES, LANES, LEASES, OWN_QUEUED, QUEUED, TURNS
 from shared.ledger.moves import MAX_ATTEMPTS
-from shared.ledger.run import Ledger
-from shared.ledger.usage import Use, of_job, usage
 
 
 def settle(stack, notes, seconds):
@@ -29,18 +26,30 @@ def settle(stack, notes, seconds):
     deadline = time.monotonic() + seconds
     for note in notes:
         while not note.end:
-            job = stack.get(note.id, wait=10, include="none")
+            with _as_its_owner(stack, note):
+                job = stack.get(note.id, wait=10, include="none")
             if job["status"] in TERMINAL:
                 note.end = job
             elif time.monotonic() > deadline:
                 break
 
 
+@contextlib.contextmanager
+def _as_its_owner(stack, note):
+    before = stack.http.headers["X-API-Key"]
+    stack.http.headers["X-API-Key"] = note.api_key
+    try:
+        yield
+    finally:
+        stack.http.headers["X-API-Key"] = before
+
+
 def fetch(stack, notes):
     """Fetches the images and files that no client has fetched and that have not expired."""
     for note in notes:
         if note.end.get("status") == "succeeded" and not (note.images and len(note.files) == len(note.end["files"])):
-            answer = stack.http.get(f"/api/jobs/{note.id}", params={"include": "files"})
+            with _as_its_owner(stack, note):
+                answer = stack.http.get(f"/api/jobs/{note.id}", params={"include": "files"})
             if answer.is_success:
                 keep(note, answer.json())
 
@@ -158,20 +167,6 @@ def left_over(client):
     for pattern in (f"{OWN_QUEUED}:*", f"{LANES}:*", f"{TURNS}:*", "logo:pixels:*"):
         if left := list(client.scan_iter(pattern, count=1000)):
             yield f"left: {left}"
-
-
-def of_usage(client):
-    """Findings where a key's usage is not the sum over its jobs. Records are kept for longer than a run."""
-    records = [client.hgetall(key) for key in client.scan_iter("logo:job:*", count=1000)]
-    jobs = [Job.from_record({name.decode(): value.decode() for name, value in record.items()}) for record in records]
-    today = datetime.now(UTC).date()
-    for owner in {job.owner for job in jobs}:
-        summed = sum((of_job(job, room.image_pixels(job)) for job in jobs if job.owner == owner), Use())
-        counted = Ledger(client).run(usage(owner, today - timedelta(2), today + timedelta(1))).total
-        if counted != summed:
-            yield f"{owner[:8]} has used {counted}, its jobs {summed}"
-    if pending := {name: count for name, count in client.hgetall(PENDING).items() if count != b"0"}:
-        yield f"left in {PENDING}: {pending}"
 
 
 def held_calls(stack, seconds=10):

@@ -1,4 +1,6 @@
-"""A tenant that does the worst it can, for some seconds at a time, beside the other clients."""
+"""A tenant that does the worst it can, for some seconds at a time, beside the other clients. Each burst begins with
+more jobs than the cards draw in that time.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+from tenants import GREEDY
 
 LARGE = {"prompt": "a golden crown", "sizes": [2048], "steps": 1, "num_images": 2}
 SMALL = {"prompt": "a grey stone", "sizes": [64], "steps": 1}
+FLOOD = 100
 SUBMITS, WAITS, GETS, SLOW_READERS = 100, 40, 10, 5
 # Answers that a server may give to one who asks for too much. Images of an earlier burst may have expired.
 REFUSALS = (409, 410, 429, 503)
@@ -29,8 +33,12 @@ class Greedy(threading.Thread):
 
     def run(self):
         tasks = [self._cancel] * 4 + [self._wait] * WAITS + [self._fetch] * GETS + [self._read_slowly] * SLOW_READERS
-        with httpx.Client(base_url=self.url, timeout=httpx.Timeout(10, connect=2), limits=_LIMITS) as self.http:
+        with httpx.Client(
+            base_url=self.url, timeout=httpx.Timeout(10, connect=2), limits=_LIMITS, headers={"X-API-Key": GREEDY}
+        ) as self.http:
             large = self._submit(LARGE)
+            for _ in range(FLOOD):
+                self._submit(SMALL)
             with ThreadPoolExecutor(len(tasks)) as pool:
                 for task in tasks:
                     pool.submit(self._again, task, large)
@@ -55,7 +63,8 @@ class Greedy(threading.Thread):
 
     def _read_slowly(self, large):
         with socket.create_connection((self.url.host, self.url.port), timeout=2) as raw:
-            raw.sendall(f"GET /api/jobs/{large} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n".encode())
+            head = f"GET /api/jobs/{large} HTTP/1.1\r\nHost: t\r\nX-API-Key: {GREEDY}\r\nConnection: close\r\n\r\n"
+            raw.sendall(head.encode())
             while time.monotonic() < self.until and raw.recv(1024):
                 time.sleep(0.1)
 

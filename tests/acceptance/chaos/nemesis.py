@@ -14,6 +14,7 @@ import psutil
 import redis
 from burst import RECOVERED_SECONDS, Burst
 from greedy import Greedy
+from tenants import BURST
 
 GENERATE, FINISH, SWEEPER, API, VALKEY = (
     "worker.generate",
@@ -134,6 +135,14 @@ class Nemesis(threading.Thread):
             return process.ppid() != self.stack.process.pid
         return False
 
+    def _is_paused(self, name):
+        """One that was paused may have been killed meanwhile."""
+        for _, process in self.paused:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if name in process.name():
+                    return True
+        return False
+
     def _fill(self):
         if self.full_until is not None:
             return False
@@ -158,11 +167,11 @@ class Nemesis(threading.Thread):
         return True
 
     def _flood(self):
-        unwell = self.full_until is not None or any("valkey" in process.name() for _, process in self.paused)
-        if unwell or any(burst.is_alive() for burst in self.bursts):
+        if self.full_until is not None or self._is_paused("valkey") or any(burst.is_alive() for burst in self.bursts):
             return False
         with contextlib.suppress(httpx.TransportError):
-            submitted = httpx.post(f"{self.stack.url}/api/jobs", json=OF_BURST, timeout=5)
+            headers = {"X-API-Key": BURST}
+            submitted = httpx.post(f"{self.stack.url}/api/jobs", json=OF_BURST, timeout=5, headers=headers)
             if submitted.status_code == 202:
                 self.bursts.append(Burst(self.stack.url, submitted.json()["id"], self.random.getrandbits(32)))
                 self.bursts[-1].start()

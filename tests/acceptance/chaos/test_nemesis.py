@@ -1,17 +1,22 @@
 """Whatever process dies, a job that was answered with 202 ends once, with its own image."""
 
+import collections
 import os
 import threading
 import time
 
+import accounts
 import findings
 import pytest
 import recovery
 import report
+import tenants
+import watched
 from clients import TERMINAL, Client, Watcher
 from memory import Memory
 from nemesis import PARTS, Nemesis
 from object_store import ObjectStore
+from watchman import ENV, Watchman
 
 PROGRESS_SECONDS = 30
 # Short, so that images expire while clients still come back for them.
@@ -20,15 +25,19 @@ RESULT_TTL_SECONDS = "300"
 WORKERS = {"GENERATE_WORKERS": "2"}
 
 
-def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, store=None):
+def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, store=None, watchman=None):
     """Clients against a nemesis until the jobs are done or the time is over."""
     over = threading.Event()
     share = -(-jobs // clients)
-    clients = [Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over) for n in range(clients)]
+    keys = [tenants.MANY if n % 4 else tenants.FEW for n in range(clients)]
+    clients = [
+        Client(stack.url, seed, first=n, stride=clients, jobs=share, over=over, api_key=key)
+        for n, key in enumerate(keys)
+    ]
     nemesis = Nemesis(stack, seed, gap_seconds=gap_seconds, pause_seconds=pause_seconds, store=store)
     memory = Memory(stack, PARTS)
     start = time.monotonic()
-    for thread in (memory, nemesis, *clients):
+    for thread in (memory, nemesis, *clients, *([watchman] if watchman else [])):
         thread.start()
     said = start
     while any(client.is_alive() for client in clients) and time.monotonic() - start < seconds:
@@ -41,6 +50,8 @@ def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, st
                 flush=True,
             )
     nemesis.stop()
+    if watchman:
+        watchman.stop()
     over.set()
     memory.stop()
     for client in clients:
@@ -48,11 +59,20 @@ def storm(stack, *, clients, jobs, seconds, seed, gap_seconds, pause_seconds, st
     return clients, nemesis, memory
 
 
-def chaos(stack, *, rounds, **options):
+def _of_watch(stack, watchman, watcher):
+    """The report's lines and the findings of what /watch showed."""
+    seen, excused = watched.Seen(watchman.samples), collections.Counter()
+    late, found = watched.of_ends(seen, watched.ends_of_log(stack, watcher.events), excused)
+    found += watched.of_acts(seen, watchman.acts, stack, watcher.client)
+    return list(watched.report(late, excused, watchman.acts, watchman.samples)), found
+
+
+def chaos(stack, *, rounds, watchman=None, **options):
     """Runs clients and faults, then checks what is left. Prints the report; returns its parts."""
+    stack.http.headers["X-API-Key"] = tenants.OWN
     watcher = Watcher(stack.redis_url)
     watcher.start()
-    clients, nemesis, memory = storm(stack, **options)
+    clients, nemesis, memory = storm(stack, watchman=watchman, **options)
     notes = [note for client in clients for note in client.notes]
     stack.wait_until(stack.ready)
     findings.settle(stack, notes, 120)
@@ -70,7 +90,10 @@ def chaos(stack, *, rounds, **options):
     found += [f"{note.ids}: an image that is not its own" for note in wrong]
     found += [f"{job_id}: {line}" for job_id, moves in watcher.events.items() for line in findings.of_events(moves)]
     found += findings.left_over(watcher.client)
-    found += findings.of_usage(watcher.client)
+    found += accounts.of_usage(watcher.client)
+    found += accounts.of_shares(watcher.client)
+    looked, of_watch = _of_watch(stack, watchman, watcher) if watchman else ([], [])
+    found += of_watch
     for connection in (watcher.client, nemesis.valkey, stack.http, *(client.http for client in clients)):
         connection.close()
     found += findings.held_calls(stack)
@@ -85,7 +108,7 @@ def chaos(stack, *, rounds, **options):
         "",
     ]
     lines += [*report.jobs(notes, compared, drawings), "", *report.recovery(recovered, recovery.GOALS), ""]
-    lines += [*report.memory(memory.growth()), "", f"{len(found)} findings", *found]
+    lines += [*report.memory(memory.growth()), "", *looked, f"{len(found)} findings", *found]
     print("\n" + "\n".join(lines), flush=True)
     return nemesis, notes, recovered, found, compared
 
@@ -105,7 +128,7 @@ def store(request, tmp_path):
 @pytest.mark.parametrize("store", ["redis", pytest.param("s3", marks=pytest.mark.slow)], indirect=True)
 def test_a_short_run(new_stack, store):
     nemesis, notes, _, found, _ = chaos(
-        new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **store[1]),
+        new_stack(RESULT_TTL_SECONDS="10", **WORKERS, **tenants.ENV, **store[1]),
         clients=12,
         jobs=600,
         seconds=15,
@@ -120,14 +143,42 @@ def test_a_short_run(new_stack, store):
     assert len(nemesis.faults) >= 5
 
 
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.timeout(900)
+def test_a_minute_under_an_operators_eyes(new_stack):
+    stack = new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **tenants.ENV, **ENV)
+    watchman = Watchman(stack, 7)
+    _, _, _, found, _ = chaos(
+        stack,
+        clients=12,
+        jobs=2000,
+        seconds=60,
+        seed=7,
+        rounds=0,
+        gap_seconds=(2, 5),
+        pause_seconds=(2, 8),
+        watchman=watchman,
+    )
+    assert found == []
+    # What a minute has for certain: a worker, and a job that failed.
+    assert {act.action for act in watchman.acts if act.status == 200} >= {"pause", "requeue"}
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(int(os.environ.get("CHAOS_SECONDS", "300")) + 1800)
 @pytest.mark.parametrize("store", [os.environ.get("CHAOS_STORE", "redis")], indirect=True)
 def test_the_long_run(new_stack, store):
-    """`make chaos JOBS=... SECONDS=... SEED=... STORE=...`; FAULTS=0: no faults, so that processes live long."""
+    """`make chaos JOBS=... SECONDS=... SEED=... STORE=...`; FAULTS=0: no faults, so that processes live long;
+    WATCH=1: an operator at /watch in a browser acts meanwhile.
+    """
     jobs, seconds, seed, faults = (int(os.environ[f"CHAOS_{name}"]) for name in ("JOBS", "SECONDS", "SEED", "FAULTS"))
+    watched_too = os.environ.get("CHAOS_WATCH", "0") != "0"
+    stack = new_stack(
+        RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **tenants.ENV, **(ENV if watched_too else {}), **store[1]
+    )
     _, notes, recovered, found, compared = chaos(
-        new_stack(RESULT_TTL_SECONDS=RESULT_TTL_SECONDS, **WORKERS, **store[1]),
+        stack,
         clients=40,
         jobs=jobs,
         seconds=seconds,
@@ -136,6 +187,7 @@ def test_the_long_run(new_stack, store):
         pause_seconds=(5, 30),
         rounds=3,
         store=store[0],
+        watchman=Watchman(stack, seed) if watched_too else None,
     )
     assert found == []
     # A run without these has shown nothing.

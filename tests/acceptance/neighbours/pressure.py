@@ -1,8 +1,9 @@
 """The worst that one key can do to a stack, all at once, in a process of its own: what it costs is the server's, and
 not that of a client that shares its interpreter with those who measure.
 
-`python pressure.py URL KEY LARGE_ID LOADS SECONDS`: LARGE_ID is a job of this key that has succeeded. Prints what its
-calls got, as JSON. It writes HTTP itself: clients' pools of hundreds of connections cost more than the server.
+`python pressure.py URL KEY LARGE_ID LOADS SECONDS`: LARGE_ID is a job of this key that has succeeded. Prints JSON:
+`answers` has what its calls got, `poll_seconds` the median of what its polls took. It writes HTTP itself: clients'
+pools of hundreds of connections cost more than the server.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import itertools
 import json
 import resource
 import socket
+import statistics
 import sys
 import time
 from collections import Counter
@@ -66,6 +68,7 @@ class Pressure:
         self._aimed = itertools.count()
         self._unended = self._large
         self.answers = Counter()
+        self.poll_seconds = []
         self.loads = {
             "fetch": (8, self._fetch),
             "slow": (20, self._read_slowly),
@@ -101,7 +104,9 @@ class Pressure:
         await self._ask("slow", connection, "GET", self._large, slowly=True)
 
     async def _poll(self, connection):
+        start = time.monotonic()
         await self._ask("poll", connection, "GET", f"{self._large}?include=none")
+        self.poll_seconds.append(time.monotonic() - start)
 
     async def _cancel(self, connection):
         hook = {"webhook_url": f"http://{ADDRESS}:{self._dead.getsockname()[1]}/"}
@@ -139,8 +144,9 @@ async def main(url, key, large_id, loads, seconds):
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(float(seconds)):
             await pressure.run(loads.split(","))
-    answers = dict(sorted(pressure.answers.items()))
-    print(json.dumps(answers | {"cpu_seconds": round(time.process_time() - used, 1)}))
+    answers = dict(sorted(pressure.answers.items())) | {"cpu_seconds": round(time.process_time() - used, 1)}
+    polled = round(statistics.median(pressure.poll_seconds), 3) if pressure.poll_seconds else None
+    print(json.dumps({"answers": answers, "poll_seconds": polled}))
 
 
 if __name__ == "__main__":

@@ -7,19 +7,28 @@ import pytest
 from door import Door
 from playwright.sync_api import expect
 
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 AXE = Path(__file__).parent / "axe.min.js"
 # A busy machine draws slowly.
 PATIENCE_MS = 120_000
+USUAL_WIDTH = 1280
+WIDTHS = (360, 390, 768, 1280, 2560)
 expect.set_options(timeout=PATIENCE_MS)
 
 
-def new_context(browser, width=1280, **options):
+def new_context(browser, width=USUAL_WIDTH, **options):
     # Animations that nobody sees cost the drawings their cores.
     usual = {"locale": "en-GB", "accept_downloads": True, "reduced_motion": "reduce"}
     viewport = {"width": width, "height": 844 if width < 600 else 900}
     context = browser.new_context(**usual | {"viewport": viewport} | options)
     context.set_default_timeout(PATIENCE_MS)
     return context
+
+
+@pytest.fixture(params=[1280, pytest.param(390, marks=pytest.mark.slow)])
+def width(request):
+    """Of a desk, and in `make test-slow` of a phone too."""
+    return request.param
 
 
 @pytest.fixture
@@ -49,6 +58,8 @@ def visit(context, usual_context):
     wrong, used = [], []
 
     def _visit(base, path="/", beside=None, ready="html[data-ready]", **options):
+        if options.get("width") == USUAL_WIDTH:
+            del options["width"]
         if beside:
             page = beside.context.new_page()
         elif options or used:
@@ -90,6 +101,40 @@ def violations():
         return [(rule["id"], node["target"], node["failureSummary"]) for rule in found for node in rule["nodes"]]
 
     return _violations
+
+
+@pytest.fixture(scope="session")
+def flawless(violations):
+    """Asserts that axe finds nothing in a page and that nothing is wider than it; also dark, and at all widths."""
+
+    def _flawless(page, *, everywhere=False):
+        usual = page.viewport_size
+        for width in WIDTHS if everywhere else (usual["width"],):
+            if width != usual["width"]:
+                page.set_viewport_size({"width": width, "height": usual["height"]})
+            assert (width, page.evaluate(OVERFLOW)) == (width, 0)
+        page.set_viewport_size(usual)
+        assert violations(page) == []
+        if everywhere:
+            page.emulate_media(color_scheme="dark")
+            assert violations(page) == []
+            page.emulate_media(color_scheme="light")
+
+    return _flawless
+
+
+@pytest.fixture(scope="session")
+def queue_of_one(tmp_path_factory, valkey_server, start_api):
+    api = start_api(tmp_path_factory.mktemp("api"), valkey_server.url, MAX_QUEUE_LENGTH="1")
+    yield api
+    api.process.kill()
+    api.process.wait()
+
+
+@pytest.fixture
+def full_api(queue_of_one, valkey):
+    """An API without workers and jobs, whose queue is full with one job."""
+    return queue_of_one
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
-def test_history_outlives_a_reload_and_the_server(stack, visit, ask):
-    page = visit(stack.url)
+def test_history_outlives_a_reload_and_the_server(stack, visit, ask, flawless, width):
+    page = visit(stack.url, width=width)
     for prompt in ("a red fox", "a green leaf"):
         ask(page, prompt)
         page.wait_for_selector("#stage .stage-main")
@@ -27,14 +27,27 @@ def test_history_outlives_a_reload_and_the_server(stack, visit, ask):
     stack.http.delete(f"/api{link.removeprefix(stack.url)}?forget=true")
     page.reload()
     expect(page.locator("#stage .state")).to_have_text("The server no longer has this job.")
+    flawless(page)
     page.click("[data-act=drawAgain]")
     page.wait_for_selector("#stage .stage-main")
     page.click("[data-act=forget]")
     expect(cards).to_have_count(2)
 
 
-def test_two_tabs_show_the_same(stack, visit, ask):
-    one = visit(stack.url)
+def test_a_job_goes_on_through_a_reload(stack, visit, ask):
+    page = visit(stack.url)
+    ask(page, steps=50, size=256)
+    expect(page.locator("#stage .state")).to_have_text(re.compile(r"Step \d+ of 50"))
+    page.reload()
+    expect(page.locator(".card .state")).to_have_text(re.compile(r"Step \d+ of 50"))
+    page.click(".card .open")
+    expect(page.locator("#stage .state")).to_have_text(re.compile(r"Step \d+ of 50"))
+    page.click("#stage [data-act=cancel]")
+    expect(page.locator("#stage .state")).to_have_text("Canceled")
+
+
+def test_two_tabs_show_the_same(stack, visit, ask, width):
+    one = visit(stack.url, width=width)
     other = visit(stack.url, beside=one)
     one.bring_to_front()
     ask(one, "a blue whale")

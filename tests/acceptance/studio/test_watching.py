@@ -1,6 +1,8 @@
 """/watch on the real stack: what is drawn is shown, and an operator holds a worker back without losing anything."""
 
+import os
 import re
+import signal
 
 import pytest
 from playwright.sync_api import expect
@@ -34,12 +36,12 @@ def test_figures_are_for_everybody_and_actions_are_not(stack, visit, violations)
     expect(page.locator("#fresh")).to_have_text("That key is not known here.")
 
 
-def test_a_paused_worker_draws_nothing_until_it_is_resumed(stack, watch, violations):
+def test_a_paused_worker_draws_nothing_until_it_is_resumed(stack, watch, flawless):
     page = watch()
     worker = page.locator(".worker")
     worker.get_by_role("button", name="Pause").click()
     expect(worker.locator(".pill")).to_have_text("paused")
-    assert violations(page) == []
+    flawless(page, everywhere=True)
     job = stack.submit(steps=1)
     expect(page.locator("#queue tbody tr")).to_have_count(1)
     # Its messages are let lie, and the queue is the ledger's.
@@ -58,6 +60,18 @@ def test_any_job_is_canceled_where_it_is_drawn(stack, watch):
     assert stack.end_of(job["id"])["status"] == "canceled"
     expect(page.locator("#audit tbody tr").first).to_contain_text(job["id"])
     assert len(stack.events(event="operator.acted", target=job["id"])) == 1
+
+
+def test_figures_that_are_old_say_so(full_api, visit, flawless):
+    page = visit(full_api.url, "/watch")
+    expect(page.locator("#fresh")).to_have_text("")
+    os.kill(full_api.process.pid, signal.SIGSTOP)
+    try:
+        expect(page.locator("#fresh")).to_have_text(re.compile(r"The figures are \d+ s old\."))
+    finally:
+        os.kill(full_api.process.pid, signal.SIGCONT)
+    expect(page.locator("#fresh")).to_have_text("")
+    flawless(page, everywhere=True)
 
 
 @pytest.mark.slow

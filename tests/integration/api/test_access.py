@@ -9,7 +9,7 @@ from shared import workers
 from shared.workers import WorkerInfo
 
 BODY = {"prompt": "a red fox", "sizes": [64]}
-OPENAI = {"/v1/images/generations", "/v1/images/edits", "/v1/models", "/v1/models/{model}"}
+OPENAI = {"/v1/images/generations", "/v1/images/edits", "/v1/images/variations", "/v1/models", "/v1/models/{model}"}
 PUBLIC = {"/", "/health", "/health/live", "/health/ready", "/metrics", "/api/styles", "/api/styles/{name}/picture"}
 
 

@@ -135,7 +135,7 @@ async def test_the_model_of_the_workers_is_one_of_them(serve, client):
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/v1/images/variations", 404),
+        ("POST", "/v1/audio/speech", 404),
         ("GET", "/v1/chat/completions", 404),
         ("GET", URL, 405),
     ],

@@ -1,4 +1,4 @@
-"""OpenAI's edits: a form with an image, of which the whole changes."""
+"""OpenAI's edits and variations: a form with an image, of which the whole changes."""
 
 import asyncio
 import io
@@ -7,12 +7,13 @@ import pytest
 from openai.types import ImagesResponse
 from PIL import Image
 
+from api.openai_shapes import OF_VARIATIONS
 from shared.ledger import moves, reads
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.redis_store import RedisResults
 
-URL = "/v1/images/edits"
+URL, VARIATIONS = "/v1/images/edits", "/v1/images/variations"
 FIELDS = {"prompt": "the same, but bolder", "n": "1", "quality": "auto", "input_fidelity": "high"}
 
 
@@ -23,21 +24,26 @@ def picture(size=(64, 64), form="PNG"):
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "size", "strength"),
+    ("url", "name", "fields", "size", "strength", "prompt"),
     [
-        ("image", {}, "1024x1024", 0.6),
-        ("image[]", {"size": "128x128", "strength": "0.3"}, "128x128", 0.3),
-        ("image", {"size": "1536x1024"}, "1536x1024", 0.6),
+        (URL, "image", FIELDS, "1024x1024", 0.6, FIELDS["prompt"]),
+        (URL, "image[]", FIELDS | {"size": "128x128", "strength": "0.3"}, "128x128", 0.3, FIELDS["prompt"]),
+        (URL, "image", FIELDS | {"size": "1536x1024"}, "1536x1024", 0.6, FIELDS["prompt"]),
+        # As OpenAI's client sends it.
+        (VARIATIONS, "image", {"size": "512x512", "model": "dall-e-2", "user": "me"}, "512x512", 0.6, OF_VARIATIONS),
+        (VARIATIONS, "image", {"prompt": "a red fox", "strength": "0.3"}, "1024x1024", 0.3, "a red fox"),
     ],
+    ids=["edit", "edit of a list", "edit of a shape", "variation", "variation with a text"],
 )
-async def test_an_image_is_edited(serve, ledger, client, name, fields, size, strength):
+async def test_an_image_is_edited(serve, ledger, client, url, name, fields, size, strength, prompt):
+    fields = fields | {"response_format": "b64_json"}
     async with serve() as http:
-        call = asyncio.create_task(http.post(URL, data=FIELDS | fields, files={name: picture()}))
+        call = asyncio.create_task(http.post(url, data=fields, files={name: picture()}))
         async with asyncio.timeout(30):
             while not (queued := ledger.run(reads.queued())):
                 await asyncio.sleep(0.01)
         job = ledger.run(reads.job(queued[0])).job
-        assert (job.strength, f"{job.largest.width}x{job.largest.height}") == (strength, size)
+        assert (job.strength, f"{job.largest.width}x{job.largest.height}", job.prompt) == (strength, size, prompt)
         assert RedisResults(client).get(places.input_image(job.id)).get(WHOLE)
         ledger.run(moves.claim(job.id, worker="w", delivery="d"))
         ledger.run(moves.finish(job.id, 1, width=8, height=8, model="m"))
@@ -67,9 +73,10 @@ async def test_without_a_size_it_has_the_images_aspect(serve, ledger):
     ],
     ids=["mask", "mask-alone", "none", "gif", "size", "n", "fidelity"],
 )
-async def test_what_is_refused_names_it(serve, ledger, client, fields, files, status, named):
+@pytest.mark.parametrize("url", [URL, VARIATIONS], ids=["edits", "variations"])
+async def test_what_is_refused_names_it(serve, ledger, client, url, fields, files, status, named):
     async with serve() as http:
-        answer = await http.post(URL, data=FIELDS | fields, files=files)
+        answer = await http.post(url, data=FIELDS | fields, files=files)
         assert (answer.status_code, answer.json()["error"]["type"]) == (status, "invalid_request_error")
         assert answer.json()["error"]["message"].startswith(named)
     assert ledger.run(reads.queued()) + client.keys("logo:input:*") == []

@@ -17,6 +17,7 @@ SCHEMAS = PAGE["components"]["schemas"]
 CALLS = {(method, path): call for path, calls in PAGE["paths"].items() for method, call in calls.items()}
 ANSWERS = [(*name, status, answer) for name, call in CALLS.items() for status, answer in call["responses"].items()]
 REQUESTS = {name: call for name, call in CALLS.items() if "requestBody" in call}
+OF_AN_IMAGE = {("post", "/v1/images/edits"), ("post", "/v1/images/variations")}  # alone
 # Each call with its operation id: generated clients name their functions, types and files by it.
 CONTRACT = {
     ("get", "/"): "root",
@@ -157,6 +158,7 @@ def raised(method, path):
         ("get", "/v1/models/{model}"): {"model_not_found"},
         ("post", "/v1/images/generations"): drawing,
         ("post", "/v1/images/edits"): {*drawing, *of_an_image},
+        ("post", "/v1/images/variations"): {*drawing, *of_an_image},
     }.get((method, path), set())
     if is_replicates(path):
         return codes if "/versions/" in path else codes | sending
@@ -210,7 +212,7 @@ def test_every_header_that_the_code_sets_is_on_the_page():
     assert all("X-Request-ID" in answer["headers"] for *_, answer in ANSWERS)
 
 
-@pytest.mark.parametrize("name", sorted(set(REQUESTS) - {("post", "/v1/images/edits")}))
+@pytest.mark.parametrize("name", sorted(set(REQUESTS) - OF_AN_IMAGE))
 async def test_the_examples_of_a_request_are_taken(serve, ledger, name):
     """Those with an image need one, or a job that has one (test_image_inputs.py)."""
     method, path = name

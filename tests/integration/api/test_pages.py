@@ -67,12 +67,17 @@ async def test_what_is_no_file_of_the_pages_is_not_found(serve, name):
 def test_every_word_is_there_in_both_languages():
     text = assets.files()["strings.js"].read_text()
     english, german = (
-        re.findall(r"(?:^|[ ,])(\w+): \"", text[text.index(f"const {language} ") :].split("};")[0])
+        dict(re.findall(r"(?:^|[ ,])(\w+): \"(.*?)\"", text[text.index(f"const {language} ") :].split("};")[0]))
         for language in ("en", "de")
     )
     assert len(english) > 100
     assert sorted(english) == sorted(german)
+    for name, words in english.items():
+        assert set(re.findall(r"\{\w+\}", words)) == set(re.findall(r"\{\w+\}", german[name])), name
     modules = " ".join(path.read_text() for path in assets.files().values() if path.suffix == ".js")
     pages = " ".join(path.read_text() for path in (assets.STATIC / "pages").glob("*.html"))
     used = set(re.findall(r'\bt\("(\w+)"', modules)) | set(re.findall(r'data-t(?:-label|-placeholder)?="(\w+)"', pages))
     assert used <= set(english), used - set(english)
+    # Of words that are chosen while the page runs, such as t(`act_${action}`), there is one at least.
+    for beginning in re.findall(r"\bt\(`(\w+_)\$", modules):
+        assert any(name.startswith(beginning) for name in english), beginning

@@ -69,5 +69,5 @@ async def test_the_pages(serve_below):
         assert (await http.get(f"{ROOT}/openapi.json")).json()["servers"] == [{"url": ROOT}]
         page = (await http.get(f"{ROOT}/", headers={"Accept": "text/html"})).text
         assert not [part for part in ('"/', "`/", "'/") if part in page]
-        missing = await http.post(f"{ROOT}/v1/images/variations")
-        assert missing.json()["error"]["message"].startswith("POST /v1/images/variations is not supported")
+        missing = await http.post(f"{ROOT}/v1/audio/speech")
+        assert missing.json()["error"]["message"].startswith("POST /v1/audio/speech is not supported")

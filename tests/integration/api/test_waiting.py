@@ -1,10 +1,11 @@
 """Long waits when events are lost: the server restarts, the stream is emptied."""
 
 import asyncio
+import time
 
 import pytest
 
-from api.waiting import Waiting
+from api.waiting import TOGETHER_SECONDS, Waiting
 from shared.connection import prompt_client
 from shared.errors import JobNotFound
 from shared.jobs import Job, JobStatus
@@ -19,6 +20,11 @@ def valkey(own_valkey):
 
 def create(ledger, job_id):
     ledger.run(moves.create(Job(id=job_id, status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=1), max_queue=999))
+
+
+def reads_of(client):
+    """How often the events were read, but for a reading that waits."""
+    return client.info("commandstats").get("cmdstat_xread", {"calls": 0})["calls"]
 
 
 async def registered(waiting, count):
@@ -41,6 +47,25 @@ async def test_many_waiters_one_connection(valkey, ledger):
         assert waiting._waiters == {}
         assert waiting.count == 0
     await client.aclose()
+
+
+async def test_events_that_follow_each_other_are_read_together(valkey, ledger, client):
+    created = [f"job-{i}" for i in range(300)]
+    reader = prompt_client(valkey.url)
+    waiting = Waiting(valkey.url, AsyncLedger(reader))
+    async with waiting.running():
+        create(ledger, "first")
+        while waiting.last_event == "0-0":
+            await asyncio.sleep(0.01)
+        before, start = reads_of(client), time.monotonic()
+        for job_id in created:
+            await asyncio.to_thread(create, ledger, job_id)
+        newest = client.xrevrange(keys.EVENTS, count=1)[0][0].decode()
+        while waiting.last_event != newest:
+            await asyncio.sleep(0.01)
+        seconds = time.monotonic() - start
+        assert reads_of(client) - before <= seconds / TOGETHER_SECONDS + 3
+    await reader.aclose()
 
 
 async def test_an_end_that_came_while_redis_restarted_is_seen(valkey, ledger):

@@ -5,9 +5,12 @@ import asyncio
 import pytest
 
 from api import turns
+from api.loop_lag import LoopLag
+from api.overload import FEW_CALLS
+from api.refusals import Refusals
 from api.turns import TURNS, TakeTurns, Turns, set_aside
 
-SCOPE = {"type": "http", "path": "/api/jobs", "root_path": "", "headers": []}
+SCOPE = {"type": "http", "method": "GET", "path": "/api/jobs", "root_path": "", "headers": []}
 
 
 class Front:
@@ -15,14 +18,16 @@ class Front:
 
     def __init__(self):
         self.turns = Turns()
-        self._app = TakeTurns(self._work, turns=self.turns, caller_of=lambda scope: scope["caller"])
+        self.lag = LoopLag(0.5)
+        refusals = Refusals(self.lag, lambda scope: scope["caller"], lambda: None)
+        self._app = TakeTurns(self._work, turns=self.turns, refusals=refusals)
         self.started, self.answers = [], {}
         self._go_on, self.waited_for = {}, asyncio.Event()
         self.tasks = {}
 
-    def call(self, caller, name, path="/api/jobs"):
+    def call(self, caller, name, path="/api/jobs", method="GET"):
         self._go_on[name] = asyncio.Event()
-        scope = SCOPE | {"caller": caller, "name": name, "path": path}
+        scope = SCOPE | {"caller": caller, "name": name, "path": path, "method": method}
 
         async def send(message):
             if message["type"] == "http.response.start":
@@ -160,3 +165,39 @@ async def test_while_the_loop_is_on_time_more_calls_start(front, monkeypatch):
         while len(front.started) < 3 * TURNS:
             await asyncio.sleep(0.01)
     assert front.started == list(range(3 * TURNS))
+
+
+async def test_a_late_process_refuses_who_has_many_waiting(front, monkeypatch):
+    """At once, and nobody else; a cancel makes room."""
+    monkeypatch.setattr(LoopLag, "is_late", True)
+    for number in range(TURNS + FEW_CALLS + 1):
+        front.call("greedy", number)
+    await settle()
+    assert front.answers == {TURNS + FEW_CALLS: 503}
+    front.call("greedy", "cancel", method="DELETE")
+    front.call("other", "other")
+    await settle()
+    assert front.answers == {TURNS + FEW_CALLS: 503}
+    assert front.started == [*range(TURNS), "other"]
+    assert front.turns.waiting_of("greedy") == FEW_CALLS + 1
+
+
+async def test_more_wait_where_turns_are_given_fast(front, monkeypatch):
+    monkeypatch.setattr(turns, "MOST_WAITING", 500)
+    for number in range(60):
+        front.call("fast", number)
+        front.go_on(number)
+    await settle()
+    assert len(front.answers) == 60
+    front.turns._second -= 1  # a second later
+    assert front.turns.room("fast") == 60 * turns.MOST_SECONDS * turns.EXPECTED
+    assert front.turns.room("unknown") == 500
+    for number in range(TURNS):
+        front.call("slow", number + 1000)
+    await settle()
+    front.turns._second -= 1
+    assert front.turns.room("slow") == FEW_CALLS
+    for number in range(FEW_CALLS + 1):
+        front.call("slow", number + 2000)
+    await settle()
+    assert {name: status for name, status in front.answers.items() if status != 200} == {2000 + FEW_CALLS: 429}

@@ -42,8 +42,33 @@ def test_a_certificate_is_verified_unless_the_url_says_otherwise(options, verifi
     assert broker(f"rediss://h{options}").use_ssl == {"ssl_cert_reqs": verifies, "ssl_check_hostname": names}
 
 
+@pytest.mark.parametrize(
+    ("url", "for_celery", "name", "own"),
+    [
+        ("sentinel://h/primary", "sentinel://h:26379/0", "primary", {}),
+        (
+            "sentinel://us%65r:a%2Fb%3B;c@h:1,[::1]:2,i/my%20primary/3?sentinel_username=u&sentinel_password=p%40",
+            ";".join(f"sentinel://user:a%2Fb%3B%3Bc@{place}/3" for place in ("h:1", "[::1]:2", "i:26379")),
+            "my primary",
+            {"username": "u", "password": "p@"},
+        ),
+    ],
+)
+def test_celery_is_given_the_same_sentinels(url, for_celery, name, own):
+    found = broker(check(url))
+    assert (found.url, found.use_ssl, found.sentinels.name, found.sentinels.own) == (for_celery, None, name, own)
+
+
 REFUSED = [
-    ("sentinel://:hush@h:26379/0", "redis://"),
+    ("sentinel://:hush@h:26379/0", "NAME"),
+    ("sentinel://:hush@h:26379", "NAME"),
+    ("sentinel://:hush@/primary", "NAME"),
+    ("sentinel://:hush@h,/primary", "NAME"),
+    ("sentinel://:hush@h:0/primary", "NAME"),
+    ("sentinel://:hush@::1/primary", "NAME"),
+    ("sentinel://:hu/sh@h/primary/0", "percent-encoded"),
+    ("sentinel://:hush@h/primary/main", "number"),
+    ("sentinel://:hush@h/primary?ssl_ca_certs=ca.pem", "sentinel_password"),
     ("redis+sentinel://:hush@h/0", "redis://"),
     ("redis-cluster://:hush@h", "redis://"),
     ("h:6379", "redis://"),

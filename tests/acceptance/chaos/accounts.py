@@ -1,0 +1,65 @@
+"""What does not agree between the keys of a run: what each has used, and whose job was next."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from shared.jobs import Job, Priority
+from shared.ledger import room
+from shared.ledger.keys import PENDING
+from shared.ledger.run import Ledger
+from shared.ledger.usage import Use, of_job, usage
+
+# By how much one key may be ahead of a waiting one: some drawings of the longest kind, and what was expected of the
+# first jobs, whose cost is not known.
+AHEAD_DRAWINGS = 6
+AHEAD_MS = 5000
+
+
+def of_usage(client):
+    """Findings where a key's usage is not the sum over its jobs. Records are kept for longer than a run."""
+    jobs, today = _jobs(client), datetime.now(UTC).date()
+    for owner in {job.owner for job in jobs}:
+        summed = sum((of_job(job, room.image_pixels(job)) for job in jobs if job.owner == owner), Use())
+        counted = Ledger(client).run(usage(owner, today - timedelta(2), today + timedelta(1))).total
+        if counted != summed:
+            yield f"{owner[:8]} has used {counted}, its jobs {summed}"
+    if pending := {name: count for name, count in client.hgetall(PENDING).items() if count != b"0"}:
+        yield f"left in {PENDING}: {pending}"
+
+
+def of_shares(client):
+    """Findings where a key's next job waited while another key of the same weight had much more of the cards than a
+    turn.
+    """
+    return unfair([job for job in _jobs(client) if job.started_at and job.priority is Priority.NORMAL])
+
+
+def unfair(drawn):
+    """The findings of `of_shares` in the jobs of one priority. A key waits with its next job from the moment that the
+    job is made and the one before it is claimed. A job that lost an attempt is left out: its record has the last claim
+    only.
+    """
+    drawn = sorted(drawn, key=lambda job: job.started_at)
+    claims = [job.started_at for job in drawn]
+    costs = sorted(job.denoise_ms for job in drawn)
+    allowed = AHEAD_MS + AHEAD_DRAWINGS * costs[len(costs) * 95 // 100] if costs else 0
+    claimed = {}
+    for job in drawn:
+        since = max(job.created_at, claimed.get(job.owner, 0))
+        claimed[job.owner] = job.started_at
+        if job.attempt > 1:
+            continue
+        had = Counter()
+        for other in drawn[bisect_right(claims, since) : bisect_left(claims, job.started_at)]:
+            had[other.owner] += other.denoise_ms
+        del had[job.owner]
+        if had and max(had.values()) > allowed:
+            yield f"{job.id} waited while another key had {max(had.values())} ms, {allowed} are allowed"
+
+
+def _jobs(client):
+    records = [client.hgetall(key) for key in client.scan_iter("logo:job:*", count=1000)]
+    return [Job.from_record({name.decode(): value.decode() for name, value in record.items()}) for record in records]
