@@ -22,7 +22,15 @@ help:            ## show these targets
 # A set-up that was cut off or whose Python is gone is mended by the next make.
 GONE := $(shell test ! -e $(VENV)/.ready || $(BIN)/python -c '' 2>/dev/null || echo gone)
 .PHONY: FORCE
+# One set-up at a time: that of a make whose terminal was closed goes on beside the next make's.
+LOCK := $(VENV).lock
+FLOCK := $(shell command -v flock 2>/dev/null)
 $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
+	@$(if $(FLOCK),$(FLOCK) -n $(LOCK) true || echo "another make sets up $(VENV): this one waits for it ...")
+	@$(if $(FLOCK),$(FLOCK) $(LOCK)) $(MAKE) --no-print-directory set-up
+
+.PHONY: set-up
+set-up:
 	@echo "setting up $(VENV) (first use: a few minutes, torch is the large part) ..."
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "python 3.11 or later is needed; name one with PYTHON=..."; exit 1; }
 	@# venv leaves an environment without pip where Python's ensurepip is missing (Debian: python3-venv).
@@ -31,7 +39,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt $(if $(GONE),FORCE)
 	@# torch is installed first and alone, so that pip uses a local wheel of this version if there is one.
 	@echo "  torch ..." && $(BIN)/python -m pip install -qq "$$(grep '^torch==' constraints.txt)" -c constraints.txt
 	@echo "  everything else ..." && $(BIN)/python -m pip install -qq --group dev -c constraints.txt
-	@touch $@
+	@touch $(VENV)/.ready
 
 demo: $(VENV)/.ready   ## start everything, draw PROMPT in SIZES or ASPECT (STYLE=emblem COLORS=#0A7B83 BACKGROUND TEXT LAYOUT), save PNGs, SVG, icons and a picture of all under out/, stop
 	@$(BIN)/python -m shared.stack.demo

@@ -15,7 +15,11 @@ case "$*" in
         mkdir -p .venv/bin && cp "$0" .venv/bin/python
         test -e has-ensurepip && touch .venv/pip ;;
     "-m ensurepip"*) test -e has-ensurepip && touch .venv/pip ;;
-    "-m pip"*) test -e .venv/pip || { echo "No module named pip" >&2; exit 1; } ;;
+    "-m pip"*)
+        test -e .venv/pip || { echo "No module named pip" >&2; exit 1; }
+        mkdir .venv/busy 2>/dev/null || touch beside
+        while test -e hold; do sleep 0.01; done
+        rmdir .venv/busy 2>/dev/null ;;
 esac
 """
 
@@ -46,6 +50,25 @@ def test_an_environment_that_got_no_pip_gets_one_by_the_next_make(checkout):
     assert not make(checkout)
     (checkout / "has-ensurepip").touch()
     assert make(checkout)
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="without flock (util-linux) nothing keeps set-ups apart")
+def test_a_set_up_waits_for_another(checkout):
+    """That of a make whose terminal was closed goes on."""
+    (checkout / "has-ensurepip").touch()
+    (checkout / "hold").touch()
+    options = {"cwd": checkout, "env": os.environ | {"PYTHON": str(checkout / "python 3")}, "text": True}
+    command = ["make", ".venv/.ready"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, **options) as first:
+        while not (checkout / ".venv" / "busy").exists():
+            assert first.poll() is None
+        with subprocess.Popen(command, stdout=subprocess.PIPE, **options) as second:
+            told = second.stdout.readline()
+            (checkout / "hold").unlink()
+            second.stdout.read()
+    assert "this one waits" in told
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert not (checkout / "beside").exists()
 
 
 def test_an_environment_whose_python_is_gone_is_made_anew(checkout):
