@@ -5,10 +5,13 @@ import {url} from "./server.js";
 
 const time = at => h("time", {dateTime: new Date(at).toISOString(), title: new Date(at).toLocaleString()}, new Date(at).toLocaleTimeString());
 
+// A sentence may have several lines; a time, a name or a number is one.
+const isLong = cell => typeof cell === "string" && cell.length > 24 && cell.includes(" ");
+
 function table(names, rows, empty) {
   if (!rows.length) return h("p.nothing-here", {}, empty);
   return h("table", {}, h("thead", {}, h("tr", {}, ...names.map(name => h("th", {scope: "col"}, name)))),
-    h("tbody", {}, ...rows.map(row => h("tr", {}, ...row.map(cell => h("td", {}, ...[cell ?? "–"].flat()))))));
+    h("tbody", {}, ...rows.map(row => h("tr", {}, ...row.map(cell => h(isLong(cell) ? "td.long" : "td", {}, ...[cell ?? "–"].flat()))))));
 }
 
 export function alerts(found) {

@@ -122,7 +122,7 @@ export class Stage {
         this.place.querySelectorAll(".variation")[variation.index].focus();
       }}, paint(variation.png))));
     const warnings = job.warnings.length > 0 && h("ul.warnings", {}, ...job.warnings.map(({message}) => h("li", {}, message)));
-    const palette = job.palette.length > 0 && h("div.palette", {role: "group", "aria-label": t("palette")}, ...job.palette.map(color => {
+    const palette = job.palette.length > 0 && h("div.palette", {role: "group", "aria-label": t("palette")}, ...distinct(job.palette).map(color => {
       const button = h("button", {type: "button", "aria-label": t("copyColor", {color}), title: color, onclick: () => copyText(color).then(() => tell(t("copied")))});
       button.style.background = color;
       return button;
@@ -146,6 +146,14 @@ export class Stage {
     if (!inFlight(record)) buttons.push(this.#button("forget", () => this.act.forget(record)));
     return h("div.actions.stage-actions", {}, ...buttons);
   }
+}
+
+// The shades of one colour that a traced drawing has are one here.
+const APART = 24;
+const channels = color => [1, 3, 5].map(at => parseInt(color.slice(at, at + 2), 16));
+function distinct(colors) {
+  const near = (one, other) => channels(one).every((value, at) => Math.abs(value - channels(other)[at]) < APART);
+  return colors.filter((color, index) => !colors.slice(0, index).some(earlier => near(earlier, color)));
 }
 
 const firstUrl = job => Object.values(job?.urls?.images ?? {})[0] ?? null;

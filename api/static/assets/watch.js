@@ -77,7 +77,7 @@ async function look() {
 el("operator").addEventListener("click", async () => {
   if (hasKey()) setKey("");
   else {
-    const given = await askForKey(false, {title: t("operatorTitle"), why: t("operatorWhy")});
+    const given = await askForKey(false, {title: t("operatorTitle"), why: t("operatorWhy"), label: t("operatorTitle")});
     if (!given) return;
     setKey(given);
   }

@@ -50,7 +50,7 @@ def test_four_variations_and_two_side_by_side(stack, visit, ask, flawless, width
     page.keyboard.press("Escape")
     page.click(".files li[data-name='64.png'] button:has-text('Data URL')")
     page.wait_for_function(
-        "navigator.clipboard.readText().then(text => text.startsWith('data:image/png;base64,iVBOR'))"
+        "() => navigator.clipboard.readText().then(text => text.startsWith('data:image/png;base64,iVBOR'))"
     )
     expect(page.locator("#live.toast")).to_have_text("Copied")
 
@@ -154,7 +154,7 @@ def test_the_same_but_from_a_dropped_file(stack, visit, ask, flawless, width):
         list(buffer.getvalue()),
     )
     assert page.inner_text("#source .grow") == "mine.png"
-    page.wait_for_function("document.querySelector('#source img').naturalWidth === 64")
+    page.wait_for_function("() => document.querySelector('#source img').naturalWidth === 64")
     flawless(page)
     page.fill("#strength", "0.35")
     with page.expect_response(lambda response: response.request.method == "POST") as posted:

@@ -85,7 +85,7 @@ def test_images_of_another_server(new_stack, s3, visit, ask, signed):
     page.keyboard.type("the-key-of-one")
     page.keyboard.press("Enter")
     page.wait_for_selector("#stage .stage-main")
-    page.wait_for_function("document.querySelector('#stage .canvas img').naturalWidth === 64")
+    page.wait_for_function("() => document.querySelector('#stage .canvas img').naturalWidth === 64")
     images = [request for request in fetched if request.method == "GET"]
     assert images
     # A signed URL needs no key, and takes none to another server.
