@@ -30,16 +30,18 @@ class Rewriting:
         forgotten = int(cast("bytes | None", self._client.get(keys.FORGOTTEN)) or 0)
         if not forgotten:
             return
-        state = cast("dict[str, int]", self._client.info("persistence"))
-        if state.get("aof_rewrite_in_progress") or state.get("aof_rewrite_scheduled"):
-            return  # it may have begun before the job was forgotten
-        self._rests_until = time.monotonic() + REST_SECONDS
-        if state.get("aof_enabled"):
-            try:
+        rests_until = time.monotonic() + REST_SECONDS
+        try:
+            state = cast("dict[str, int]", self._client.info("persistence"))
+            if state.get("aof_rewrite_in_progress") or state.get("aof_rewrite_scheduled"):
+                return  # it may have begun before the job was forgotten
+            self._rests_until = rests_until
+            if state.get("aof_enabled"):
                 self._client.bgrewriteaof()
-            except ResponseError as error:  # a hosted server may refuse it
-                log.warning("redis.not_rewritten", jobs=forgotten, error=repr(error))
-                return
-            log.info("redis.rewritten", jobs=forgotten)
+                log.info("redis.rewritten", jobs=forgotten)
+        except ResponseError as error:  # a hosted server may refuse either
+            self._rests_until = rests_until
+            log.warning("redis.not_rewritten", jobs=forgotten, error=repr(error))
+            return
         # What is forgotten meanwhile counts for the next rewrite.
         self._client.decrby(keys.FORGOTTEN, forgotten)

@@ -36,11 +36,12 @@ def plot(curves, file):
     for seconds in (0.001, 0.01, 0.1, 1, 10):
         draw.line([(LEFT, y(seconds)), (WIDTH - RIGHT, y(seconds))], fill="#dddddd")
         draw.text((LEFT - 8, y(seconds)), f"{seconds * 1000:g} ms", fill="#555555", anchor="rm")
-    for (name, curve), colour in zip(curves.items(), COLOURS, strict=False):
+    for number, ((name, curve), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
         for column, thick in ((1, 1), (2, 3)):
             draw.line([(x(point[0]), y(point[column])) for point in curve], fill=colour, width=thick)
-        if curve:
-            draw.text((x(curve[-1][0]) + 6, y(curve[-1][2]) - 4), name, fill=colour, anchor="lm")
+        top = TOP + 20 * number
+        draw.line([(WIDTH - RIGHT + 16, top), (WIDTH - RIGHT + 36, top)], fill=colour, width=3)
+        draw.text((WIDTH - RIGHT + 44, top), name, fill=colour, anchor="lm")
     draw.text((LEFT, 10), "how soon a poll is answered: median (thin), 99 % (thick)", fill="black")
     draw.text((LEFT, HEIGHT - 20), "phones that poll once a second, one Redis, eight cards at work", fill="#555555")
     image.save(file, optimize=True)

@@ -77,6 +77,28 @@ def test_cards_set_the_pace_and_each_end_is_answered_soon():
     assert max(seen.answers) < 0.05
 
 
+def test_events_at_the_same_moment_are_read_together_and_by_each_process():
+    cell = Cell(Site(cards=0, phones=0, processes=3), found())
+    for _ in range(10):
+        cell._event()
+    cell.env.run(0.5)
+    cell._event()
+    cell.env.run(1)
+    assert cell.seen.api_busy * 1000 == pytest.approx(3 * (2 * 0.6 + 11 * 0.02))
+    assert cell.seen.redis_busy * 1000 == pytest.approx(3 * (2 * 0.05 + 11 * 0.01))
+
+
+def test_what_is_asked_for_while_two_trips_are_under_way_shares_the_next():
+    cell = Cell(Site(cards=0, phones=0), found(disk_ms=50.0))
+    batches, ask = [], cell.redis.ask
+    cell.redis.ask = lambda ms, **options: batches.append(ms) or ask(ms, **options)
+    for number in range(1, 11):
+        cell.processes[0].ask(1.0, writes=True)
+        cell.env.run(number / 1000)
+    cell.env.run(1)
+    assert batches == [1, 1, 8]
+
+
 @pytest.mark.parametrize("site", [Site(8, 300), Site(20, 300, processes=4), Site(20, 600, processes=4, waits=True)])
 def test_the_arithmetic_is_what_the_simulation_does(site):
     seen, costs = run(site, seconds=20.0), Costs.of(found())
