@@ -126,8 +126,9 @@ bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run
 
 bench-front: $(VENV)/.ready  ## where the API's CPU time goes for a submit, a poll and a wait (BEFORE=folder of another version: that too)
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/profile.py $(if $(BEFORE),--before $(BEFORE))
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/limits.py $(if $(BEFORE),--before $(BEFORE))
 
-bench-peers: $(VENV)/.ready  ## the front against the usual tutorial and the first version's way, in turns (PEERS=a,b)
+bench-peers: $(VENV)/.ready  ## the front against the usual tutorial, the first version's way, LitServe and BentoML, in turns (PEERS=a,b)
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/peers/compare.py $(if $(PEERS),--peers $(PEERS))
 
 OUT ?= out/bench-gpu

@@ -32,6 +32,11 @@ class Forecast:
         if workers:
             self._schedule()
 
+    @property
+    def looked_at(self) -> int:
+        """The number of queued jobs that it is made of."""
+        return len(self._outlook.queued)
+
     def eta_seconds(self, reading: Reading) -> float | None:
         """Seconds until the images are stored; None for a terminal job, or if there is no estimate."""
         job, shape = reading.job, Shape.of(reading.job)
@@ -56,8 +61,10 @@ class Forecast:
 
     def _schedule(self) -> None:
         """Fills `_starts`: each worker takes the first queued job as soon as it is free."""
-        waiting = [self._pace.drawing_seconds(job.shape) for job in self._outlook.queued]
-        drawn = [self._pace.drawing_seconds(job.shape) for job in self._outlook.running]
+        shapes = {job.shape for job in self._outlook.queued} | {job.shape for job in self._outlook.running}
+        takes = {shape: self._pace.drawing_seconds(shape) for shape in shapes}
+        waiting = [takes[job.shape] for job in self._outlook.queued]
+        drawn = [takes[job.shape] for job in self._outlook.running]
         known = [seconds for seconds in (*waiting, *drawn) if seconds is not None]
         if (waiting or drawn) and not known:
             return
@@ -87,7 +94,9 @@ class Forecast:
         drawing, step = self._pace.drawing_seconds(job.shape), self._pace.step_seconds(job.shape)
         if drawing is None or step is None:
             return None
-        return max(drawing - (now - job.started_at) / 1000, (job.steps - job.step) * step, 0.0)
+        # The outlook's time is behind the server's by what its answer took, and the job may have been claimed since.
+        elapsed = max(0.0, now - job.started_at) / 1000
+        return max(drawing - elapsed, (job.steps - job.step) * step, 0.0)
 
     def _now(self) -> float:
         """Milliseconds since the epoch by the Redis server's clock."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 FRESH_SECONDS = 1.0
+# A long queue is looked at less often, because a look costs Redis and this process so much for each of its jobs, and
+# changes it less: by this for each queued job, up to MOST_FRESH_SECONDS.
+FRESH_SECONDS_A_JOB = 0.002
+MOST_FRESH_SECONDS = 4.0
 # A forecast counts down by itself: for this long it says much the same as a newer one.
 USABLE_SECONDS = 5.0
 # Longer than any command of the API's client takes to fail.
@@ -34,8 +38,9 @@ class Forecasts:
 
     def prefetch(self) -> None:
         """Starts a refresh that is due in the background; a later `current` waits for the rest of it, if at all."""
-        if self._age_seconds() >= FRESH_SECONDS and (self._ahead is None or self._ahead.done()):
-            self._ahead = asyncio.create_task(self._refreshed(FRESH_SECONDS), name="forecast")
+        fresh = min(MOST_FRESH_SECONDS, FRESH_SECONDS + FRESH_SECONDS_A_JOB * self._forecast.looked_at)
+        if self._age_seconds() >= fresh and (self._ahead is None or self._ahead.done()):
+            self._ahead = asyncio.create_task(self._refreshed(fresh), name="forecast")
 
     async def current(self) -> Forecast:
         """The latest forecast. Without Redis it has no estimates: an answer without one is better than an error."""

@@ -42,7 +42,8 @@ class Refusals:
         return self._respond(scope, 429, TooManyRequests.code, f"{reason}; try again later")
 
     def _respond(self, scope: Scope, status: int, code: str, message: str) -> Response:
-        headers = {"Retry-After": str(self.returns.seconds(self.caller_of(scope)))}
+        again = self.returns.seconds(self.caller_of(scope), late=self.lag.was_late)
+        headers = {"Retry-After": str(again)}
         path = plain_path(scope)
         if replicate_errors.is_replicates(path):
             return replicate_errors.respond(status, code, message, headers)

@@ -12,8 +12,10 @@ import time
 
 # A process on a slow core answers more polls than this, beside those that never were refused.
 A_SECOND = 300.0
+# Of one that is late, because it shares its core or is busy refusing.
+A_SECOND_LATE = 150.0
 # Nobody is told to stay away for longer, for instance because others of its key do not obey.
-MOST_SECONDS = 60
+MOST_SECONDS = 90
 _SWEEP_OVER = 1000  # callers
 
 
@@ -21,10 +23,13 @@ class ReturnTimes:
     def __init__(self) -> None:
         self._next: dict[str, float] = {}  # when the next one of each caller is to come back
 
-    def seconds(self, caller: str) -> int:
-        """In how many seconds a call of `caller` that is refused now is to come again, from 1 to MOST_SECONDS."""
+    def seconds(self, caller: str, *, late: bool = False) -> int:
+        """In how many seconds a call of `caller` that is refused now is to come again, from 1 to MOST_SECONDS.
+
+        :param late: whether the process was late within the last seconds.
+        """
         now = time.monotonic()
-        at = max(self._next.get(caller, 0.0), now) + 1 / A_SECOND
+        at = max(self._next.get(caller, 0.0), now) + 1 / (A_SECOND_LATE if late else A_SECOND)
         if at - now > MOST_SECONDS:
             return random.randint(1, MOST_SECONDS)  # noqa: S311 - no secret
         self._next[caller] = at

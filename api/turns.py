@@ -2,8 +2,8 @@
 
 A process does the work of all its calls on one thread, in the order in which they came: a poll behind three hundred
 calls of another caller would wait for all of them. So a caller has TURNS calls at work; its others wait for one of
-these, and cost next to nothing meanwhile. Those that would wait for too long are refused at once. A call gives its turn
-back when its answer begins, and while it waits for a job.
+these, and cost next to nothing meanwhile. A call gives its turn back when its answer begins, and while it waits for a
+job.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from api.auth import shown
-from api.overload import ALWAYS_TAKEN, FEW_CALLS
+from api.overload import ALWAYS_TAKEN
 from api.refusals import plain_path
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.refusals import Refusals
@@ -36,7 +35,9 @@ ON_TIME_SECONDS = 0.005
 LOOK_SECONDS = 0.05
 # Many clients give up soon after it; a refusal tells them when to come again.
 MOST_SECONDS = 5.0
-# More calls of one caller never wait, and so many may while it is not known how many turns a second it gets.
+# So many calls of one caller may always wait for a turn.
+FEW_WAITING = 64
+# More never wait, and so many may while it is not known how many turns a second it gets.
 MOST_WAITING = 1000
 # The share of the turns of MOST_SECONDS that is promised: the next seconds may be slower than the one before.
 EXPECTED = 0.6
@@ -46,6 +47,7 @@ class Turns:
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
         self._waiting: dict[str, dict[asyncio.Future[None], None]] = {}  # by caller, in order
+        self._outside = 0  # calls that wait for their refusal
         self._looks = False
         self._second = 0
         self._given: Counter[str] = Counter()  # turns, in this second
@@ -53,8 +55,8 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """The number of calls that wait for a turn."""
-        return sum(map(len, self._waiting.values()))
+        """The number of calls that wait for a turn, or without one."""
+        return self._outside + sum(map(len, self._waiting.values()))
 
     def waiting_of(self, caller: str) -> int:
         return len(self._waiting.get(caller, ()))
@@ -65,7 +67,7 @@ class Turns:
         if not self._given_before[caller]:
             return MOST_WAITING
         pace = max(self._given[caller], self._given_before[caller])
-        return max(FEW_CALLS, min(MOST_WAITING, round(pace * MOST_SECONDS * EXPECTED)))
+        return max(FEW_WAITING, min(MOST_WAITING, round(pace * MOST_SECONDS * EXPECTED)))
 
     def _count_seconds(self) -> None:
         second = int(asyncio.get_running_loop().time())
@@ -78,6 +80,15 @@ class Turns:
         if self._taken[caller] < TURNS:
             self._take(caller)
             return
+        if most_seconds is not None and self.waiting_of(caller) >= self.room(caller):
+            # Without a place in the queue, which would cost more. It is not told at once, for those who come again at
+            # once would cost more still.
+            self._outside += 1
+            try:
+                await asyncio.sleep(most_seconds)
+            finally:
+                self._outside -= 1
+            raise TimeoutError
         turn = asyncio.get_running_loop().create_future()
         queue = self._waiting.setdefault(caller, {})
         queue[turn] = None
@@ -182,16 +193,13 @@ class TakeTurns:
             return
         caller = self._refusals.caller_of(scope)
         turn = _Turn(self._turns, caller)
-        # A cancel is never refused: it makes room.
-        refused = None if scope["method"] == "DELETE" else self._refused_at_once(scope, caller)
-        if refused is None:
-            try:
-                await turn.take(None if scope["method"] == "DELETE" else MOST_SECONDS)
-            except TimeoutError:
-                reason = f"other calls of this caller have kept this one waiting for {MOST_SECONDS:g} s"
-                refused = self._too_many(scope, caller, reason)
-        if refused is not None:
-            await refused(scope, receive, send)
+        try:
+            # A cancel is never refused: it makes room.
+            await turn.take(None if scope["method"] == "DELETE" else MOST_SECONDS)
+        except TimeoutError:
+            self._log(caller)
+            reason = f"other calls of this caller have kept this one waiting for {MOST_SECONDS:g} s"
+            await self._refusals.too_many(scope, reason)(scope, receive, send)
             return
 
         async def send_and_give(message: Message) -> None:
@@ -204,19 +212,6 @@ class TakeTurns:
             await self._app(scope, receive, send_and_give)
         finally:
             turn.give()
-
-    def _refused_at_once(self, scope: Scope, caller: str) -> Response | None:
-        """To let a call wait that will not get its turn in time costs both sides more than to refuse it now."""
-        waiting = self._turns.waiting_of(caller)
-        if self._refusals.lag.is_late and waiting >= FEW_CALLS:
-            return self._refusals.late(scope)
-        if waiting >= self._turns.room(caller):
-            return self._too_many(scope, caller, f"{waiting} other calls of this caller wait for their turn")
-        return None
-
-    def _too_many(self, scope: Scope, caller: str, reason: str) -> Response:
-        self._log(caller)
-        return self._refusals.too_many(scope, reason)
 
     def _log(self, caller: str) -> None:
         """At most once a second."""

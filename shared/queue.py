@@ -147,11 +147,21 @@ def generate_message(app: Celery, job_id: str, request_id: str, priority: Priori
     """The list in Redis and the text of the message that `send_generate` would push there, for the script that creates
     the job: it writes both, so that a submit costs one round trip, and no job is without a message.
     """
+    return _message(app, GENERATE, job_id, request_id, job_id, PRIORITIES[priority])
+
+
+def finish_message(app: Celery, job_id: str, request_id: str) -> tuple[str, str]:
+    """Likewise of `send_finish`, for the move of the job whose pixels are stored."""
+    return _message(app, FINISH, job_id, request_id, f"{job_id}-finish", 0)  # Celery's own default
+
+
+def _message(  # noqa: PLR0913 - what a message has
+    app: Celery, queue: str, job_id: str, request_id: str, task_id: str, number: int
+) -> tuple[str, str]:
     arguments = _arguments(job_id)
     made = app.amqp.as_task_v2(
-        job_id, GENERATE, kwargs=arguments, argsrepr="()", kwargsrepr=repr(arguments), ignore_result=None
+        task_id, queue, kwargs=arguments, argsrepr="()", kwargsrepr=repr(arguments), ignore_result=None
     )
-    number = PRIORITIES[priority]
     message = {
         "body": base64.b64encode(json.dumps(made.body).encode()).decode(),
         "content-encoding": "utf-8",
@@ -160,13 +170,13 @@ def generate_message(app: Celery, job_id: str, request_id: str, priority: Priori
         "properties": made.properties
         | {
             "delivery_mode": 2,  # persistent
-            "delivery_info": {"exchange": "", "routing_key": GENERATE},
+            "delivery_info": {"exchange": "", "routing_key": queue},
             "priority": number,
             "body_encoding": "base64",
             "delivery_tag": str(uuid.uuid4()),
         },
     }
-    return _list_of(GENERATE, PRIORITY_STEPS[bisect.bisect(PRIORITY_STEPS, number) - 1]), json.dumps(message)
+    return _list_of(queue, PRIORITY_STEPS[bisect.bisect(PRIORITY_STEPS, number) - 1]), json.dumps(message)
 
 
 def send_finish(app: Celery, job_id: str, request_id: str, *, outage_seconds: int = 0) -> None:

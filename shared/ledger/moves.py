@@ -59,6 +59,8 @@ class Move:
     lost: bool = False  # the drawing ends without a result, and not by its owner: it costs the owner nothing
     stage: str | None = None  # the stage that ends with the move (counters.py)
     count: dict[str, int] = field(default_factory=dict)  # what to add to the counters, by field
+    messages: str = ""  # the list in Redis that `message` is pushed to
+    message: str | None = None  # for a worker, unless the job is to be canceled
 
     def __post_init__(self) -> None:
         if (self.ttl_s is not None) != is_terminal(self.to):
@@ -66,7 +68,8 @@ class Move:
 
     def of(self, job_id: str) -> Command[Moved]:
         """An empty `job_id` is the job whose turn it is, for a claim."""
-        options = {option.name: getattr(self, option.name) for option in fields(self) if option.name != "only_from"}
+        beside = ("only_from", "messages")
+        options = {option.name: getattr(self, option.name) for option in fields(self) if option.name not in beside}
         options |= {
             "from": sorted((sources(self.to) if self.only_from is None else self.only_from) - self.flag_from),
             "flag_from": sorted(self.flag_from),
@@ -81,7 +84,7 @@ class Move:
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
                 *(keys.CALLS, keys.OWNED, *keys.IN_TURN, keys.USAGE, keys.PENDING, keys.USERS, keys.FORGOTTEN),
-                input_prefix(),
+                *(input_prefix(), self.messages),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -201,8 +204,10 @@ def finish(  # noqa: PLR0913 - each describes the drawing
     steps: int = 0,
     prompt_characters: int | None = None,
     warnings: tuple[JobWarning, ...] | None = None,
+    message: tuple[str, str] = ("", ""),
 ) -> Command[Moved]:
-    """RUNNING -> FINISHING: the raw pixels of this attempt are stored.
+    """RUNNING -> FINISHING: the raw pixels of this attempt are stored. `message` (a list in Redis, a text) is pushed
+    with it, by which a finisher learns of them, unless the job is to be canceled.
 
     :param prompt_characters: that the model took of the prompt and what was appended to it; None: all.
     :param warnings: of the drawing, in place of those of an earlier attempt; None: there can be none.
@@ -218,6 +223,8 @@ def finish(  # noqa: PLR0913 - each describes the drawing
         lease_ms=LEASE_MS,
         stage="denoise",
         count={counters.STEPS: steps} | ({} if prompt_characters is None else {counters.PROMPTS_CUT: 1}),
+        messages=message[0],
+        message=message[1] or None,
     ).of(job_id)
 
 

@@ -5,6 +5,7 @@ The API's forecasts use it (api/forecasting.py).
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,13 +56,14 @@ def _outlook(reply: list[Any]) -> Outlook:
     now, running, queued, ready, measured = reply
     return Outlook(
         now,
-        [Running(_shape(*asked), *(int(number or 0) for number in numbers)) for asked, *numbers in running],
-        [Queued(_shape(*asked), (owner or b"").decode()) for asked, owner in queued],
+        [Running(_shape(*asked[:-1]), *(int(number or 0) for number in numbers)) for asked, *numbers in running],
+        [Queued(_shape(*asked[:-1]), (asked[-1] or b"").decode()) for asked in queued],
         ready,
         Pace({name.decode(): float(value) for name, value in zip(measured[::2], measured[1::2], strict=True)}),
     )
 
 
+@functools.lru_cache(maxsize=1024)  # a long queue asks for few different shapes
 def _shape(sizes: bytes, *rest: bytes | None) -> Shape:
     requested_steps, num_images, canvas, strength = rest
     # Records lack newer fields at their defaults.

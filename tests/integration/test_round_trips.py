@@ -32,7 +32,7 @@ class Model:
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The list that each command or pipeline which this thread sends is added to; a worker's publishing is left out."""
+    """The list that each command or pipeline which this thread sends is added to."""
     found, thread = [], threading.get_ident()
 
     def note(packed):
@@ -48,7 +48,6 @@ def asked(monkeypatch):
             return send(self, command, *args, **kwargs)
 
         monkeypatch.setattr(kind, "send_packed_command", noted)
-    monkeypatch.setattr("worker.generate.generator.send_finish", lambda *_, **__: None)
     return found
 
 

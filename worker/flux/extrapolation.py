@@ -22,11 +22,12 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Of the steps that are computed, so many are for the first ones, which decide the composition.
+# Beside so many steps, one of each interval is computed.
 FIRST_STEPS = 4
-# How much denser the first ones are: of n + 1 computed steps, the k-th is at the share (k / n) ** DENSITY of the way to
-# the last of them, which is the last step but one. docs/decisions/0034-drafts.md has what others gave.
-DENSITY = 1.6
+# Where the computed steps are, as shares of the way to the last of them, which is the last step but one: each of the
+# first, which decide the composition, then one of four, and one of three at the end, where steps are longest in sigma
+# and what 8 bits round weighs most. docs/decisions/0034-drafts.md has what others gave.
+SHARES = tuple(step / 26 for step in (0, 1, 2, 3, 4, 7, 11, 15, 19, 23, 26))
 # Of fewer, all are computed: they are too long to extrapolate over, and adapters for few steps need each of them.
 LEAST_STEPS = 16
 
@@ -98,7 +99,14 @@ def computed(step: int, steps: int, interval: float) -> bool:
 @lru_cache
 def _places(steps: int, interval: float) -> frozenset[int]:
     count = FIRST_STEPS + round((steps - FIRST_STEPS) / interval)
-    places = {round((steps - 2) * (index / (count - 1)) ** DENSITY) for index in range(count)}
+    places = {round((steps - 2) * _share(index / (count - 1))) for index in range(count)}
     # Where two are the same step, the first that are left over take the second's place.
     others = (step for step in range(steps) if step not in places)
     return frozenset(places | {next(others) for _ in range(count - len(places))})
+
+
+def _share(part: float) -> float:
+    """SHARES between its entries; `part` of them, from 0 to 1, are passed."""
+    index, rest = divmod(part * (len(SHARES) - 1), 1)
+    before = SHARES[int(index)]
+    return before + rest * (SHARES[min(int(index) + 1, len(SHARES) - 1)] - before)

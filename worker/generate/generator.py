@@ -19,7 +19,7 @@ from shared.ledger import measuring, moves
 from shared.ledger.replies import Hold, Outcome
 from shared.observability import tracing
 from shared.observability.logging import get_logger
-from shared.queue import ONE_MESSAGE_SECONDS, OUTAGE_BUDGET_SECONDS, ROOM_WAIT_SECONDS, send_finish, send_generate
+from shared.queue import ONE_MESSAGE_SECONDS, ROOM_WAIT_SECONDS, finish_message, send_generate
 from shared.results import places
 from shared.results.opening import open_pixels
 from shared.results.places import WHOLE
@@ -214,6 +214,7 @@ class Generator:
                 steps=lease.steps,
                 prompt_characters=pixels.prompt_characters,
                 warnings=self._shortfalls(job) if job.style_lora else None,
+                message=finish_message(self._celery, job.id, job.request_id),
             )
         )
         if not moved.outcome.holds or moved.job is None:
@@ -225,7 +226,6 @@ class Generator:
             # cancels it at once, so that none is lost.
             self._stop(job, Hold.CANCEL)
             return
-        send_finish(self._celery, job.id, job.request_id, outage_seconds=OUTAGE_BUDGET_SECONDS)
         log.info("job.drawn", attempt=job.attempt, steps=lease.steps, step_seconds=lease.step_seconds)
         if lease.step_seconds is not None:
             # Only the estimates need this time.

@@ -13,6 +13,7 @@
 --       16 prefix of the lanes  17 prefix of the turns  18 shares hash (turns.part.lua)
 --       19 prefix of the usage hashes  20 pending hash (usage.part.lua)  21 users zset (score: when they last used something)
 --       22 number of forgotten jobs (string)  23 prefix of the images that jobs start from; the job's id and ':0' follow
+--       24 list of messages to the workers
 -- ARGV  1 job id; empty for a claim of the job whose turn it is  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -35,6 +36,7 @@
 --         lost           the drawing ends without a result, and not by its owner: it costs the owner nothing
 --         max_events     bound of the events stream
 --         count          what to add to the counters, by field
+--         message        pushed to the list, unless the job is to be canceled
 --         stage          {name, since, bounds}: counts the time (ms) from the record's field `since` to now
 -- Reply {outcome, field, value, ...}: moved | already | flagged | refused | exhausted | no_room | missing | empty
 local job_key, queued_key, leases_key, deadlines_key, events_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -42,7 +44,7 @@ local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key =
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local owned_prefix, lanes_prefix, turns_prefix, shares_key = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local usage_prefix, pending_key, users_key, forgotten_key = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
-local input_prefix = KEYS[23]
+local input_prefix, messages_key = KEYS[23], KEYS[24]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 
@@ -220,6 +222,9 @@ if move.ttl_s and not forgotten then
 end
 redis.call('XADD', events_key, 'MAXLEN', '~', move.max_events, '*',
   'job_id', job_id, 'status', move.to, 'attempt', attempt)
+if move.message and redis.call('HGET', job_key, 'cancel_requested') ~= '1' then
+  redis.call('LPUSH', messages_key, move.message)
+end
 local ended = reply('moved')
 if forgotten then
   redis.call('UNLINK', job_key)

@@ -93,7 +93,9 @@ def test_a_bad_neighbour_costs_nobody_an_answer_a_place_or_much_time(guarded):
 
 
 def test_a_neighbour_waits_less_than_who_presses(guarded):
-    """On a machine that other tests keep busy every call is slow, but the bad one's own polls are slow first."""
+    """The short form, for a machine that other tests keep busy: no call of the others is refused, their jobs keep
+    their places, and their polls wait less than the bad one's own.
+    """
     pressure = press(guarded, seconds=4, large=[1024], loads=LOADS)
     took, found = neighbours(guarded, 4)
     its_own = said(pressure, 60)

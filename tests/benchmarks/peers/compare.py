@@ -11,6 +11,7 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from environments import HERE, python
@@ -22,7 +23,11 @@ from servers import Server, api, valkey
 from shared.stack.ports import free_port
 
 WISH = json.dumps({"prompt": "a red fox head, geometric", "sizes": [256, 512, 1024]}).encode()
+BENTO = ("-m", "bentoml", "serve", "bento:Draw", "--host", "127.0.0.1", "--port", "{port}")
 UVICORN = ("-m", "uvicorn", "--no-access-log", "--log-level", "warning", "--port")
+
+
+Peer = Callable[[Path, int], dict[str, tuple[float, float]]]
 
 
 def measured(server: Server, requests: list[bytes]) -> tuple[float, float]:
@@ -55,27 +60,33 @@ def tutorial(folder: Path, count: int) -> dict[str, tuple[float, float]]:
             server.stop()
 
 
-def first_version(folder: Path, count: int) -> dict[str, tuple[float, float]]:
+def holding(group: str, command: tuple[str, ...], path: str, ready: str) -> Peer:
     """One call that is held until its drawing is done."""
-    server = _started("tutorial", (*UVICORN, "{port}", "first_version:app"), folder)
-    try:
-        return {"submit": measured(server, [request("POST", "/jobs", WISH)] * count)}
-    finally:
-        server.stop()
+
+    def peer(folder: Path, count: int) -> dict[str, tuple[float, float]]:
+        server = _started(group, command, folder, ready)
+        try:
+            return {"submit": measured(server, [request("POST", path, WISH)] * count)}
+        finally:
+            server.stop()
+
+    return peer
 
 
-def _started(group: str, command: tuple[str, ...], folder: Path, **env: str) -> Server:
+def _started(group: str, command: tuple[str, ...], folder: Path, ready: str = "/ready", **env: str) -> Server:
     port = free_port()
     words = [word.format(port=port) for word in command]
     server = Server([str(python(group)), *words], HERE, port, folder / f"{group}.log", **env)
-    server.wait("/ready")
+    server.wait(ready)
     return server
 
 
 PEERS = {
     "ours": ours,
     "tutorial": tutorial,
-    "first version": first_version,
+    "first version": holding("tutorial", (*UVICORN, "{port}", "first_version:app"), "/jobs", "/ready"),
+    "LitServe": holding("litserve", ("lit_serve.py", "{port}"), "/predict", "/health"),
+    "BentoML": holding("bentoml", BENTO, "/draw", "/readyz"),
 }
 
 

@@ -13,7 +13,7 @@ import redis
 
 from shared import queue
 from shared.jobs import Priority
-from shared.queue import FINISH, generate_message, make_celery, send_finish, send_generate
+from shared.queue import FINISH, finish_message, generate_message, make_celery, send_finish, send_generate
 from shared.schemas import MAX_IMAGES, MAX_SIZE, JobRequest
 
 WORKER = """
@@ -129,6 +129,17 @@ def test_a_submits_message_is_as_celery_itself_sends_it(app, client, priority):
     """The script that creates a job pushes it, so no part of Celery sees it before a worker does."""
     where, text = generate_message(app, "job", "request", priority)
     send_generate(app, "job", "request", priority)
+    assert_alike(client, where, text)
+
+
+def test_a_drawings_message_is_as_celery_itself_sends_it(app, client):
+    """The move of a job whose pixels are stored pushes it."""
+    where, text = finish_message(app, "job", "request")
+    send_finish(app, "job", "request")
+    assert_alike(client, where, text)
+
+
+def assert_alike(client, where, text):
     (sent,) = client.lrange(where, 0, -1)
     ours, celerys = json.loads(text), json.loads(sent)
     assert ours["properties"].pop("delivery_tag") != celerys["properties"].pop("delivery_tag")

@@ -14,7 +14,6 @@ from shared.results import places
 from shared.results.redis_store import RedisResults
 from tests.conftest import Valkey
 from worker.finish.finisher import Finisher
-from worker.generate import generator
 from worker.generate.generator import Generator
 from worker.model import Device, Pixels
 from worker.recovery import Recovery
@@ -26,7 +25,6 @@ STAGES = (
     "mid-denoise",
     "store pixels",
     "finish",
-    "publish finish",
     "read",
     "load pixels",
     "store images",
@@ -96,16 +94,8 @@ class WatchedResults(RedisResults):
 
 
 @pytest.fixture
-def drawn_across(tmp_path, monkeypatch):
+def drawn_across(tmp_path):
     """(stage, seconds of the outage) -> the job's status and attempt in the end, and its number of images."""
-    outages = {}  # by the app that publishes
-    send_finish = generator.send_finish
-
-    def send(celery, *arguments, **options):
-        outages[id(celery)].before("publish finish")
-        return send_finish(celery, *arguments, **options)
-
-    monkeypatch.setattr(generator, "send_finish", send)
 
     def run(stage, seconds):
         directory = tmp_path / stage.replace(" ", "-")
@@ -116,7 +106,6 @@ def drawn_across(tmp_path, monkeypatch):
         client = patient_client(server.url, OUTAGE_BUDGET_SECONDS)
         fail_fast = Ledger(patient_client(server.url, outage_seconds=1))
         celery, settings = make_celery(server.url), WorkerSettings(_env_file=None, redis_url=server.url)
-        outages[id(celery)] = outage
         new = Job(id="job", status=JobStatus.QUEUED, prompt="fox", sizes=(64,), seed=3)
         Ledger(client).run(moves.create(new, max_queue=9))
         ledger, results = WatchedLedger(client, outage), WatchedResults(client, outage)

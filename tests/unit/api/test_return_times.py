@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from api import return_times
-from api.return_times import A_SECOND, MOST_SECONDS, ReturnTimes
+from api.return_times import A_SECOND, A_SECOND_LATE, MOST_SECONDS, ReturnTimes
 
 
 @pytest.fixture
@@ -20,6 +20,12 @@ def test_a_burst_comes_back_at_a_rate_that_is_answered(clock):
     told = Counter(returns.seconds("phones") for _ in range(6000))
     assert set(told) == set(range(1, 6000 // int(A_SECOND) + 1))
     assert max(told.values()) <= A_SECOND + 1
+
+
+def test_a_late_process_takes_them_more_slowly(clock):
+    returns = ReturnTimes()
+    told = Counter(returns.seconds("phones", late=True) for _ in range(3000))
+    assert set(told) == set(range(1, 3000 // int(A_SECOND_LATE) + 1))
 
 
 def test_another_caller_comes_back_at_once(clock):

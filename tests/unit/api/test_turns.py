@@ -6,7 +6,6 @@ import pytest
 
 from api import turns
 from api.loop_lag import LoopLag
-from api.overload import FEW_CALLS
 from api.refusals import Refusals
 from api.turns import TURNS, TakeTurns, Turns, set_aside
 
@@ -18,8 +17,7 @@ class Front:
 
     def __init__(self):
         self.turns = Turns()
-        self.lag = LoopLag(0.5)
-        refusals = Refusals(self.lag, lambda scope: scope["caller"], lambda: None)
+        refusals = Refusals(LoopLag(0.5), lambda scope: scope["caller"], lambda: None)
         self._app = TakeTurns(self._work, turns=self.turns, refusals=refusals)
         self.started, self.answers = [], {}
         self._go_on, self.waited_for = {}, asyncio.Event()
@@ -167,19 +165,18 @@ async def test_while_the_loop_is_on_time_more_calls_start(front, monkeypatch):
     assert front.started == list(range(3 * TURNS))
 
 
-async def test_a_late_process_refuses_who_has_many_waiting(front, monkeypatch):
-    """At once, and nobody else; a cancel makes room."""
-    monkeypatch.setattr(LoopLag, "is_late", True)
-    for number in range(TURNS + FEW_CALLS + 1):
+async def test_a_cancel_is_never_refused(front, monkeypatch):
+    monkeypatch.setattr(turns, "MOST_SECONDS", 0)
+    for number in range(TURNS):
         front.call("greedy", number)
-    await settle()
-    assert front.answers == {TURNS + FEW_CALLS: 503}
+    front.call("greedy", "refused")
     front.call("greedy", "cancel", method="DELETE")
-    front.call("other", "other")
+    await front.tasks["refused"]
+    assert front.answers == {"refused": 429}
+    assert front.turns.waiting == 1
+    front.go_on(0)
     await settle()
-    assert front.answers == {TURNS + FEW_CALLS: 503}
-    assert front.started == [*range(TURNS), "other"]
-    assert front.turns.waiting_of("greedy") == FEW_CALLS + 1
+    assert front.started == [*range(TURNS), "cancel"]
 
 
 async def test_more_wait_where_turns_are_given_fast(front, monkeypatch):
@@ -189,15 +186,19 @@ async def test_more_wait_where_turns_are_given_fast(front, monkeypatch):
         front.go_on(number)
     await settle()
     assert len(front.answers) == 60
+    assert front.turns.room("unknown") == 500
     front.turns._second -= 1  # a second later
     assert front.turns.room("fast") == 60 * turns.MOST_SECONDS * turns.EXPECTED
-    assert front.turns.room("unknown") == 500
-    for number in range(TURNS):
-        front.call("slow", number + 1000)
+
+
+async def test_who_would_wait_for_too_long_has_no_place_in_the_queue(front, monkeypatch):
+    monkeypatch.setattr(turns, "MOST_SECONDS", 0.01)
+    monkeypatch.setattr(Turns, "room", lambda *_: 0)
+    for number in range(TURNS + 10):
+        front.call("slow", number)
     await settle()
-    front.turns._second -= 1
-    assert front.turns.room("slow") == FEW_CALLS
-    for number in range(FEW_CALLS + 1):
-        front.call("slow", number + 2000)
-    await settle()
-    assert {name: status for name, status in front.answers.items() if status != 200} == {2000 + FEW_CALLS: 429}
+    assert front.turns.waiting == 10
+    assert front.turns.waiting_of("slow") == 0
+    await asyncio.gather(*(front.tasks[TURNS + number] for number in range(10)))
+    assert front.answers == {TURNS + number: 429 for number in range(10)}
+    assert front.turns.waiting == 0
