@@ -8,6 +8,7 @@ output costs log lines only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -34,7 +35,8 @@ class Options(ServerOptions):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._pid = os.getpid()
-        self._foreground = _in_foreground()
+        # It may have hung up before this process began.
+        self._foreground: bool | None = _in_foreground() or _hung_up()
 
     def stop(self) -> None:
         """Stops all programs in order, then supervisord."""
@@ -117,6 +119,17 @@ def _in_foreground() -> bool | None:
         with contextlib.suppress(OSError):
             return os.tcgetpgrp(descriptor) == os.getpgrp()
     return None
+
+
+def _hung_up() -> bool:
+    """Whether a standard stream is a terminal that is gone; other files say that they never were one."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.tcgetpgrp(descriptor)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                return True
+    return False
 
 
 def main() -> None:

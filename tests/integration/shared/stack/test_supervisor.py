@@ -116,3 +116,15 @@ def test_a_terminal_that_hangs_up_ends_all_though_only_its_leader_is_told(superv
         supervisor.terminate()
     first.wait(30)
     supervisor.wait(30)
+
+
+def test_a_terminal_that_hung_up_before_the_start_ends_all(supervise):
+    ours, theirs = pty.openpty()
+    closed = 'trap : HUP; echo waits; while test -t 0; do sleep 0.05; done; "$@"'
+    process = supervise(
+        before=["setsid", "--ctty", "sh", "-c", closed, "sh"], stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    assert b"waits" in os.read(ours, 1000)
+    os.close(ours)
+    process.wait(60)
