@@ -14,7 +14,7 @@ def _job(owner, created, started, ms=1000, attempt=1):
 def test_first_come_first_served_is_found():
     greedy = [_job("greedy", 0, 1 + n * 1000) for n in range(30)]
     assert list(unfair([*greedy, _job("few", 10, 30_001)])) == [
-        "few30001 waited while another key had 29000 ms, 11000 are allowed"
+        "few30001 waited while another key had 27000 ms, 11000 are allowed"
     ]
 
 
@@ -27,3 +27,9 @@ def test_turns_are_no_finding():
 def test_a_job_that_lost_an_attempt_is_left_out():
     greedy = [_job("greedy", 0, 1 + n * 1000) for n in range(30)]
     assert list(unfair([*greedy, _job("few", 10, 30_001, attempt=2)])) == []
+
+
+def test_a_drawing_that_was_begun_is_not_taken_back():
+    """Two workers have one of 20 s each, which the next job waits for."""
+    long = [_job("greedy", 0, 11, ms=20_000), _job("greedy", 0, 12, ms=20_000)]
+    assert list(unfair([*(_job("few", 0, n) for n in range(1, 10)), *long, _job("few", 10, 20_000)])) == []
