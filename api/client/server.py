@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 TERMINAL = ("succeeded", "failed", "canceled", "expired")
 TRIES = 5
 RETRIED = (429, 502, 503, 504)  # statuses after which a request is repeated
-MAX_PAUSE_SECONDS = 10.0
+# The longest that the server asks for; what is in between may ask for hours.
+MAX_PAUSE_SECONDS = 90.0
 # Longer than the heartbeat interval of an event stream, and longer than a long poll.
 TIMEOUT_SECONDS = 40
 WAIT_SECONDS = 25

@@ -57,11 +57,14 @@ class Burst(threading.Thread):
 
     async def _call(self, waits):
         await asyncio.sleep(self.random.random())
+        pause = 1
         while True:
             try:
                 status, head, body = await self._ask(f"?wait={WAIT_SECONDS}&include=none" if waits else "?include=none")
             except (OSError, asyncio.IncompleteReadError):
-                await asyncio.sleep(1)  # the server was restarted, or has no room for the connection yet
+                # The server was restarted, or has no room for the connection yet. As docs/client-guide.md has it.
+                await asyncio.sleep(pause * (0.5 + self.random.random()))
+                pause = min(30, 2 * pause)
                 continue
             if status == 200:
                 self.answered += 1

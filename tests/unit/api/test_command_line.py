@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from api import return_times
 from api.client import check, drawing
 from api.client.__main__ import _parser
 from api.client.saving import save
-from api.client.server import TRIES, Refused, Server
+from api.client.server import MAX_PAUSE_SECONDS, TRIES, Refused, Server
 from shared.outputs import Outputs
 from shared.schemas import JobRequest
 from shared.stack import demo
@@ -74,7 +75,11 @@ def test_what_passes_is_asked_again(answered, pauses, status):
     server, asked = answered(answer)
     assert server.submit({}, "k") == JOB
     assert {request.headers["Idempotency-Key"] for request in asked} == {"k"}
-    assert [round(pause) for pause in pauses] in ([3, 5, 10, 1], [3, 4, 10, 1])
+    assert [round(pause) for pause in pauses] in ([3, 5, 90, 1], [3, 4, 90, 1])
+
+
+def test_it_stays_away_for_as_long_as_a_busy_server_asks():
+    assert MAX_PAUSE_SECONDS >= return_times.MOST_SECONDS
 
 
 def test_the_apps_call_is_asked_once(answered, pauses):
