@@ -5,34 +5,21 @@
 
 import sys
 import time
-import types
 
 import numpy as np
 
-from worker.generate import main
-from worker.model import Device, Pixels
+from tests import stub_worker
+from worker.model import Pixels
 
 STEPS = 28
 
 
-class Model:
-    name = "growth"
-
-    def __init__(self, *_):
-        pass
-
-    def setup(self):
-        pass
-
-    def device(self):
-        return Device("cpu", "cpu")
-
-    def generate(self, drawing, on_step):
-        for step in range(STEPS):
-            on_step(step, STEPS)
-            time.sleep(float(sys.argv[1]))
-        on_step(STEPS, STEPS)
-        return Pixels(drawing.size.width, drawing.size.height, picture(drawing.size.width, drawing.seeds[0]))
+def generate(drawing, on_step):
+    for step in range(STEPS):
+        on_step(step, STEPS)
+        time.sleep(float(sys.argv[1]))
+    on_step(STEPS, STEPS)
+    return Pixels(drawing.size.width, drawing.size.height, picture(drawing.size.width, drawing.seeds[0]))
 
 
 def picture(edge, seed):
@@ -45,5 +32,4 @@ def picture(edge, seed):
 
 
 if __name__ == "__main__":
-    sys.modules["worker.flux.model"] = types.SimpleNamespace(FluxModel=Model)
-    main.main()
+    stub_worker.run(generate, "growth")

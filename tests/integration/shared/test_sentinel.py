@@ -17,22 +17,7 @@ from shared.workers import find, hold_key
 from tests.integration.sentinels import NAME, OWN_PASSWORD, Watched
 from tests.integration.shared.test_redis_url import reach
 
-WORKER = """
-import sys, types
-from worker.generate import main
-from worker.model import Device, Pixels
-
-class Model:
-    name = "stub"
-    def __init__(self, *_): pass
-    def setup(self): pass
-    def device(self): return Device("cpu", "cpu")
-    def generate(self, drawing, on_step):
-        return Pixels(64, 64, bytes(64 * 64 * 3))
-
-sys.modules["worker.flux.model"] = types.SimpleNamespace(FluxModel=Model)
-main.main()
-"""
+WORKER = "from tests import stub_worker; stub_worker.run()"
 BODY = {"prompt": "a red fox", "sizes": [64]}
 
 

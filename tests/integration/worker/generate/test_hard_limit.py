@@ -12,25 +12,18 @@ from shared.ledger import moves, reads
 from shared.queue import send_generate
 
 HANGS_ONCE = """
-import os, sys, time, types
+import os, time
 import redis
 from shared import queue
 queue.HARD_LIMIT_SECONDS = 1
-from worker.generate import main
-from worker.model import Device, Pixels
+from tests import stub_worker
 
-class Model:
-    name = "stub"
-    def __init__(self, *_): pass
-    def setup(self): pass
-    def device(self): return Device("cpu", "cpu")
-    def generate(self, drawing, on_step):
-        if redis.Redis.from_url(os.environ["REDIS_URL"]).incr("drawings") == 1:
-            time.sleep(3600)
-        return Pixels(64, 64, bytes(64 * 64 * 3))
+def generate(drawing, on_step):
+    if redis.Redis.from_url(os.environ["REDIS_URL"]).incr("drawings") == 1:
+        time.sleep(3600)
+    return stub_worker.blank(drawing, on_step)
 
-sys.modules["worker.flux.model"] = types.SimpleNamespace(FluxModel=Model)
-main.main()
+stub_worker.run(generate)
 """
 
 

@@ -16,24 +16,17 @@ from shared.queue import GENERATE, send_generate, waiting_messages
 CANCELED = 2000
 # Notes for each drawing its seed, and how many messages wait meanwhile.
 WORKER = """
-import os, sys, types
+import os
 import redis
 from shared.queue import waiting_messages
-from worker.generate import main
-from worker.model import Device, Pixels
+from tests import stub_worker
 
-class Model:
-    name = "stub"
-    def __init__(self, *_): pass
-    def setup(self): pass
-    def device(self): return Device("cpu", "cpu")
-    def generate(self, drawing, on_step):
-        client = redis.Redis.from_url(os.environ["REDIS_URL"])
-        client.rpush("drawn", drawing.seeds[0], waiting_messages(client, "generate"))
-        return Pixels(64, 64, bytes(64 * 64 * 3))
+def generate(drawing, on_step):
+    client = redis.Redis.from_url(os.environ["REDIS_URL"])
+    client.rpush("drawn", drawing.seeds[0], waiting_messages(client, "generate"))
+    return stub_worker.blank(drawing, on_step)
 
-sys.modules["worker.flux.model"] = types.SimpleNamespace(FluxModel=Model)
-main.main()
+stub_worker.run(generate)
 """
 
 
