@@ -5,12 +5,12 @@ In CPU time of the server and of this process, because a loaded machine lets bot
 
 import itertools
 import time
-from pathlib import Path
 
 import pytest
 
 from shared.jobs import Job, JobStatus
 from shared.ledger import moves, run
+from tests.cpu_time import thread_seconds
 
 pytestmark = pytest.mark.benchmark
 QUEUED, CLAIMS, ROUNDS = 300, 150, 4
@@ -37,8 +37,7 @@ def test_a_claim_over_that_of_the_oldest_job(ledger, client, valkey, report, mon
     numbers = itertools.count()
 
     def cpu_seconds():
-        nanoseconds = Path(f"/proc/{valkey.process.pid}/schedstat").read_text().split()[0]
-        return int(nanoseconds) / 1e9 + time.process_time()
+        return thread_seconds(valkey.process.pid) + time.process_time()
 
     def claim():
         assert ledger.run(moves.claim_next(worker="w", delivery=str(next(numbers)))).outcome == "moved"

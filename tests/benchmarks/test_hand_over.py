@@ -6,13 +6,13 @@ In CPU time of this process and of the server, and in time; the pixels' way is t
 import itertools
 import statistics
 import time
-from pathlib import Path
 
 import pytest
 
 from shared.jobs import Job, JobStatus
 from shared.ledger import moves
 from shared.queue import finish_message, make_celery, send_finish
+from tests.cpu_time import thread_seconds
 
 pytestmark = pytest.mark.benchmark
 DRAWINGS, ROUNDS = 100, 5
@@ -42,7 +42,7 @@ def test_a_message_with_its_move_over_one_of_celerys(ledger, client, valkey, rep
         return spent / DRAWINGS, statistics.median(took)
 
     def cpu_seconds():
-        return int(Path(f"/proc/{valkey.process.pid}/schedstat").read_text().split()[0]) / 1e9 + time.process_time()
+        return thread_seconds(valkey.process.pid) + time.process_time()
 
     rounds = [(measured(with_the_move), measured(after_it)) for _ in range(ROUNDS)]
     for column, what in enumerate(("CPU", "time")):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
+from tests.cpu_time import family_seconds, thread_seconds
 
 if TYPE_CHECKING:
     import redis
@@ -33,18 +31,11 @@ class Spent:
 
 
 def thread_ms(pid: int) -> float:
-    """CPU time of a process's first thread, to the nanosecond."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
+    return thread_seconds(pid) * 1000
 
 
 def family_ms(pid: int) -> float:
-    """CPU time of a process, all its threads and its children, to 10 ms."""
-    found = psutil.Process(pid)
-    spent = 0.0
-    for process in [found, *found.children(recursive=True)]:
-        with contextlib.suppress(psutil.Error):
-            spent += sum(process.cpu_times()[:2]) * 1000
-    return spent
+    return family_seconds(pid) * 1000
 
 
 class Probe:

