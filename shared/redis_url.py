@@ -54,22 +54,26 @@ def broker(url: str) -> Broker:
     if url.startswith(sentinels.SCHEME):
         return _of_sentinels(sentinels.parse(url))
     parts, options = _parse(url)
-    user = ":".join(quote(unquote(part), safe="") for part in (parts.username or "", parts.password or ""))
-    login = f"{user}@" if user != ":" else ""
+    login = _login(unquote(parts.username or ""), unquote(parts.password or ""))
     if parts.scheme == "unix":
         return Broker(f"redis+socket://{login}{quote(unquote(parts.path))}?virtual_host={options.get('db', 0)}", None)
-    host = unquote(parts.hostname or "localhost")
-    host = f"[{host}]" if ":" in host else host
+    host = _host(unquote(parts.hostname or "localhost"))
     db = options.get("db") or parts.path.strip("/") or "0"
     return Broker(f"{parts.scheme}://{login}{host}:{parts.port or _PORT}/{db}", _tls(parts, options))
 
 
 def _of_sentinels(found: Sentinels) -> Broker:
-    user = ":".join(quote(part or "", safe="") for part in (found.username, found.password))
-    login = f"{user}@" if user != ":" else ""
-    places = ((f"[{host}]" if ":" in host else host, port) for host, port in found.hosts)
-    url = ";".join(f"{sentinels.SCHEME}{login}{host}:{port}/{found.db}" for host, port in places)
+    login = _login(found.username or "", found.password or "")
+    url = ";".join(f"{sentinels.SCHEME}{login}{_host(host)}:{port}/{found.db}" for host, port in found.hosts)
     return Broker(url, None, found)
+
+
+def _login(user: str, password: str) -> str:
+    return f"{quote(user, safe='')}:{quote(password, safe='')}@" if user or password else ""
+
+
+def _host(name: str) -> str:
+    return f"[{name}]" if ":" in name else name
 
 
 def _tls(parts: SplitResult, options: dict[str, str]) -> dict[str, Any] | None:
