@@ -37,7 +37,7 @@ export async function show(image, path) {
     await image.decode();
     return "shown";
   } catch (error) {
-    return error instanceof Refused && [403, 404, 410].includes(error.status) ? "gone" : "away";
+    return error instanceof Refused && error.isGone ? "gone" : "away";
   }
 }
 

@@ -16,6 +16,11 @@ export class Refused extends Error {
     super(message);
     Object.assign(this, {status, code, retryAfter});
   }
+
+  // Whether the server has what was asked for no more, or no more under this URL.
+  get isGone() {
+    return [403, 404, 410].includes(this.status);
+  }
 }
 
 // No answer: the network, or a server that is away.

@@ -129,7 +129,7 @@ export class Stage {
     }));
     return [h("div.stage-main", {}, h("div.look", {}, canvas, h("div.under", {}, grounds, palette), strip, warnings),
       h("div.side", {}, h("h3", {}, t("inUse")), uses(() => paint(picked.clear ?? picked.png), job.text ?? job.prompt.split(/[,.;:]/)[0].trim().split(/\s+/).slice(-2).join(" ")),
-        h("h3", {}, t("files")), downloads(job, picked.index, error => tell(error instanceof Refused ? ([403, 404, 410].includes(error.status) ? t("filesGone") : error.message) : t("noAnswer")))))];
+        h("h3", {}, t("files")), downloads(job, picked.index, error => tell(error instanceof Refused ? (error.isGone ? t("filesGone") : error.message) : t("noAnswer")))))];
   }
 
   #actions(record, done) {
