@@ -25,18 +25,15 @@ def settle(stack, notes, seconds):
     """Waits until every job of the notes has ended, and sets their ends. Gives up when none has ended for `seconds`:
     a greedy neighbour may have left many to be drawn.
     """
-    open_notes = [note for note in notes if not note.end]
     deadline = time.monotonic() + seconds
-    while open_notes and time.monotonic() < deadline:
-        note = open_notes[0]
-        with _as_its_owner(stack, note):
-            job = stack.get(note.id, wait=10, include="none")
-        if job["status"] in TERMINAL:
-            note.end = job
-            deadline = time.monotonic() + seconds
-            open_notes.pop(0)
-        else:
-            open_notes.append(open_notes.pop(0))
+    for note in notes:
+        while not note.end:
+            with _as_its_owner(stack, note):
+                job = stack.get(note.id, wait=10, include="none")
+            if job["status"] in TERMINAL:
+                note.end, deadline = job, time.monotonic() + seconds
+            elif time.monotonic() > deadline:
+                break
 
 
 @contextlib.contextmanager

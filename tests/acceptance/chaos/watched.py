@@ -7,7 +7,8 @@ from datetime import datetime
 
 from clients import TERMINAL
 
-from shared.ledger import audit
+from shared.jobs import Failure, JobStatus
+from shared.ledger import audit, reads
 from shared.ledger.run import Ledger
 
 WITHIN_MS = 2000
@@ -92,22 +93,24 @@ def of_acts(seen, acts, stack, client):
             shown = [at for note, at in seen.notes.items() if note.startswith(f"{act.action}|{act.target}|")]
             if not shown and seen.covers(act.at) and not seen.excuse(act.at):
                 yield f"{what} was not on the page"
-            yield from _lost(act, stack)
+            yield from _lost(act, client)
         # A worker that was killed just then is no more; a job has ended; Redis is away.
         elif act.status not in (404, 409, 422, 503):
             yield f"{what} {act.answer}"
 
 
-def _lost(act, stack):
-    """What an action that was done must not do: lose a job."""
-    if act.action == "requeue":
-        job = stack.end_of(act.answer["job_id"])
-        if job["status"] == "failed" and job["error"]["code"] != "poison":
-            yield f"the job {job['id']}, queued again, failed: {job['error']}"
-    if act.action == "cancel" and act.answer["outcome"] in ("moved", "flagged"):
-        status = stack.end_of(act.target)["status"]
-        if status == "succeeded":
-            yield f"{act.target} was canceled, and succeeded"
+def _lost(act, client):
+    """What an action that was done must not do: lose a job. All have ended, and are read from the ledger, because a
+    key reads only its own.
+    """
+    done = act.action == "requeue" or (act.action == "cancel" and act.answer["outcome"] in ("moved", "flagged"))
+    if not done:
+        return
+    job = Ledger(client).run(reads.job(act.answer["job_id"] if act.action == "requeue" else act.target)).job
+    if act.action == "cancel" and job.status is JobStatus.SUCCEEDED:
+        yield f"{job.id} was canceled, and succeeded"
+    if act.action == "requeue" and job.status is JobStatus.FAILED and job.error_code != Failure.POISON:
+        yield f"the job {job.id}, queued again, failed: {job.error_code}"
 
 
 def report(late, excused, acts, samples):

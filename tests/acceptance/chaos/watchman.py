@@ -18,10 +18,10 @@ from tenants import OWN
 from shared.jobs import Failure
 from shared.ledger import moves
 from shared.ledger.run import Ledger
+from tests.acceptance.conftest import BROWSERS
 
 KEY = "the-key-of-an-operator"
 ENV = {"OPERATOR_KEYS": KEY, "PREVIEWS": "true"}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Of what is failed so that it can be queued again.
 LOST = {"prompt": "a lost logo", "sizes": [64], "steps": 1, "priority": "low"}
 ANSWER_MS, CLICK_MS, FIRST_MS = 10_000, 3000, 60_000
