@@ -47,11 +47,14 @@ class Turns:
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
         self._waiting: dict[str, dict[asyncio.Future[None], None]] = {}  # by caller, in order
+        self._waits_since: dict[str, float] = {}  # when the first of them came, on the loop's clock
         self._outside = 0  # calls that wait for their refusal
         self._looks = False
         self._second = 0
         self._given: Counter[str] = Counter()  # turns, in this second
-        self._given_before: Counter[str] = Counter()  # in the second before
+        # In the second before, to callers who had calls waiting throughout it: the turns of others tell how many they
+        # asked for, and not how many they could have had.
+        self._given_before: Counter[str] = Counter()
 
     @property
     def waiting(self) -> int:
@@ -72,8 +75,11 @@ class Turns:
     def _count_seconds(self) -> None:
         second = int(asyncio.get_running_loop().time())
         if second != self._second:
-            self._given_before = self._given if second == self._second + 1 else Counter()
+            self._given_before = self._given_to_waiting() if second == self._second + 1 else Counter()
             self._given, self._second = Counter(), second
+
+    def _given_to_waiting(self) -> Counter[str]:
+        return Counter({caller: self._given[caller] for caller, at in self._waits_since.items() if at < self._second})
 
     async def take(self, caller: str, most_seconds: float | None) -> None:
         """:raises TimeoutError: no call of `caller` has given its turn back within `most_seconds`."""
@@ -89,8 +95,10 @@ class Turns:
             finally:
                 self._outside -= 1
             raise TimeoutError
-        turn = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
         queue = self._waiting.setdefault(caller, {})
+        self._waits_since.setdefault(caller, loop.time())
         queue[turn] = None
         self._look_later()
         try:
@@ -129,6 +137,7 @@ class Turns:
     def _forget_empty(self, caller: str) -> None:
         if not self._waiting.get(caller, True):
             del self._waiting[caller]
+            del self._waits_since[caller]
 
     def _look_later(self) -> None:
         if not self._looks:

@@ -179,16 +179,57 @@ async def test_a_cancel_is_never_refused(front, monkeypatch):
     assert front.started == [*range(TURNS), "cancel"]
 
 
-async def test_more_wait_where_turns_are_given_fast(front, monkeypatch):
+@pytest.fixture
+async def second(monkeypatch):
+    """Lets seconds pass, one per call, and begins in the first moments of one."""
+    passed = 0
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "time", lambda: 1000.0 + passed)
+
+    def next_one():
+        nonlocal passed
+        passed += 1
+
+    return next_one
+
+
+async def test_more_wait_where_turns_are_given_fast(front, second, monkeypatch):
     monkeypatch.setattr(turns, "MOST_WAITING", 500)
-    for number in range(60):
+    for number in range(TURNS + 60 + 1):
         front.call("fast", number)
-        front.go_on(number)
     await settle()
-    assert len(front.answers) == 60
-    assert front.turns.room("unknown") == 500
-    front.turns._second -= 1  # a second later
+    second()
+    for number in range(60):
+        front.go_on(number)
+    while len(front.answers) < 60:
+        await asyncio.sleep(0)
+    assert front.turns.room("fast") == front.turns.room("unknown") == 500
+    second()
     assert front.turns.room("fast") == 60 * turns.MOST_SECONDS * turns.EXPECTED
+
+
+async def test_who_asked_for_few_turns_may_still_send_many_calls(front, second, monkeypatch):
+    """What a caller was given before it had more calls than turns says nothing about its pace."""
+    monkeypatch.setattr(turns, "MOST_WAITING", 500)
+    front.call("app", "first")
+    front.go_on("first")
+    await settle()
+    second()
+    for number in range(TURNS + 1):
+        front.call("app", number)
+    await settle()
+    assert front.turns.room("app") == 500
+
+
+async def test_a_burst_in_the_midst_of_a_second_is_not_judged_by_the_rest_of_it(front, second, monkeypatch):
+    monkeypatch.setattr(turns, "MOST_WAITING", 500)
+    now = asyncio.get_running_loop().time
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now() + 0.9)
+    for number in range(TURNS + 1):
+        front.call("app", number)
+    await settle()
+    second()
+    assert front.turns.room("app") == 500
 
 
 async def test_who_would_wait_for_too_long_has_no_place_in_the_queue(front, monkeypatch):
