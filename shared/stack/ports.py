@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-NOT_FOR_CLIENTS = range(10_000, 32_000)
+# Above 10080, the last of the ports at which browsers open no page: https://fetch.spec.whatwg.org/#port-blocking
+NOT_FOR_CLIENTS = range(10_081, 32_000)
 LAST = 65535
 
 
