@@ -195,6 +195,23 @@ def test_the_order_that_is_told_is_the_order_of_the_claims(create, draw, claim, 
     assert ledger.run(moves.claim_next(worker="w", delivery="last")).outcome == "empty"
 
 
+@pytest.mark.parametrize("returns", [False, True])
+def test_a_claim_looks_at_few_keys_however_many_came_at_once(create, draw, claim, client, returns):
+    """The first come is next, which needs no look at the jobs of the others."""
+    if returns:  # not the first jobs of all: the clock has a reading
+        create("early", 3)
+        draw(3)
+    owners = [f"key-{number:02}" for number in reversed(range(50))]
+    for owner in owners:
+        create(owner, 2)
+    calls = []
+    for owner in owners:
+        client.config_resetstat()
+        assert claim().owner == owner
+        calls.append(client.info("commandstats")["cmdstat_zrange"]["calls"])
+    assert max(calls) <= 4
+
+
 def test_nothing_is_left_of_an_empty_queue(create, claim, client, ledger):
     create("a", 2)
     create("b", 1, priority=Priority.HIGH)
