@@ -1,8 +1,8 @@
 """Puts a drawing into the colours that were asked for.
 
-The colours of its plain areas (worker/outputs/merging.py) are each given one of those asked for, the nearest that keeps
-neighbours apart (worker/outputs/assignment.py). A pixel of a plain area gets that colour exactly. A pixel of an edge is
-a mixture of the colours of two areas beside it, and becomes the same mixture of what these have got.
+The colours of its plain areas (worker/outputs/merging.py, areas.py) are each given one of those asked for, the nearest
+that keeps neighbours apart (worker/outputs/assignment.py). A pixel of a plain area gets that colour exactly. A pixel of
+an edge is a mixture of the colours of two areas beside it, and becomes the same mixture of what these have got.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from shared.styles.colours import TOLERANCE, distance, hex_of, rgb_of
-from worker.outputs.assignment import Areas, assign
+from worker.outputs.areas import Areas
+from worker.outputs.assignment import assign
 from worker.outputs.merging import PLAIN, SQUARE, merge
 
 if TYPE_CHECKING:

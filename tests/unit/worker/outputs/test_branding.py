@@ -6,6 +6,7 @@ import json
 import c2pa
 import cv2
 import numpy as np
+import pytest
 from PIL import Image
 
 from shared.outputs import Outputs
@@ -40,6 +41,31 @@ def test_a_symbol_in_a_container_stays_apart_from_it(draw):
     assert [colour_at(rgb, x, 256) for x in (5, 100, 256)] == [CREAM, TEAL, GOLD]
 
 
+@pytest.mark.parametrize(
+    "seam",
+    [
+        pytest.param((16, 98, 43), id="of-the-ground"),
+        pytest.param((131, 208, 96), id="of-the-symbol"),
+    ],
+)
+@pytest.mark.parametrize("radius", [20, 60, 150])
+@pytest.mark.parametrize("colours", [(TEAL,), (TEAL, GOLD)])
+def test_a_seam_around_the_symbol_is_a_shade_of_what_it_is_near_to(draw, seam, radius, colours):
+    """It does not take the symbol's place, though it touches more."""
+    drawing = draw((15, 84, 45), (seam, radius + 15), ((154, 226, 109), radius))
+    rgb = brand(drawing.rgb, colours, CREAM).rgb
+    symbol = colour_at(rgb, 256, 256)
+    assert symbol in colours
+    assert colour_at(rgb, 5, 5) == CREAM
+    assert colour_at(rgb, 256 + radius + 7, 256) == (CREAM if seam[0] < 100 else symbol)
+
+
+def test_shades_of_a_symbol_are_one_colour_and_its_parts_are_not(draw):
+    drawing = draw((255, 255, 255), ((11, 72, 37), 200), ((19, 93, 44), 120), ((141, 217, 102), 60))
+    rgb = brand(drawing.rgb, (TEAL, GOLD), CREAM).rgb
+    assert [colour_at(rgb, x, 256) for x in (5, 90, 170, 256)] == [CREAM, TEAL, TEAL, GOLD]
+
+
 def test_the_ground_stays_where_none_was_asked_for(draw):
     drawing = draw((250, 250, 250), ((220, 38, 38), 200))
     branded = brand(drawing.rgb, (TEAL,), "")
@@ -52,6 +78,19 @@ def test_a_background_alone_changes_the_ground_alone(draw):
     drawing = draw((250, 250, 250), ((220, 38, 38), 200))
     branded = brand(drawing.rgb, (), CREAM)
     assert (colour_at(branded.rgb, 256, 256), colour_at(branded.rgb, 5, 5), branded.share) == ("#dc2626", CREAM, 1.0)
+
+
+def test_a_background_alone_leaves_no_seam_of_the_old_ground(draw):
+    drawing = draw((15, 84, 45), ((16, 98, 43), 215), ((154, 226, 109), 200), ((131, 208, 96), 80))
+    rgb = brand(drawing.rgb, (), CREAM).rgb
+    assert [colour_at(rgb, x, 256) for x in (5, 48, 100, 256)] == [CREAM, CREAM, "#9ae26d", "#83d060"]
+
+
+def test_an_area_larger_than_the_ground_does_not_lead_it(draw):
+    """Off-white around a white plate, with a rim between them."""
+    drawing = draw((246, 246, 246), ((30, 90, 220), 250), ((255, 255, 255), 235), ((220, 38, 38), 80))
+    rgb = brand(drawing.rgb, (TEAL,), CREAM).rgb
+    assert [colour_at(rgb, x, 256 if x else 0) for x in (0, 13, 100, 256)] == [CREAM, TEAL, CREAM, TEAL]
 
 
 def test_a_gradient_goes_from_one_colour_to_the_other(draw):
