@@ -42,8 +42,10 @@ def of_shares(client):
 
 def unfair(drawn):
     """The findings of `of_shares` in the jobs of one priority. A key waits with its next job from the moment that the
-    job is made and the one before it is claimed. A job that lost an attempt is left out: its record has the last claim
-    only.
+    job is made and the one before it is claimed. What the key's own drawings took that end in this time, or so shortly
+    before that the others are still making up for them, is taken from what another key had: a worker that was stopped
+    in the midst of a drawing makes a long one of it. A job that lost an attempt is left out: its record has the last
+    claim only.
     """
     drawn = sorted(drawn, key=lambda job: job.started_at)
     claims = [job.started_at for job in drawn]
@@ -55,13 +57,23 @@ def unfair(drawn):
         claimed[job.owner] = job.started_at
         if job.attempt > 1:
             continue
+        own = sum(
+            one.denoise_ms
+            for one in drawn
+            if one.owner == job.owner and one.started_at < job.started_at and _ended(one) + one.denoise_ms > since
+        )
         of_others = defaultdict(list)
         for other in drawn[bisect_right(claims, since) : bisect_left(claims, job.started_at)]:
             if other.owner != job.owner:
                 of_others[other.owner].append(other.denoise_ms)
         had = max((sum(sorted(took)[:-WORKERS]) for took in of_others.values()), default=0)
-        if had > allowed:
-            yield f"{job.id} waited while another key had {had} ms, {allowed} are allowed"
+        if had - own > allowed:
+            waited = job.started_at - since
+            yield f"{job.id} waited {waited} ms while another key had {had} ms and its own {own}, {allowed} are allowed"
+
+
+def _ended(job):
+    return job.drawn_at or job.finished_at  # a drawing that failed or was canceled ends with its job
 
 
 def _jobs(client):

@@ -2,19 +2,27 @@
 
 from types import SimpleNamespace
 
+import pytest
 from accounts import unfair
 
 
 def _job(owner, created, started, ms=1000, attempt=1):
     return SimpleNamespace(
-        id=f"{owner}{started}", owner=owner, created_at=created, started_at=started, denoise_ms=ms, attempt=attempt
+        id=f"{owner}{started}",
+        owner=owner,
+        created_at=created,
+        started_at=started,
+        drawn_at=started + ms,
+        finished_at=started + ms,
+        denoise_ms=ms,
+        attempt=attempt,
     )
 
 
 def test_first_come_first_served_is_found():
     greedy = [_job("greedy", 0, 1 + n * 1000) for n in range(30)]
     assert list(unfair([*greedy, _job("few", 10, 30_001)])) == [
-        "few30001 waited while another key had 27000 ms, 11000 are allowed"
+        "few30001 waited 29991 ms while another key had 27000 ms and its own 0, 11000 are allowed"
     ]
 
 
@@ -33,3 +41,11 @@ def test_a_drawing_that_was_begun_is_not_taken_back():
     """Two workers have one of 20 s each, which the next job waits for."""
     long = [_job("greedy", 0, 11, ms=20_000), _job("greedy", 0, 12, ms=20_000)]
     assert list(unfair([*(_job("few", 0, n) for n in range(1, 10)), *long, _job("few", 10, 20_000)])) == []
+
+
+@pytest.mark.parametrize(("stopped", "findings"), [(1000, 1), (29_000, 0)])
+def test_the_others_make_up_for_a_drawing_that_was_stopped(stopped, findings):
+    """It ended just before the key's next job was made, and counts as what the key had."""
+    long = _job("few", 0, 30_000 - stopped, ms=stopped)
+    greedy = [_job("greedy", 0, 31_000 + n * 1000) for n in range(30)]
+    assert len(list(unfair([long, *greedy, _job("few", 30_500, 61_001)]))) == findings
