@@ -50,6 +50,8 @@ CLIENTS = (
     Client("openai", "plain", "openai_async.py", "AsyncOpenAI, raw response, a URL"),
     Client("openai", "plain", "openai_stream.py", "stream: true, partial_images: 3"),
     Client("openai", "plain", "openai_formats.py", "output_format, background: transparent"),
+    Client("openai", "plain", "openai_edit.py", "images.edit of an image that it generated"),
+    Client("openai", "plain", "openai_variation.py", "images.create_variation, n: 2, by URL"),
     Client("replicate", "plain", "replicate_run.py", "replicate.run"),
     Client("httpx-sse", "plain", "httpx_sse_follow.py", "connect_sse", "256x256"),
     Client("aiohttp-sse-client", "plain", "aiohttp_sse_follow.py", "EventSource", "256x256"),

@@ -32,7 +32,9 @@ class Model:
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The list that each command or pipeline which this thread sends is added to."""
+    """The list that each command or pipeline which this thread sends is added to, once it is sent: what is about to be
+    sent may find another state.
+    """
     found, thread = [], threading.get_ident()
 
     def note(packed):
@@ -40,14 +42,21 @@ def asked(monkeypatch):
         if threading.get_ident() == thread and sent.split(b"\r\n")[2] not in NOT_OF_A_STEP:
             found.append(sent)
 
-    for kind in (redis.connection.AbstractConnection, redis.asyncio.connection.AbstractConnection):
-        send = kind.send_packed_command
+    send, send_async = (
+        kind.send_packed_command
+        for kind in (redis.connection.AbstractConnection, redis.asyncio.connection.AbstractConnection)
+    )
 
-        def noted(self, command, *args, send=send, **kwargs):
-            note(command)
-            return send(self, command, *args, **kwargs)
+    def noted(self, command, *args, **kwargs):
+        send(self, command, *args, **kwargs)
+        note(command)
 
-        monkeypatch.setattr(kind, "send_packed_command", noted)
+    async def noted_async(self, command, *args, **kwargs):
+        await send_async(self, command, *args, **kwargs)
+        note(command)
+
+    monkeypatch.setattr(redis.connection.AbstractConnection, "send_packed_command", noted)
+    monkeypatch.setattr(redis.asyncio.connection.AbstractConnection, "send_packed_command", noted_async)
     return found
 
 
@@ -83,7 +92,7 @@ async def do_all_once(http, client, generator, finisher):
     await until_let_go(http)
 
 
-async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery_app, client, count):
+async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery_app, client, asked, count):
     settings, results = WorkerSettings(_env_file=None), RedisResults(client)
     fail_fast = Ledger(client)
     generator = Generator("w", Model(), ledger, fail_fast, results, celery_app, settings)
@@ -119,7 +128,7 @@ async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery
 
         waiting = http._transport.app.state.services.waiting
         held = asyncio.create_task(http.post("/api/generate_logo", json=BODY))
-        while not waiting.count:
+        while not waiting.count or len(asked) < 2:
             await asyncio.sleep(0.01)
         assert count() == 2  # create, and the first read
         (job_id,) = client.zrange(keys.QUEUED, 0, -1)
