@@ -21,6 +21,10 @@ WAIT_SECONDS = 2
 RESERVED_FILES = 512
 # Until the last call is answered, on a machine that other work shares.
 RECOVERED_SECONDS = 120
+# Longer, for each time that the API is killed or stopped meanwhile: so long a client stays away at most after a
+# connection that ended.
+LONGEST_PAUSE = 30
+STRUCK_SECONDS = 1.5 * LONGEST_PAUSE
 # Those of a server that has more calls than it answers at once, of all callers or of this one.
 REFUSALS = ("overloaded", "too_many_waits", "too_many_requests")
 _RETRY = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
@@ -40,6 +44,7 @@ class Burst(threading.Thread):
         self.codes = Counter()  # of refusals
         self.unexpected = []  # answers outside the contract
         self.seconds = None  # from the first call to the last one's answer
+        self.strikes = 0  # of the API that it asks, while it lasts
 
     def run(self):
         start = time.monotonic()
@@ -50,10 +55,15 @@ class Burst(threading.Thread):
 
     async def _all(self):
         calls = [asyncio.create_task(self._call(self.random.random() < WAITS)) for _ in range(self.calls)]
-        _, late = await asyncio.wait(calls, timeout=RECOVERED_SECONDS)
+        start, late = time.monotonic(), calls
+        while late and (left := start + self._allowed() - time.monotonic()) > 0:
+            _, late = await asyncio.wait(late, timeout=left)
         for call in late:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+
+    def _allowed(self):
+        return RECOVERED_SECONDS + self.strikes * STRUCK_SECONDS
 
     async def _call(self, waits):
         await asyncio.sleep(self.random.random())
@@ -64,7 +74,7 @@ class Burst(threading.Thread):
             except (OSError, asyncio.IncompleteReadError):
                 # The server was restarted, or has no room for the connection yet. As docs/client-guide.md has it.
                 await asyncio.sleep(pause * (0.5 + self.random.random()))
-                pause = min(30, 2 * pause)
+                pause = min(LONGEST_PAUSE, 2 * pause)
                 continue
             if status == 200:
                 self.answered += 1

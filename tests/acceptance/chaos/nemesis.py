@@ -12,7 +12,7 @@ import time
 import httpx
 import psutil
 import redis
-from burst import RECOVERED_SECONDS, Burst
+from burst import Burst
 from greedy import Greedy
 from tenants import BURST
 
@@ -95,7 +95,7 @@ class Nemesis(threading.Thread):
         for burst in self.greedy:
             burst.join(30)
         for burst in self.bursts:
-            burst.join(2 * RECOVERED_SECONDS)
+            burst.join()  # it ends by itself
 
     def stop(self):
         self.over.set()
@@ -114,6 +114,9 @@ class Nemesis(threading.Thread):
             return
         if strikes[action]() if action in strikes else self._signal(action, target):
             self.faults[name] += 1
+            if target == "api":
+                for burst in filter(threading.Thread.is_alive, self.bursts):
+                    burst.strikes += 1
 
     def _signal(self, action, target):
         part, inside = PARTS[target]

@@ -37,7 +37,10 @@ def faults(counts):
 def bursts(found):
     for burst in found:
         refusals = ", ".join(f"{number} {code}" for code, number in burst.codes.most_common()) or "none"
-        yield f"burst of {burst.calls}: all answered after {burst.seconds or 0:.1f} s; refused before: {refusals}"
+        answered = (
+            f"{burst.answered} answered in {burst.seconds or 0:.1f} s, the API struck {burst.strikes} times meanwhile"
+        )
+        yield f"burst of {burst.calls}: {answered}; refused before: {refusals}"
 
 
 def jobs(notes, compared, drawings):
