@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
@@ -139,6 +139,8 @@ class ImagesRequest(BaseModel):
     user: str | None = Field(None, description="No effect.")
     safety_identifier: str | None = Field(None, description="No effect; the answer repeats it.")
 
+    usual_model: ClassVar[str] = ""  # of a request without one
+
     @property
     def pixels(self) -> Canvas:
         return Canvas.of(DEFAULT_SIZE) if self.size in (None, "auto") else Canvas.named(str(self.size))
@@ -180,7 +182,7 @@ class ImagesRequest(BaseModel):
     def wants_url(self, *, can_sign: bool) -> bool:
         """`can_sign`: a URL can be had that needs no key."""
         if self.response_format is None:
-            return can_sign and (self.model or "").startswith("dall-e")
+            return can_sign and (self.model or self.usual_model).startswith("dall-e")
         return self.response_format == "url"
 
 
@@ -221,6 +223,7 @@ class VariationsRequest(EditsRequest):
     )
 
     prompt: Prompt = Field(OF_VARIATIONS, description="Not OpenAI's: what the image shows.")
+    usual_model: ClassVar[str] = "dall-e-2"  # OpenAI's only one for variations
 
 
 class GeneratedImage(BaseModel):

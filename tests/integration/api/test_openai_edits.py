@@ -7,11 +7,12 @@ import pytest
 from openai.types import ImagesResponse
 from PIL import Image
 
-from api.openai_shapes import OF_VARIATIONS
+from api.openai_shapes import OF_VARIATIONS, VariationsRequest
 from shared.ledger import moves, reads
 from shared.results import places
 from shared.results.places import WHOLE
 from shared.results.redis_store import RedisResults
+from shared.schemas import UPLOADED
 
 URL, VARIATIONS = "/v1/images/edits", "/v1/images/variations"
 FIELDS = {"prompt": "the same, but bolder", "n": "1", "quality": "auto", "input_fidelity": "high"}
@@ -52,6 +53,23 @@ async def test_an_image_is_edited(serve, ledger, client, url, name, fields, size
         answer = await call
     read = ImagesResponse.model_validate(answer.json(), strict=True)
     assert (answer.status_code, read.size, read.data[0].b64_json) == (200, size, "AAAA")
+
+
+@pytest.mark.parametrize(
+    ("asked", "as_url"),
+    [
+        ({}, True),
+        ({"model": "dall-e-2"}, True),
+        ({"model": "gpt-image-1"}, False),
+        ({"response_format": "b64_json"}, False),
+    ],
+    ids=["nothing", "dall-e", "another model", "base64"],
+)
+def test_a_variation_comes_as_a_url_where_openais_does(asked, as_url):
+    """Its client's example names no model, and reads the URL: OpenAI's only model for variations sends one."""
+    request = VariationsRequest(image=UPLOADED + 64 * "0", **asked)
+    assert request.wants_url(can_sign=True) is as_url
+    assert not request.wants_url(can_sign=False)
 
 
 async def test_without_a_size_it_has_the_images_aspect(serve, ledger):
