@@ -26,6 +26,7 @@ UNAVAILABLE = (redis.RedisError, OSError)
 # 100 Mbit/s, where a small command has 0.7 s. For the chunks themselves 0.5 MB/s suffice.
 BULK_CONNECTIONS = 8
 SILENCE_SECONDS = 5.0
+ANSWER_SECONDS = 0.7  # for a whole reply to the API
 # Workers also retry on a full or read-only server: they hold a drawing that took a minute, and renew its lease.
 _TRANSIENT = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError)
 
@@ -68,7 +69,7 @@ def prompt_client(url: str) -> redis.asyncio.Redis:
         max_connections=256,
         timeout=1,
         socket_connect_timeout=0.5,
-        socket_timeout=0.7,
+        socket_timeout=ANSWER_SECONDS,
         health_check_interval=15,
         **_keepalive(url),
         retry=AsyncRetry(NoBackoff(), retries=1),

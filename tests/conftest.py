@@ -68,6 +68,12 @@ class Valkey:
     def client(self, retry: Retry | None = None) -> redis.Redis:
         return redis.Redis.from_url(self.url, retry=retry or Retry(ConstantBackoff(0), 0), socket_timeout=10)
 
+    def popped(self, name: str) -> bytes | None:
+        """The next entry that a process pushes to a list. One that is started imports for some time first."""
+        with redis.Redis.from_url(self.url) as client:
+            found = client.blpop(name, timeout=60)
+        return found and found[1]
+
 
 @pytest.fixture(scope="session")
 def valkey_server(tmp_path_factory) -> Iterator[Valkey]:

@@ -7,6 +7,8 @@ import pytest
 import redis.asyncio.connection
 import redis.connection
 
+from api import held_calls
+from shared import connection
 from shared.ledger import keys
 from shared.ledger.run import Ledger
 from shared.results.redis_store import RedisResults
@@ -92,7 +94,12 @@ async def do_all_once(http, client, generator, finisher):
     await until_let_go(http)
 
 
-async def test_each_step_of_a_job_asks_as_often_as_it_must(serve, ledger, celery_app, client, asked, count):
+async def test_each_step_of_a_job_asks_as_often_as_it_must(
+    serve, ledger, celery_app, client, asked, count, monkeypatch
+):
+    # No command is sent again because its answer was late, and no call is renewed meanwhile.
+    monkeypatch.setattr(connection, "ANSWER_SECONDS", 60)
+    monkeypatch.setattr(held_calls, "KEEP_SECONDS", 600)
     settings, results = WorkerSettings(_env_file=None), RedisResults(client)
     fail_fast = Ledger(client)
     generator = Generator("w", Model(), ledger, fail_fast, results, celery_app, settings)

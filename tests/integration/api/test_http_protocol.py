@@ -54,11 +54,11 @@ async def test_who_takes_nothing_of_an_answer_is_cut_off(ask, monkeypatch):
 
 
 async def test_who_takes_little_at_a_time_gets_it_all(ask, monkeypatch):
-    monkeypatch.setattr(http_protocol, "UNREAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_protocol, "UNREAD_SECONDS", 1)
     loop, got, start = asyncio.get_running_loop(), 0, asyncio.get_running_loop().time()
-    async with ask() as (client, _), asyncio.timeout(10):
+    async with ask() as (client, _), asyncio.timeout(60):
         while taken := await loop.sock_recv(client, 2**20):
             got += len(taken)
-            await asyncio.sleep(0.01 if got < len(BODY) else 0)
+            await asyncio.sleep(0.03 if got < len(BODY) else 0)
     assert got > len(BODY)
-    assert loop.time() - start > 0.4
+    assert loop.time() - start > 2
