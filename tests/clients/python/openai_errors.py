@@ -31,4 +31,4 @@ chat = {"model": "gpt-5", "messages": [{"role": "user", "content": "hello"}]}
 assert refusal(openai.NotFoundError, client.chat.completions.create, **chat).code == "unknown_url"
 limited = refusal(openai.RateLimitError, exhaust)
 assert (limited.code, int(limited.response.headers["retry-after"]) >= 1) == ("too_many_requests", True)
-refusal(openai.APITimeoutError, client.with_options(timeout=0.001).models.list)
+refusal(openai.APITimeoutError, client.with_options(timeout=0.000_001).models.list)
