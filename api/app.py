@@ -131,6 +131,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
             max_queued_per_key=settings.max_queued_per_key,
             max_queued_high_per_key=settings.max_queued_high_per_key,
             max_created_per_key_per_minute=settings.max_created_per_key_per_minute,
+            max_input_bytes=settings.max_input_bytes,
             images_in_redis=settings.images_in_redis,
             prompt_filter=open_filter(settings),
         ),

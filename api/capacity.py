@@ -32,18 +32,20 @@ class Capacity:
     """Bytes that Redis holds in the worst case."""
 
     queue: int  # records of queued jobs
+    inputs: int  # images that jobs start from, until they end
     records: int  # records of jobs that have ended
     images: int  # finished images and files; the raw pixels before them take fewer bytes. Elsewhere: pixels and indexes
     service: int  # events, and the server itself
 
     @property
     def total(self) -> int:
-        return self.queue + self.records + self.images + self.service
+        return self.queue + self.inputs + self.records + self.images + self.service
 
 
-def worst_case(
+def worst_case(  # noqa: PLR0913 - each is a setting
     *,
     max_queue_length: int,
+    max_input_bytes: int,
     jobs_per_hour: float,
     result_ttl_seconds: int,
     job_ttl_seconds: int,
@@ -60,6 +62,7 @@ def worst_case(
         images = round(finished_at_once * MAX_PIXELS * RAW_BYTES_PER_PIXEL * ALLOCATOR + kept * INDEX_BYTES)
     return Capacity(
         queue=max_queue_length * RECORD_BYTES,
+        inputs=round(max_input_bytes * ALLOCATOR),
         records=round(jobs_per_hour / 3600 * max(job_ttl_seconds, result_ttl_seconds) * (RECORD_BYTES + FILES_BYTES)),
         images=images,
         service=EVENTS_BYTES + SERVER_BYTES,

@@ -21,6 +21,7 @@ log = get_logger(__name__)
 def capacity(settings: ApiSettings) -> Capacity:
     return worst_case(
         max_queue_length=settings.max_queue_length,
+        max_input_bytes=settings.max_input_bytes,
         jobs_per_hour=settings.planned_jobs_per_hour,
         result_ttl_seconds=settings.result_ttl_seconds,
         job_ttl_seconds=settings.job_ttl_seconds,

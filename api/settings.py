@@ -71,6 +71,11 @@ class ApiSettings(Settings):
         ge=0,
         description="Jobs that one key creates in a minute, likewise, canceled ones too; 0: any number.",
     )
+    max_input_bytes: int = Field(
+        64 * 2**20,
+        ge=32 * 2**20,
+        description="Bytes of the images that unended jobs start from, likewise; one key may have half.",
+    )
     max_streams_per_key: int = Field(200, ge=1, description="Event streams of one key or address, in each API process.")
     max_held_calls: int = Field(
         5000, ge=1, description="Calls and streams that an API process holds, at most; fewer if its open files are few."

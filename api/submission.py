@@ -67,6 +67,7 @@ class Submission:
         max_queued_per_key: int,
         max_queued_high_per_key: int,
         max_created_per_key_per_minute: int,
+        max_input_bytes: int,
         images_in_redis: bool = True,
         prompt_filter: PromptFilter | None = None,
     ) -> None:
@@ -83,6 +84,7 @@ class Submission:
         self._max_queued_per_key = max_queued_per_key
         self._max_queued_high_per_key = max_queued_high_per_key
         self._max_created_per_key_per_minute = max_created_per_key_per_minute
+        self._max_input_bytes = max_input_bytes
         self._images_in_redis = images_in_redis
         self._prompt_filter = prompt_filter
 
@@ -131,6 +133,7 @@ class Submission:
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
             images_in_redis=self._images_in_redis,
+            max_inputs_bytes=self._max_input_bytes,
             weight=tenant.weight if tenant else 1,
             message=generate_message(self._celery, job.id, job.request_id, job.priority),
             **quota.asked_of(tenant),
@@ -157,6 +160,18 @@ class Submission:
                 raise errors.NoRoom(
                     f"there is no room for the result, which may take {created.depth} bytes; try again later",
                     retry_after_seconds=ROOM_RETRY_SECONDS,
+                )
+            case Creation.INPUTS_FULL:
+                raise errors.NoRoom(
+                    f"image: those of jobs that have not ended take {created.depth} bytes, "
+                    f"the bound is {self._max_input_bytes}; try again later",
+                    retry_after_seconds=ROOM_RETRY_SECONDS,
+                )
+            case Creation.OWNER_INPUTS_FULL:
+                raise errors.TooManyQueued(
+                    f"image: those of this key's jobs that have not ended take {created.depth} bytes, "
+                    f"the bound is {self._max_input_bytes // 2}",
+                    retry_after_seconds=retry_after((await self._forecasts.current()).place_free_seconds(owner)),
                 )
             case Creation.IMAGE_GONE:
                 raise errors.ServiceUnavailable(

@@ -16,6 +16,7 @@ HELD = "logo:held"  # hash: a worker's name to the id of the job that it draws
 COUNTERS = "logo:counters"  # hash of integers (counters.py)
 CALLS = "logo:calls"  # zset of ids of jobs that a call holds or held; score: when the job is canceled, in ms (calls.py)
 SHARES = "logo:shares"  # hash: what each owner has had of the cards (lua/turns.part.lua)
+INPUTS = "logo:inputs"  # set of ids of jobs that start from an image and have not ended
 PENDING = "logo:pending"  # hash: "OWNER:jobs" and "OWNER:images" that have not ended (lua/usage.part.lua)
 USERS = "logo:users"  # zset of owners that have used something; score: when they last did, in ms
 FORGOTTEN = (

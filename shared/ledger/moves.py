@@ -84,7 +84,7 @@ class Move:
                 *(keys.job(job_id), keys.QUEUED, keys.LEASES, keys.DEADLINES, keys.EVENTS, pixels_prefix(job_id)),
                 *(keys.FORGET, keys.OWN_QUEUED, keys.COUNTERS, keys.WEBHOOKS, keys.RESERVED, keys.IMAGES, keys.HELD),
                 *(keys.CALLS, keys.OWNED, *keys.IN_TURN, keys.USAGE, keys.PENDING, keys.USERS, keys.FORGOTTEN),
-                *(input_prefix(), self.messages),
+                *(input_prefix(), self.messages, keys.INPUTS),
             ),
             (job_id, json.dumps(_without_unset(options))),
             moved_of,
@@ -106,6 +106,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     quota_images: int | None = None,
     quota_ms: int | None = None,
     images_in_redis: bool = True,
+    max_inputs_bytes: int = 2**40,
     message: tuple[str, str] = ("", ""),
 ) -> Command[Created]:
     """Creates a queued job, and pushes `message` (a list in Redis, a text) with it, by which a worker learns of it.
@@ -114,7 +115,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     `weight` is the owner's share of the cards against those of others (lua/turns.part.lua),
     a quota bounds what it uses in a month of UTC.
     A held `call` joins the job of an equal one that was cut, if there is one. `images_in_redis`: room for them is
-    needed there.
+    needed there. `max_inputs_bytes` bounds the images that jobs start from which have not ended; an owner has half.
     """
     return Command(
         "create",
@@ -125,6 +126,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *(*keys.IN_TURN, keys.USAGE, keys.PENDING),
             message[0],
             input_image(job.id).key,
+            keys.INPUTS,
         ),
         (
             job.id,
@@ -149,6 +151,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *("" if quota is None else quota for quota in (quota_images, quota_ms)),
             message[1],
             INPUT_TTL_SECONDS if job.has_image else 0,
+            max_inputs_bytes,
         ),
         created_of,
     )

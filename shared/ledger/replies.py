@@ -47,6 +47,8 @@ class Creation(StrEnum):
     OWNER_HIGH_FULL = "owner_high_full"  # the owner's queued jobs of high priority are at their bound
     NO_ROOM = "no_room"  # Redis has too little memory left for the result
     IMAGE_GONE = "image_gone"  # the image that the job starts from took too long to be stored
+    INPUTS_FULL = "inputs_full"  # the images that jobs start from which have not ended are at their bound
+    OWNER_INPUTS_FULL = "owner_inputs_full"  # the owner's are at half of it
     OWNER_QUOTA = "owner_quota"  # the owner has used up its quota of this month
     OWNER_TOO_OFTEN = "owner_too_often"  # the jobs that the owner has created in this minute are at their bound
 

@@ -9,7 +9,7 @@
 --       11 calls zset (score: when the job is canceled)  12 twins zset (jobs of equal calls; let_go.lua)
 --       13 counters hash (counters.py)  14 prefix of the lanes  15 prefix of the turns  16 shares hash (turns.part.lua)
 --       17 prefix of the usage hashes  18 pending hash (usage.part.lua)  19 list of messages to the workers
---       20 image that the job starts from; it is there already
+--       20 image that the job starts from; it is there already  21 set of the jobs that have one, and have not ended
 -- ARGV  1 job id  2 record as JSON object of strings  3 fingerprint of the request; empty: no idempotency key
 --       4 idempotency TTL (s)  5 bound of the queue  6 deadline (s; 0: none)  7 bound of the events stream  8 owner
 --       9 the priority's offset (ms)  10 bound of the owner's queued jobs (0: none)
@@ -20,11 +20,13 @@
 --       17 how long it counts as alive (ms)  18 the twins are kept for this long (ms)  19 counter of joined jobs
 --       20 the owner's weight  21 its monthly quota of images (empty: none)  22 likewise of denoising (ms)
 --       23 message to the workers; empty: none  24 TTL of the image that the job starts from (s; 0: it has none)
+--       25 bound of the bytes of such images, of which an owner may have half
 -- Reply {created | replayed | rejoined | conflict, left of the quota (images or ms; empty: none), rank from 0 or -1,
 --        field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
 --       {no_room, bytes that the job needs}
 --       {image_gone, 0}: the image that it starts from has expired already
+--       {inputs_full | owner_inputs_full, bytes of such images that are held}
 --       {owner_quota, left of the quota, ms until it is renewed}
 --       {owner_too_often, number of jobs counted against the bound, ms until the minute is over}
 local job_key, queued_key, deadlines_key, events_key, idempotency_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -41,6 +43,7 @@ local call_id, rejoin_ms, lease_ms, twins_kept_ms = ARGV[15], tonumber(ARGV[16])
 local rejoined_field, weight = ARGV[19], ARGV[20]
 local quota_images, quota_ms = tonumber(ARGV[21]), tonumber(ARGV[22])
 local message, input_key, input_ttl_s = ARGV[23], KEYS[20], tonumber(ARGV[24])
+local inputs_key, max_inputs = KEYS[21], tonumber(ARGV[25])
 
 -- include memory
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
@@ -120,7 +123,23 @@ local _, maximum, free = memory(reserved_key)
 if maximum > 0 and pixels_room + images_room > free then
   return {'no_room', pixels_room + images_room}
 end
-if input_ttl_s > 0 and redis.call('EXPIRE', input_key, input_ttl_s) == 0 then return {'image_gone', 0} end
+-- Bytes of the images that jobs start from which have not ended: of all, and of the owner. A move deletes the image.
+local function bytes_of_inputs()
+  local all, own, prefix = 0, 0, string.sub(input_key, 1, -#job_id - 3)
+  for _, id in ipairs(redis.call('SMEMBERS', inputs_key)) do
+    local bytes = redis.call('STRLEN', prefix .. id .. ':0')
+    if bytes == 0 then redis.call('SREM', inputs_key, id) end
+    all = all + bytes
+    if redis.call('HGET', jobs_prefix .. id, 'owner') == owner then own = own + bytes end
+  end
+  return all, own
+end
+if input_ttl_s > 0 then
+  if redis.call('EXPIRE', input_key, input_ttl_s) == 0 then return {'image_gone', 0} end
+  local bytes, all, own = redis.call('STRLEN', input_key), bytes_of_inputs()
+  if all + bytes > max_inputs then return {'inputs_full', all} end
+  if owner ~= '' and own + bytes > max_inputs / 2 then return {'owner_inputs_full', own} end
+end
 local images = tonumber(record.num_images) or 1
 if has_quota then
   local left = left_of(owner, now_ms, quota_images, quota_ms)
@@ -153,6 +172,7 @@ local score = string.format('%.0f', now_ms + offset_ms)
 redis.call('HSET', job_key, 'queue_score', score)
 redis.call('ZADD', queued_key, score, job_id)
 redis.call('SADD', own_queued_key, job_id)
+if input_ttl_s > 0 then redis.call('SADD', inputs_key, job_id) end
 if weight == '1' then
   redis.call('HDEL', shares_key, 'weight:' .. owner)
 else

@@ -13,7 +13,7 @@
 --       16 prefix of the lanes  17 prefix of the turns  18 shares hash (turns.part.lua)
 --       19 prefix of the usage hashes  20 pending hash (usage.part.lua)  21 users zset (score: when they last used something)
 --       22 number of forgotten jobs (string)  23 prefix of the images that jobs start from; the job's id and ':0' follow
---       24 list of messages to the workers
+--       24 list of messages to the workers  25 set of the jobs that start from an image and have not ended
 -- ARGV  1 job id; empty for a claim of the job whose turn it is  2 the move as a JSON object (moves.py, class Move):
 --         to             the state to enter
 --         from           the states from which it may be entered
@@ -44,7 +44,7 @@ local pixels_prefix, forget_key, own_queued_prefix, counters_key, webhooks_key =
 local reserved_key, images_key, held_key, calls_key = KEYS[11], KEYS[12], KEYS[13], KEYS[14]
 local owned_prefix, lanes_prefix, turns_prefix, shares_key = KEYS[15], KEYS[16], KEYS[17], KEYS[18]
 local usage_prefix, pending_key, users_key, forgotten_key = KEYS[19], KEYS[20], KEYS[21], KEYS[22]
-local input_prefix, messages_key = KEYS[23], KEYS[24]
+local input_prefix, messages_key, inputs_key = KEYS[23], KEYS[24], KEYS[25]
 local job_id, move = ARGV[1], cjson.decode(ARGV[2])
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
 
@@ -193,6 +193,7 @@ end
 if move.ttl_s then
   redis.call('ZREM', deadlines_key, job_id)
   redis.call('UNLINK', input_prefix .. job_id .. ':0')
+  redis.call('SREM', inputs_key, job_id)
   local drawn = redis.call('HMGET', job_key, 'num_images', 'denoise_ms', 'pending')
   local images, succeeded = tonumber(drawn[1]) or 1, move.to == 'succeeded'
   count_use(owner, now_ms, {

@@ -91,6 +91,15 @@ def test_the_default_settings_fit_the_default_memory():
     assert 1.5 * 2**30 < needed.total < 2 * 2**30
 
 
+def test_the_images_that_jobs_start_from_are_no_larger_than_is_reckoned(client):
+    before, most = used(client), ApiSettings(_env_file=None).max_input_bytes
+    piece = 5 * 2**20 + 1
+    for number in range(most // piece):
+        client.set(places.input_image(str(number)).key, b"A" * piece)
+    reckoned = capacity(ApiSettings(_env_file=None)).inputs
+    assert reckoned / 2 < used(client) - before <= reckoned
+
+
 def test_every_job_counts_with_the_most_pixels_that_a_submit_may_ask_for():
     needed = capacity(ApiSettings(_env_file=None, planned_jobs_per_hour=100, result_ttl_seconds=1800)).images
     asked = [(sizes, n) for n in range(1, 9) for sizes in ([2048], [2048, 2047], range(2033, 2049), SIZES)]

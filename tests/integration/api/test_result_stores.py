@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from api.capacity import worst_case
+from api.settings import ApiSettings
 from shared.ledger import moves
 from shared.results import places
 from shared.results.objects import Objects
@@ -140,6 +141,7 @@ async def test_a_job_needs_room_for_its_pixels_only(serve, client):
 
 def test_redis_needs_a_fifth_of_its_memory():
     plan = {"max_queue_length": 1000, "jobs_per_hour": 20, "result_ttl_seconds": 3600, "job_ttl_seconds": 86400}
+    plan["max_input_bytes"] = ApiSettings(_env_file=None).max_input_bytes
     inside, outside = (worst_case(**plan, images_in_redis=where).total for where in (True, False))
     assert outside < inside / 5
     # Days instead of an hour cost indexes alone.

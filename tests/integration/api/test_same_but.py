@@ -216,3 +216,44 @@ async def test_a_record_without_an_image_is_as_it_was(serve, client):
         job_id = (await http.post("/api/jobs", json={"prompt": "a fox", "sizes": [64]})).json()["id"]
     assert not {b"strength", b"canvas"} & client.hgetall(keys.job(job_id)).keys()
     assert json.loads(client.hget(keys.job(job_id), "sizes")) == [64]
+
+
+@pytest.mark.parametrize("end", ["cancel", "expired record"])
+async def test_the_images_of_waiting_jobs_are_bounded(serve, client, end):
+    """A key may have half of the bound; a job that ends, or is gone, makes room. What needs no image is accepted."""
+    large = picture((2048, 2048))
+    stored_bytes = len(input_of(client, (await _first(serve, large))["id"]))
+    client.flushall()
+    bound = round(stored_bytes * 5)
+    keys_of = {name: {"X-API-Key": f"the-key-of-{name}"} for name in ("greedy", "other", "third")}
+    names = tuple(key["X-API-Key"] for key in keys_of.values())
+    async with serve(api_keys=names, max_input_bytes=32 * 2**20) as http:
+        http._transport.app.state.services.submission._max_input_bytes = bound
+        made = [(await send(http, data=large, headers=keys_of["greedy"])) for _ in range(3)]
+        assert [answer.status_code for answer in made] == [202, 202, 429]
+        error = made[2].json()["error"]
+        assert error["code"] == "too_many_queued"
+        assert error["message"].startswith(
+            f"image: those of this key's jobs that have not ended take {2 * stored_bytes}"
+        )
+        assert f"the bound is {bound // 2}" in error["message"]
+        assert int(made[2].headers["Retry-After"]) >= 1
+        for name in ("other", "other", "third"):
+            assert (await send(http, data=large, headers=keys_of[name])).status_code == 202
+        refused = await send(http, data=large, headers=keys_of["third"])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "no_room")
+        assert refused.json()["error"]["message"].startswith("image: those of jobs that have not ended take")
+        assert len(stored(client)) == client.scard(keys.INPUTS) == 5
+        assert (await http.post("/api/jobs", json=PROMPT, headers=keys_of["greedy"])).status_code == 202
+        job = made[0].json()
+        if end == "cancel":
+            assert (await http.delete(job["urls"]["cancel"], headers=keys_of["greedy"])).is_success
+        else:
+            client.delete(keys.job(job["id"]), places.input_image(job["id"]).key)
+        assert (await send(http, data=large, headers=keys_of["third"])).status_code == 202
+        assert client.scard(keys.INPUTS) == 5
+
+
+async def _first(serve, data):
+    async with serve() as http:
+        return (await send(http, data=data)).json()
