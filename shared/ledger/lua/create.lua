@@ -135,8 +135,8 @@ local function bytes_of_inputs()
   return all, own
 end
 if input_ttl_s > 0 then
-  if redis.call('EXPIRE', input_key, input_ttl_s) == 0 then return {'image_gone', 0} end
   local bytes, all, own = redis.call('STRLEN', input_key), bytes_of_inputs()
+  if bytes == 0 then return {'image_gone', 0} end
   if all + bytes > max_inputs then return {'inputs_full', all} end
   if owner ~= '' and own + bytes > max_inputs / 2 then return {'owner_inputs_full', own} end
 end
@@ -172,7 +172,10 @@ local score = string.format('%.0f', now_ms + offset_ms)
 redis.call('HSET', job_key, 'queue_score', score)
 redis.call('ZADD', queued_key, score, job_id)
 redis.call('SADD', own_queued_key, job_id)
-if input_ttl_s > 0 then redis.call('SADD', inputs_key, job_id) end
+if input_ttl_s > 0 then
+  redis.call('EXPIRE', input_key, input_ttl_s)
+  redis.call('SADD', inputs_key, job_id)
+end
 if weight == '1' then
   redis.call('HDEL', shares_key, 'weight:' .. owner)
 else
