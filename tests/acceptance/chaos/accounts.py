@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -70,6 +71,16 @@ def unfair(drawn):
         if had - own > allowed:
             waited = job.started_at - since
             yield f"{job.id} waited {waited} ms while another key had {had} ms and its own {own}, {allowed} are allowed"
+
+
+def keep(client, path):
+    """Writes what a finding of shares is looked into with: each job's times and cost, one a line."""
+    names = ("id", "owner", "priority", "status", "attempt", "created_at", "started_at", "drawn_at", "finished_at")
+    lines = [
+        json.dumps({name: getattr(job, name) for name in (*names, "denoise_ms", "worker")}) for job in _jobs(client)
+    ]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
 
 
 def _ended(job):

@@ -4,6 +4,7 @@ import collections
 import os
 import threading
 import time
+from pathlib import Path
 
 import accounts
 import findings
@@ -19,6 +20,7 @@ from object_store import ObjectStore
 from watchman import ENV, Watchman
 
 PROGRESS_SECONDS = 30
+JOBS = Path("out/chaos-jobs.jsonl")  # of a run with a finding of shares
 # Short, so that images expire while clients still come back for them.
 RESULT_TTL_SECONDS = "300"
 # Two, so that a worker paused past its lease comes back while another draws its job.
@@ -91,7 +93,9 @@ def chaos(stack, *, rounds, watchman=None, **options):
     found += [f"{job_id}: {line}" for job_id, moves in watcher.events.items() for line in findings.of_events(moves)]
     found += findings.left_over(watcher.client)
     found += accounts.of_usage(watcher.client)
-    found += accounts.of_shares(watcher.client)
+    if unfair := list(accounts.of_shares(watcher.client)):
+        found += unfair
+        accounts.keep(watcher.client, JOBS)
     looked, of_watch = _of_watch(stack, watchman, watcher) if watchman else ([], [])
     found += of_watch
     for connection in (watcher.client, nemesis.valkey, stack.http, *(client.http for client in clients)):

@@ -71,7 +71,10 @@ def of_ends(seen, logged, excused):
         elif excuse := seen.excuse(at):
             excused[excuse] += 1
         else:
-            found.append(f"/watch did not show within 2 s that {job_id} {status}, and did not say that it is behind")
+            found.append(
+                f"/watch showed after {(shown - at) / 1000:.1f} s, and not within 2, that {job_id} {status} at {at:.0f}, "
+                "and did not say that it is behind"
+            )
     return late, found
 
 
