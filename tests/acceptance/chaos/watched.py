@@ -72,7 +72,7 @@ def of_ends(seen, logged, excused):
             excused[excuse] += 1
         else:
             found.append(
-                f"/watch showed after {(shown - at) / 1000:.1f} s, and not within 2, that {job_id} {status} at {at:.0f}, "
+                f"/watch showed after {(shown - at) / 1000:.1f} s, not within 2, that {job_id} {status} at {at:.0f}, "
                 "and did not say that it is behind"
             )
     return late, found
