@@ -38,22 +38,25 @@ def of_shares(client):
     """Findings where a key's next job waited while another key of the same weight had much more of the cards than a
     turn.
     """
-    return unfair([job for job in _jobs(client) if job.started_at and job.priority is Priority.NORMAL])
+    return unfair([job for job in _jobs(client) if job.started_at])
 
 
 def unfair(drawn):
-    """The findings of `of_shares` in the jobs of one priority. A key waits with its next job from the moment that the
+    """The findings of `of_shares` in jobs of normal priority. A key waits with its next job from the moment that the
     job is made and the one before it is claimed. What the key's own drawings took that end in this time, or so shortly
     before that the others are still making up for them, is taken from what another key had: a worker that was stopped
-    in the midst of a drawing makes a long one of it. A job that lost an attempt is left out: its record has the last
-    claim only.
+    in the midst of a drawing makes a long one of it, and jobs of high priority are drawn before. A key with jobs of low
+    priority is left out: behind those of the others it gets minutes ahead (docs/decisions/0026-fair-shares.md). So is a
+    job that lost an attempt: its record has the last claim only.
     """
-    drawn = sorted(drawn, key=lambda job: job.started_at)
-    claims = [job.started_at for job in drawn]
-    costs = sorted(job.denoise_ms for job in drawn)
+    gets_ahead = {job.owner for job in drawn if job.priority is Priority.LOW}
+    normal = [job for job in drawn if job.priority is Priority.NORMAL and job.owner not in gets_ahead]
+    normal.sort(key=lambda job: job.started_at)
+    claims = [job.started_at for job in normal]
+    costs = sorted(job.denoise_ms for job in normal)
     allowed = AHEAD_MS + AHEAD_DRAWINGS * costs[len(costs) * 95 // 100] if costs else 0
     claimed = {}
-    for job in drawn:
+    for job in normal:
         since = max(job.created_at, claimed.get(job.owner, 0))
         claimed[job.owner] = job.started_at
         if job.attempt > 1:
@@ -64,7 +67,7 @@ def unfair(drawn):
             if one.owner == job.owner and one.started_at < job.started_at and _ended(one) + one.denoise_ms > since
         )
         of_others = defaultdict(list)
-        for other in drawn[bisect_right(claims, since) : bisect_left(claims, job.started_at)]:
+        for other in normal[bisect_right(claims, since) : bisect_left(claims, job.started_at)]:
             if other.owner != job.owner:
                 of_others[other.owner].append(other.denoise_ms)
         had = max((sum(sorted(took)[:-WORKERS]) for took in of_others.values()), default=0)

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import pytest
 from accounts import unfair
 
+from shared.jobs import Priority
 
-def _job(owner, created, started, ms=1000, attempt=1):
+
+def _job(owner, created, started, ms=1000, attempt=1, priority=Priority.NORMAL):
     return SimpleNamespace(
         id=f"{owner}{started}",
         owner=owner,
@@ -16,6 +18,7 @@ def _job(owner, created, started, ms=1000, attempt=1):
         finished_at=started + ms,
         denoise_ms=ms,
         attempt=attempt,
+        priority=priority,
     )
 
 
@@ -49,3 +52,20 @@ def test_the_others_make_up_for_a_drawing_that_was_stopped(stopped, findings):
     long = _job("few", 0, 30_000 - stopped, ms=stopped)
     greedy = [_job("greedy", 0, 31_000 + n * 1000) for n in range(30)]
     assert len(list(unfair([long, *greedy, _job("few", 30_500, 61_001)]))) == findings
+
+
+@pytest.mark.parametrize(("owner", "findings"), [("few", 0), ("third", 1)])
+def test_a_keys_jobs_of_high_priority_count_as_what_it_had(owner, findings):
+    """They are drawn within the wait of its next job of normal priority."""
+    high = [_job(owner, 10, 11 + n * 2000, priority=Priority.HIGH) for n in range(15)]
+    greedy = [_job("greedy", 0, 1011 + n * 2000) for n in range(25)]
+    assert len(list(unfair([*high, *greedy, _job("few", 10, 51_001)]))) == findings
+
+
+def test_a_key_that_waited_behind_others_gets_ahead():
+    """Its job of low priority stood behind those of the others for minutes."""
+    ahead = [_job("low", 29_999, 30_000 + n * 1000) for n in range(100)]
+    greedy = [*(_job("greedy", 0, n * 1000 + 1) for n in range(30)), _job("greedy", 0, 130_001)]
+    last = _job("low", 0, 140_000, priority=Priority.LOW)
+    assert list(unfair([*greedy, *ahead, last])) == []
+    assert len(list(unfair([*greedy, *ahead]))) == 1
