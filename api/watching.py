@@ -1,4 +1,4 @@
-"""What /watch shows: read at most once a second by each process, however many look.
+"""What /watch shows: read every FRESH_SECONDS at most by each process, however many look.
 
 Everybody may see figures, as in /metrics and /health; ids of jobs, prompts, keys and previews are for operators.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from shared.ledger.run import AsyncLedger
     from shared.workers import WorkerInfo
 
-FRESH_SECONDS = 0.8
+FRESH_SECONDS = 0.4
 
 
 class Watching:
@@ -37,15 +37,17 @@ class Watching:
         self._waiting = waiting
         self._lag = lag
         self._seen: tuple[Seen, list[Note]] | None = None
-        self._looked_at = float("-inf")
+        self._began_at = self._looked_at = float("-inf")  # the last reading, its begin and its end
         self._reading = asyncio.Lock()
 
     async def figures(self, *, whole: bool) -> dict[str, Any]:
         """:param whole: with ids, prompts, keys and the audit log, for an operator."""
+        asked_at = time.monotonic()
         seen, notes = await self._look()
         found = seen.sight
         return {
             "time": found.time,
+            "age_seconds": max(0.0, asked_at - self._began_at),  # when they were asked for
             "whole": whole,
             "workers": [_worker(w, found, whole=whole) for w in seen.workers],
             "finishing": sum(job.status == "finishing" for job in found.held),
@@ -68,13 +70,14 @@ class Watching:
     async def _look(self) -> tuple[Seen, list[Note]]:
         async with self._reading:
             if self._seen is None or time.monotonic() - self._looked_at >= FRESH_SECONDS:
+                began_at = time.monotonic()
                 found = await self._ledger.run(sight())
                 state = await snapshot(self._client)
                 live = await workers.live(self._client)
                 lag = lag_seconds(state.newest_event, self._waiting.last_event)
                 seen = Seen(found, state, live, lag, self._lag.recent_seconds)
                 self._seen = seen, await self._ledger.run(audit.recent())
-                self._looked_at = time.monotonic()
+                self._began_at, self._looked_at = began_at, time.monotonic()
             return self._seen
 
     def forget(self) -> None:

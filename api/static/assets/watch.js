@@ -7,7 +7,7 @@ import {apply, t} from "./strings.js";
 
 const EVERY_MS = 1000, LEAST_PAUSE_MS = 200, PATIENCE_MS = 5000, OLD_MS = 2000;
 const shown = new Map(); // place -> the figures that it shows
-let last = null, keyWrongUntil = 0;
+let last = null, keyWrongUntil = 0; // when the figures held for certain
 
 const path = {
   worker: (name, action) => `watch/workers/${encodeURIComponent(name)}/${action}`,
@@ -50,10 +50,10 @@ function fresh(why) {
 }
 
 async function look() {
-  const keyed = hasKey();
+  const keyed = hasKey(), asked = Date.now();
   try {
     const seen = await json("watch/figures", {cache: "no-store", patience: PATIENCE_MS});
-    last = Date.now();
+    last = asked - 1000 * seen.age_seconds;
     // An answer to a question that was asked before the key came, or went, says nothing about it.
     if (keyed !== hasKey()) return;
     if (keyed && !seen.whole) {

@@ -74,6 +74,29 @@ def test_figures_that_are_old_say_so(full_api, visit, flawless):
     flawless(page, everywhere=True)
 
 
+def test_an_answer_that_comes_late_is_old(full_api, visit):
+    """What came to be since it was asked for is not in it."""
+    page = visit(full_api.url, "/watch")
+    expect(page.locator("#fresh")).to_have_text("")
+
+    def late(route):
+        answer = route.fetch()
+        page.wait_for_timeout(2100)
+        route.fulfill(response=answer)
+
+    page.evaluate("""() => {
+      window.told = [];
+      new MutationObserver(() => told.push(document.querySelector("#fresh").textContent))
+        .observe(document.querySelector("#fresh"), {childList: true, characterData: true, subtree: true});
+    }""")
+    page.route("**/watch/figures", late)
+    with page.expect_response("**/watch/figures"), page.expect_response("**/watch/figures"):
+        pass
+    page.wait_for_function("told.length")
+    assert "" not in page.evaluate("told")
+    page.unroute_all(behavior="ignoreErrors")
+
+
 @pytest.mark.slow
 def test_a_drained_worker_ends_its_job_and_comes_back_anew(stack, watch):
     page = watch()
