@@ -50,10 +50,11 @@ serve: $(VENV)/.ready  ## run the whole stack in the foreground (PORT, HOST, DAT
 worker: $(VENV)/.ready  ## on another machine: generate workers only, for the stack whose Redis is at REDIS_URL
 	@exec $(BIN)/python -m shared.serve worker
 
-# Chromium and promtool are not Python packages: on a machine without them, `make test` says so and skips their tests.
-# .ci/run installs them.
+# Chromium, promtool and nginx are not Python packages: on a machine without them, `make test` says so and skips their tests.
+# .ci/run installs the first two.
 BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,$(shell command -v $(name) 2>/dev/null)))
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
+NGINX := $(shell PATH=$$PATH:/usr/sbin command -v nginx 2>/dev/null)
 test-unit: $(VENV)/.ready  ## unit tests alone: no server and no worker is started, under a minute
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
 	$(BIN)/python -m pytest tests/unit $(if $(PROMTOOL),,-m "not promtool")
@@ -64,7 +65,8 @@ AT_ONCE := -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist worksteal
 test: $(VENV)/.ready   ## unit, integration and acceptance tests, on real processes
 	@$(if $(BROWSER),,echo "no Chromium on this machine: the browser tests are left out (Debian: apt-get install chromium)")
 	@$(if $(PROMTOOL),,echo "no promtool on this machine: the tests of the alerts are left out (Debian: apt-get install prometheus)")
-	$(BIN)/python -m pytest $(AT_ONCE) --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow and not clients $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool)"
+	@$(if $(NGINX),,echo "no nginx on this machine: the tests behind it are left out (Debian: apt-get install nginx-light)")
+	$(BIN)/python -m pytest $(AT_ONCE) --ignore tests/acceptance/chaos --ignore tests/acceptance/fuzz -m "not gpu and not benchmark and not slow and not clients $(if $(BROWSER),,and not browser) $(if $(PROMTOOL),,and not promtool) $(if $(NGINX),,and not nginx)"
 
 test-storm: $(VENV)/.ready  ## the nemesis for some seconds and a few hundred generated requests; `make chaos` and `make fuzz` are the long forms
 	$(BIN)/python -m pytest -m "not chaos and not slow" tests/acceptance/chaos tests/acceptance/fuzz
