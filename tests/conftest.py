@@ -70,7 +70,7 @@ class Valkey:
 
     def popped(self, name: str) -> bytes | None:
         """The next entry that a process pushes to a list. One that is started imports for some time first."""
-        with redis.Redis.from_url(self.url) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=90) as client:
             found = client.blpop(name, timeout=60)
         return found and found[1]
 
