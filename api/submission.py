@@ -133,7 +133,7 @@ class Submission:
             deadline_seconds=request.deadline_seconds or 0,
             call=call,
             images_in_redis=self._images_in_redis,
-            max_inputs_bytes=self._max_input_bytes,
+            max_input_bytes=self._max_input_bytes,
             weight=tenant.weight if tenant else 1,
             message=generate_message(self._celery, job.id, job.request_id, job.priority),
             **quota.asked_of(tenant),

@@ -106,7 +106,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     quota_images: int | None = None,
     quota_ms: int | None = None,
     images_in_redis: bool = True,
-    max_inputs_bytes: int = 2**40,
+    max_input_bytes: int = 0,
     message: tuple[str, str] = ("", ""),
 ) -> Command[Created]:
     """Creates a queued job, and pushes `message` (a list in Redis, a text) with it, by which a worker learns of it.
@@ -115,7 +115,8 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
     `weight` is the owner's share of the cards against those of others (lua/turns.part.lua),
     a quota bounds what it uses in a month of UTC.
     A held `call` joins the job of an equal one that was cut, if there is one. `images_in_redis`: room for them is
-    needed there. `max_inputs_bytes` bounds the images that jobs start from which have not ended; an owner has half.
+    needed there. `max_input_bytes` bounds the images that jobs start from which have not ended, of which an owner has
+    half; 0: no bound.
     """
     return Command(
         "create",
@@ -151,7 +152,7 @@ def create(  # noqa: PLR0913 - each is a condition of a submit
             *("" if quota is None else quota for quota in (quota_images, quota_ms)),
             message[1],
             INPUT_TTL_SECONDS if job.has_image else 0,
-            max_inputs_bytes,
+            max_input_bytes,
         ),
         created_of,
     )

@@ -7,7 +7,8 @@ import {apply, t} from "./strings.js";
 
 const EVERY_MS = 1000, LEAST_PAUSE_MS = 200, PATIENCE_MS = 5000, OLD_MS = 2000;
 const shown = new Map(); // place -> the figures that it shows
-let last = null, keyWrongUntil = 0; // when the figures held for certain
+let last = null; // when the figures held for certain
+let keyWrongUntil = 0;
 
 const path = {
   worker: (name, action) => `watch/workers/${encodeURIComponent(name)}/${action}`,

@@ -20,7 +20,7 @@
 --       17 how long it counts as alive (ms)  18 the twins are kept for this long (ms)  19 counter of joined jobs
 --       20 the owner's weight  21 its monthly quota of images (empty: none)  22 likewise of denoising (ms)
 --       23 message to the workers; empty: none  24 TTL of the image that the job starts from (s; 0: it has none)
---       25 bound of the bytes of such images, of which an owner may have half
+--       25 bound of the bytes of such images, of which an owner may have half (0: none)
 -- Reply {created | replayed | rejoined | conflict, left of the quota (images or ms; empty: none), rank from 0 or -1,
 --        field, value, ...}: the new or the earlier job
 --       {full | owner_full | owner_high_full, number of jobs counted against the bound}
@@ -43,7 +43,7 @@ local call_id, rejoin_ms, lease_ms, twins_kept_ms = ARGV[15], tonumber(ARGV[16])
 local rejoined_field, weight = ARGV[19], ARGV[20]
 local quota_images, quota_ms = tonumber(ARGV[21]), tonumber(ARGV[22])
 local message, input_key, input_ttl_s = ARGV[23], KEYS[20], tonumber(ARGV[24])
-local inputs_key, max_inputs = KEYS[21], tonumber(ARGV[25])
+local inputs_key, max_input_bytes = KEYS[21], tonumber(ARGV[25])
 
 -- include memory
 local jobs_prefix = string.sub(job_key, 1, -#job_id - 1)
@@ -137,8 +137,9 @@ end
 if input_ttl_s > 0 then
   local bytes, all, own = redis.call('STRLEN', input_key), bytes_of_inputs()
   if bytes == 0 then return {'image_gone', 0} end
-  if all + bytes > max_inputs then return {'inputs_full', all} end
-  if owner ~= '' and own + bytes > max_inputs / 2 then return {'owner_inputs_full', own} end
+  local has_bound = max_input_bytes > 0
+  if has_bound and all + bytes > max_input_bytes then return {'inputs_full', all} end
+  if has_bound and owner ~= '' and own + bytes > max_input_bytes / 2 then return {'owner_inputs_full', own} end
 end
 local images = tonumber(record.num_images) or 1
 if has_quota then
