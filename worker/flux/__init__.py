@@ -14,7 +14,8 @@ Shapes have the same letters in every file:
     model.py            FluxModel, the worker's LogoModel: requests in, pixels out
     checkpoint.py       finds and checks the files; loading.py puts them on the card (staging.py), lora.py adds adapters
                         on the way
-    memory_plan.py      how the weights are kept; speed_plan.py how fast and how exactly a step is computed
+    memory_plan.py      how the weights are kept; speed_plan.py how fast and how exactly a step is computed,
+                        step_schedule.py at which steps the transformer runs
     install.py          what a speed plan puts on a pipeline, in order
     denoiser.py         one denoising step, of double_stream.py and single_stream.py
     products.py         matrix products; linears.py the 8-bit and 4-bit layers

@@ -1,4 +1,5 @@
-"""The draft plan's step cache: the transformer runs at some of the steps only, by a fixed schedule.
+"""The step cache of `fast` and `draft`: the transformer runs at some of the steps only, by a fixed schedule
+(step_schedule.py).
 
 The velocity of a flow changes slowly from step to step. At a skipped step it is extrapolated linearly in sigma from the
 last two that were computed, which makes the sampler a second-order Adams-Bashforth on a coarser grid. At the next
@@ -14,7 +15,6 @@ computed step stays one CUDA graph.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,24 +22,16 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Beside so many steps, one of each interval is computed.
-FIRST_STEPS = 4
-# Where the computed steps are, as shares of the way to the last of them, which is the last step but one: each of the
-# first, which decide the composition, then one of four, and one of three at the end, where steps are longest in sigma
-# and what 8 bits round weighs most. docs/decisions/0034-drafts.md has what others gave.
-SHARES = tuple(step / 26 for step in (0, 1, 2, 3, 4, 7, 11, 15, 19, 23, 26))
-# Of fewer, all are computed: they are too long to extrapolate over, and adapters for few steps need each of them.
-LEAST_STEPS = 16
+    from worker.flux.step_schedule import StepSchedule
 
 
 class Extrapolation:
     """Stands in for the transformer's forward."""
 
-    def __init__(self, forward: Callable[..., Any], scheduler: Any, interval: float) -> None:
-        """`interval`: beside FIRST_STEPS, one of so many is computed."""
+    def __init__(self, forward: Callable[..., Any], scheduler: Any, computed: StepSchedule) -> None:
         self._forward = forward
         self._scheduler = scheduler
-        self._interval = interval
+        self._computed = computed
         # (sigma, velocity) of the last two steps that were computed, velocity (B, T_image, channels).
         self._known: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._skipped: _Skipped | None = None
@@ -50,7 +42,7 @@ class Extrapolation:
         if step == 0:
             self._known.clear()
             self._skipped = None
-        if computed(step, len(self._scheduler.timesteps), self._interval):
+        if self._computed(step, len(self._scheduler.timesteps)):
             (velocity,) = self._forward(**inputs)
             # A graph's output is overwritten by its next replay.
             self._known = [*self._known[-1:], (sigma, velocity.clone())]
@@ -89,24 +81,3 @@ class _Skipped:
         velocity = now[1].float()
         slope = (before[1].float() - velocity) / (before[0] - now[0])
         return velocity * self.length + slope * (self.moment - now[0] * self.length) - self.moved
-
-
-def computed(step: int, steps: int, interval: float) -> bool:
-    """Whether `step`, from 0, of `steps` runs the transformer; the first and the last but one always do."""
-    return steps < LEAST_STEPS or step in _places(steps, interval)
-
-
-@lru_cache
-def _places(steps: int, interval: float) -> frozenset[int]:
-    count = FIRST_STEPS + round((steps - FIRST_STEPS) / interval)
-    places = {round((steps - 2) * _share(index / (count - 1))) for index in range(count)}
-    # Where two are the same step, the first that are left over take the second's place.
-    others = (step for step in range(steps) if step not in places)
-    return frozenset(places | {next(others) for _ in range(count - len(places))})
-
-
-def _share(part: float) -> float:
-    """SHARES between its entries; `part` of them, from 0 to 1, are passed."""
-    index, rest = divmod(part * (len(SHARES) - 1), 1)
-    before = SHARES[int(index)]
-    return before + rest * (SHARES[min(int(index) + 1, len(SHARES) - 1)] - before)

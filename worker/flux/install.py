@@ -9,7 +9,7 @@
     3 denoiser         transformer.forward            innermost: few kernels, no work of the host between them
     4 CUDA graph       the denoiser                   around the kernels only: what depends on the step stays outside
     5 modulated        the graph                      outside it: copies the step's row to where the graph reads it
-    6 extrapolation    modulated (draft)              outermost: a skipped step runs none of 3 to 5
+    6 extrapolation    modulated (fast, draft)        outermost: a skipped step runs none of 3 to 5
     7 T5 bias layout   T5's compute_bias              before T5's graph: the layout decides which attention it captures
     8 encoder graphs   CLIP's and T5's forward        independent of 1 to 6, as 9 is
     9 decoder compile  the decoder's forward
@@ -112,8 +112,8 @@ def install(  # noqa: PLR0913 - the pipeline, the plans and the settings
     # 5.
     forward = Modulated(forward, modulations, pipeline.scheduler)
     # 6.
-    if plan.interval > 1:
-        forward = Extrapolation(forward, pipeline.scheduler, plan.interval)
+    if plan.computed:
+        forward = Extrapolation(forward, pipeline.scheduler, plan.computed)
     transformer.forward = forward
     # 7.
     _lay_out_t5_bias(pipeline.text_encoder_2)

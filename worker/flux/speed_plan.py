@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.flux.step_schedule import few, most
+
+if TYPE_CHECKING:
+    from worker.flux.step_schedule import StepSchedule
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedPlan:
     name: str
     fp8: bool = False  # the blocks' matrix products in fp8, or int8 where the card does not multiply fp8 (linears.py)
-    interval: float = 1  # about one of so many steps is computed, the others are extrapolated (extrapolation.py)
+    computed: StepSchedule | None = None  # at which steps the transformer runs; None: at each
 
 
 SPEED_PLANS = {
     "exact": SpeedPlan("exact"),
-    "fast": SpeedPlan("fast", fp8=True),
-    "draft": SpeedPlan("draft", fp8=True, interval=3.43),
+    "fast": SpeedPlan("fast", fp8=True, computed=most),
+    "draft": SpeedPlan("draft", fp8=True, computed=few(3.43)),
 }

@@ -12,6 +12,7 @@ from worker.flux.attention import Choice, Kernel
 from worker.flux.checkpoint import CPU_MODEL_PATH, Checkpoint
 from worker.flux.install import install
 from worker.flux.speed_plan import SPEED_PLANS, SpeedPlan
+from worker.flux.step_schedule import few
 from worker.mini import evaluate
 from worker.model import Drawing
 from worker.prompts import enhance
@@ -35,11 +36,12 @@ WAYS = (
     Way("exact", "full", EXACT),
     Way("exact, flash3", "full", EXACT, Kernel.FLASH3),
     Way("fast", "full", FAST),
+    Way("fast, each step computed", "full", replace(FAST, computed=None)),
     Way("fast, fp8 attention", "full", FAST, Kernel.FP8),
     Way("draft", "full", DRAFT),
     Way("draft, fp8 attention", "full", DRAFT, Kernel.FP8),
-    Way("draft, 10 of 28 steps", "full", replace(DRAFT, interval=4)),
-    Way("draft, 12 of 28 steps", "full", replace(DRAFT, interval=3)),
+    Way("draft, 10 of 28 steps", "full", replace(DRAFT, computed=few(4))),
+    Way("draft, 12 of 28 steps", "full", replace(DRAFT, computed=few(3))),
     Way("8bit", "8bit", EXACT),
     Way("4bit", "4bit", EXACT),
     Way("eager fp32, 48 tokens of text", "full", None, tokens=48),

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import walk
 
+from worker.flux.step_schedule import most
+
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "deployment-vastai.md").read_text()
 MEASURED = (DOCS / "performance.md").read_text()
@@ -48,9 +50,10 @@ def seconds_on(kind, plan, size, bf16, eight, memory):
     slower = H100["bf16"] / bf16
     of_products = slower if kind == "`exact`" else H100["eight"] / eight
     of_memory = H100["memory"] / memory
-    step = products * of_products + attention * slower + passes * of_memory + gaps
+    step_ms = products * of_products + attention * slower + passes * of_memory + gaps
     extra = unpacking * of_memory if plan == "4bit" else 0
-    return (STEPS * step + outside * slower + extra) / 1000
+    steps = sum(most(step, STEPS) for step in range(STEPS)) if plan == "fast" else STEPS
+    return (steps * step_ms + outside * slower + extra) / 1000
 
 
 ROWS = re.findall(

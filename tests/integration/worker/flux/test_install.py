@@ -12,12 +12,13 @@ import torch
 from worker.flux import install as wiring
 from worker.flux import memory_plan
 from worker.flux.denoiser import Denoiser
-from worker.flux.extrapolation import Extrapolation, computed
+from worker.flux.extrapolation import Extrapolation
 from worker.flux.install import BACKENDS, _lay_out_t5_bias, _quantize, install
 from worker.flux.linears import quantize_layers
 from worker.flux.model import FluxModel
 from worker.flux.modulation import Modulated, Modulations
 from worker.flux.speed_plan import SPEED_PLANS
+from worker.flux.step_schedule import few, most
 from worker.model import Drawing
 from worker.settings import WorkerSettings
 
@@ -97,7 +98,7 @@ def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
         calls.append(1)
         return forward(**inputs)
 
-    pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, 2)
+    pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, few(2))
     drafted = draw(model, sixteen)
     # 4 first ones, then every second of the other 12.
     assert len(calls) == 10
@@ -109,19 +110,45 @@ def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
     [(28, 1, 28), (28, 2, 16), (28, 3, 12), (50, 3, 19), (16, 2, 10), (15, 2, 15), (8, 2, 8), (4, 3, 4), (1, 2, 1)],
 )
 def test_which_steps_are_computed(steps, interval, count):
-    found = [step for step in range(steps) if computed(step, steps, interval)]
+    found = [step for step in range(steps) if few(interval)(step, steps)]
     assert len(found) == count
     assert found[0] == 0
     # What is skipped after the last computed step is not made good any more.
     assert found[-1] == (steps - 1 if count == steps else steps - 2)
 
 
+@pytest.mark.parametrize(
+    ("steps", "skipped"),
+    [(28, [7, 14, 21]), (16, [7, 14]), (22, [7, 14]), (50, [7, 14, 21, 28, 35, 42]), (15, []), (8, []), (1, [])],
+)
+def test_fast_leaves_out_one_step_of_seven_and_none_at_an_end(steps, skipped):
+    assert [step for step in range(steps) if not SPEED_PLANS["fast"].computed(step, steps)] == skipped
+
+
+def test_what_fast_leaves_out_is_hardly_seen(model):
+    """A drawing of 16 steps lacks two of them."""
+    sixteen = replace(DRAWING, steps=16)
+    expected = plainly(sixteen)
+    pipeline, calls = model._pipeline, []
+    forward = pipeline.transformer.forward
+
+    def counted(**inputs):
+        calls.append(1)
+        return forward(**inputs)
+
+    pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, most)
+    found = 10 * np.log10(255**2 / np.mean((draw(model, sixteen) - expected) ** 2))
+    print(f"{found:.1f} dB")
+    assert len(calls) == 14
+    assert found >= 50
+
+
 def test_the_first_steps_are_computed_and_the_gaps_grow():
     """An error at the composition's steps changes all that follow."""
-    draft = SPEED_PLANS["draft"].interval
-    assert [step for step in range(28) if computed(step, 28, draft)] == [0, 1, 2, 3, 4, 7, 11, 15, 19, 23, 26]
+    draft = SPEED_PLANS["draft"].computed
+    assert [step for step in range(28) if draft(step, 28)] == [0, 1, 2, 3, 4, 7, 11, 15, 19, 23, 26]
     for steps in (16, 20, 28, 50):
-        found = [step for step in range(steps) if computed(step, steps, 3)]
+        found = [step for step in range(steps) if few(3)(step, steps)]
         gaps = [after - before for before, after in pairwise(found)]
         assert gaps[:2] == [1, 1]
         assert max(gaps[: len(gaps) // 2]) <= max(gaps[len(gaps) // 2 :])
@@ -133,7 +160,7 @@ def test_the_first_steps_are_computed_and_the_gaps_grow():
 def test_a_velocity_that_is_linear_in_sigma_is_extrapolated_exactly():
     sigmas = torch.linspace(1, 0, 17)
     scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:16] * 1000, step_index=None)
-    velocity = Extrapolation(lambda **_: (3 * sigmas[scheduler.step_index or 0] + torch.ones(2),), scheduler, 3)
+    velocity = Extrapolation(lambda **_: (3 * sigmas[scheduler.step_index or 0] + torch.ones(2),), scheduler, few(3))
     for step in range(16):
         scheduler.step_index = step or None
         torch.testing.assert_close(velocity()[0], 3 * sigmas[step] + torch.ones(2))
@@ -143,8 +170,8 @@ def test_what_was_skipped_is_made_good_at_the_next_computed_step():
     """The latents are where velocities interpolated between the computed steps would have moved them."""
     sigmas = torch.linspace(1, 0, 17) ** 0.5
     scheduler = SimpleNamespace(sigmas=sigmas, timesteps=sigmas[:16] * 1000, step_index=None)
-    velocity = Extrapolation(lambda **_: (sigmas[scheduler.step_index or 0].expand(2) ** 2,), scheduler, 3)
-    known = [step for step in range(16) if computed(step, 16, 3)]
+    velocity = Extrapolation(lambda **_: (sigmas[scheduler.step_index or 0].expand(2) ** 2,), scheduler, few(3))
+    known = [step for step in range(16) if few(3)(step, 16)]
     lengths = sigmas[1:] - sigmas[:-1]
     xp, fp = sigmas[known].flip(0).numpy(), (sigmas[known] ** 2).flip(0).numpy()
     moves = torch.from_numpy(np.interp(sigmas[:16].numpy(), xp, fp)).float() * lengths
