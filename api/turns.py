@@ -32,6 +32,11 @@ TURNS = 4
 # A loop that is no later than this is not kept busy by the calls at work: they wait for Redis. Then more may start, so
 # that no call waits for the time-outs of those before it.
 ON_TIME_SECONDS = 0.005
+# A loop that is later than this has more to do in each of its rounds than the calls at work: it accepts and refuses
+# others. A call at work advances by one step in a round, so that TURNS of them would be answered while most others are
+# refused, which costs nearly as much as to answer them. Then so many of a caller are at work.
+LATE_SECONDS = 0.02
+TURNS_WHILE_LATE = 64
 LOOK_SECONDS = 0.05
 # Many clients give up soon after it; a refusal tells them when to come again.
 MOST_SECONDS = 5.0
@@ -50,6 +55,7 @@ class Turns:
         self._waits_since: dict[str, float] = {}  # when the first of them came, on the loop's clock
         self._outside = 0  # calls that wait for their refusal
         self._looks = False
+        self._most = TURNS  # of a caller at work, beside those that start while the loop is on time
         self._second = 0
         self._given: Counter[str] = Counter()  # turns, in this second
         # In the second before, to callers who had calls waiting throughout it: the turns of others tell how many they
@@ -119,7 +125,7 @@ class Turns:
 
     def give(self, caller: str) -> None:
         self._taken[caller] -= 1
-        if self._taken[caller] < TURNS:
+        if self._taken[caller] < self._most:
             self._start_next(caller)
         if not self._taken[caller]:
             del self._taken[caller]
@@ -148,12 +154,16 @@ class Turns:
 
     def _look(self, due: float) -> None:
         self._looks = False
-        if asyncio.get_running_loop().time() - due < ON_TIME_SECONDS:
-            for caller in list(self._waiting):
-                for _ in range(TURNS):
-                    self._start_next(caller)
+        late = asyncio.get_running_loop().time() - due
+        self._most = TURNS_WHILE_LATE if late > LATE_SECONDS else TURNS
+        for caller in list(self._waiting):
+            more = TURNS if late < ON_TIME_SECONDS else self._most - self._taken[caller]
+            for _ in range(more):
+                self._start_next(caller)
         if self._waiting:
             self._look_later()
+        else:
+            self._most = TURNS
 
 
 class _Turn:

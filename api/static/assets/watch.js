@@ -5,7 +5,9 @@ import {alerts, audit, ends, queue, workers} from "./figures.js";
 import {Refused, call, hasKey, json, setKey} from "./server.js";
 import {apply, t} from "./strings.js";
 
-const EVERY_MS = 1000, LEAST_PAUSE_MS = 200, PATIENCE_MS = 5000, OLD_MS = 2000;
+const EVERY_MS = 1000, LEAST_PAUSE_MS = 200, PATIENCE_MS = 5000;
+// Looked at each LEAST_PAUSE_MS, so that figures of two seconds ago are said to be old by then.
+const OLD_MS = 2000 - LEAST_PAUSE_MS;
 const shown = new Map(); // place -> the figures that it shows
 let last = null; // when the figures held for certain
 let keyWrongUntil = 0;

@@ -27,6 +27,8 @@ LONGEST_PAUSE = 30
 STRUCK_SECONDS = 1.5 * LONGEST_PAUSE
 # Those of a server that has more calls than it answers at once, of all callers or of this one.
 REFUSALS = ("overloaded", "too_many_waits", "too_many_requests")
+# Of calls that outlast the grace of an API process that the nemesis ends.
+RESTARTS = "the server restarts; try again"
 _RETRY = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -79,12 +81,14 @@ class Burst(threading.Thread):
             if status == 200:
                 self.answered += 1
                 return
-            code = json.loads(body)["error"]["code"]
+            error = json.loads(body)["error"]
+            code = error["code"]
             self.codes[code] += 1
             # One address may hold a bounded number of calls: then it polls.
             waits = waits and code != "too_many_waits"
             after = _RETRY.search(head)
-            if code not in REFUSALS or not after:
+            restarts = self.strikes > 0 and error["message"] == RESTARTS
+            if not (code in REFUSALS or restarts) or not after:
                 self.unexpected.append(f"burst: {status} {body[:200]!r}")
                 return
             await asyncio.sleep(int(after[1]))

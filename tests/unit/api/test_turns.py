@@ -52,6 +52,7 @@ class Front:
 async def front(monkeypatch):
     # As in a loop that is kept busy: only a turn that is given back lets another call start.
     monkeypatch.setattr(turns, "ON_TIME_SECONDS", -1)
+    monkeypatch.setattr(turns, "LATE_SECONDS", float("inf"))
     front = Front()
     yield front
     for task in front.tasks.values():
@@ -163,6 +164,37 @@ async def test_while_the_loop_is_on_time_more_calls_start(front, monkeypatch):
         while len(front.started) < 3 * TURNS:
             await asyncio.sleep(0.01)
     assert front.started == list(range(3 * TURNS))
+
+
+async def test_while_the_loop_is_late_more_calls_are_at_work(front, monkeypatch):
+    """Else they are refused, at nearly the cost of their answers."""
+    monkeypatch.setattr(turns, "LATE_SECONDS", -1)
+    monkeypatch.setattr(turns, "TURNS_WHILE_LATE", 3 * TURNS)
+    for number in range(5 * TURNS):
+        front.call("greedy", number)
+    async with asyncio.timeout(20):
+        while len(front.started) < 3 * TURNS:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * turns.LOOK_SECONDS)
+    assert front.started == list(range(3 * TURNS))
+    front.go_on(0)
+    await front.tasks[0]
+    await settle()
+    assert front.started == list(range(3 * TURNS + 1))
+
+
+async def test_a_loop_that_is_late_no_more_goes_back_to_few_turns(front, monkeypatch):
+    monkeypatch.setattr(turns, "LATE_SECONDS", -1)
+    for number in range(3 * TURNS):
+        front.call("greedy", number)
+    async with asyncio.timeout(20):
+        while front.turns.waiting:
+            await asyncio.sleep(0.01)
+        while front.turns._looks:
+            await asyncio.sleep(0.01)
+    front.call("greedy", "next")
+    await settle()
+    assert "next" not in front.started
 
 
 async def test_a_cancel_is_never_refused(front, monkeypatch):
