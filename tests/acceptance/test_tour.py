@@ -1,4 +1,6 @@
-"""`make tour`: three keys on one stack, one of them greedy: their waits and usage, a quota, and what is forgotten."""
+"""`make tour`: three keys on one stack, one of them greedy: their waits and usage, a quota, a prompt that is not drawn,
+and what is forgotten.
+"""
 
 import os
 import statistics
@@ -11,6 +13,7 @@ import pytest
 import redis
 
 GREEDY, LIGHT, QUOTA = 40, 2, 2
+UNWANTED = "the logo of 4cme"  # "Acme" in another spelling
 SECRET = "an owl that nobody must hear of"
 BODY = {"prompt": "a red fox", "sizes": [64], "steps": 4}
 
@@ -67,7 +70,9 @@ def test_three_keys(new_stack, tmp_path, capsys):
     made = {name: command("api.keys", "new", name, KEYS_FILE=str(file)).strip() for name in ("demo", "greedy", "shop")}
     file.write_text(file.read_text().replace('name = "demo"\n', f'name = "demo"\nquota_images = {QUOTA}\n'))
     say("$ python -m api.keys list", command("api.keys", "list", KEYS_FILE=str(file)).strip())
-    stack = new_stack(KEYS_FILE=str(file))
+    words = tmp_path / "words.txt"
+    words.write_text("Acme\n")
+    stack = new_stack(KEYS_FILE=str(file), SAFETY="prompt", SAFETY_WORDS_FILE=str(words))
     env = {"KEYS_FILE": str(file), "REDIS_URL": stack.redis_url}
     with redis.Redis.from_url(stack.redis_url) as client:
         client.config_set("rdbcompression", "no")  # so that grep finds what is there
@@ -93,6 +98,12 @@ def test_three_keys(new_stack, tmp_path, capsys):
         f"details: {error['details']}",
     )
     assert (refused.status_code, error["code"]) == (429, "quota_exceeded")
+
+    unwanted = shop.submit(prompt=UNWANTED)
+    error = unwanted.json()["error"]
+    say("a prompt of shop with a word of the operator's list:", f"{unwanted.status_code} {error['code']}")
+    assert (unwanted.status_code, error["code"]) == (422, "content_filtered")
+    assert holding(stack, UNWANTED) == []
 
     secret = shop.submit(prompt=SECRET).json()["id"]
     shop.end(secret)
