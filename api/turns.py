@@ -35,7 +35,7 @@ ON_TIME_SECONDS = 0.005
 # A loop that is later than this has more to do in each of its rounds than the calls at work: it accepts and refuses
 # others. A call at work advances by one step in a round, so that TURNS of them would be answered while most others are
 # refused, which costs nearly as much as to answer them. Then so many of a caller are at work.
-LATE_SECONDS = 0.02
+LATE_SECONDS = 0.06
 TURNS_WHILE_LATE = 64
 LOOK_SECONDS = 0.05
 # Many clients give up soon after it; a refusal tells them when to come again.
