@@ -14,7 +14,7 @@ class StepSchedule(Protocol):
 # Of fewer, all are computed: they are too long to extrapolate over, and adapters for few steps need each of them.
 LEAST_STEPS = 16
 # `most` leaves out one step of so many. docs/decisions/0043-a-step-of-seven.md has what others gave.
-SEVEN = 7
+LEAVES_OUT_ONE_OF = 7
 # Beside so many steps, `few` computes one of each interval.
 FIRST_STEPS = 4
 # Where the steps of `few` are, as shares of the way to the last of them, which is the last step but one: each of the
@@ -25,7 +25,7 @@ SHARES = tuple(step / 26 for step in (0, 1, 2, 3, 4, 7, 11, 15, 19, 23, 26))
 
 def most(step: int, steps: int) -> bool:
     """All but one step of seven, of which none is at either end."""
-    return steps < LEAST_STEPS or step % SEVEN > 0 or step in (0, steps - 1)
+    return steps < LEAST_STEPS or step % LEAVES_OUT_ONE_OF > 0 or step in (0, steps - 1)
 
 
 def few(interval: float) -> StepSchedule:

@@ -88,9 +88,8 @@ def test_the_denoiser_computes_what_diffusers_does(model, kind, least):
     assert found >= least
 
 
-def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
-    sixteen = replace(DRAWING, steps=16)
-    expected = plainly(sixteen)
+def extrapolate(model, computed):
+    """Returns a list that has an entry for each step that is computed from now on."""
     pipeline, calls = model._pipeline, []
     forward = pipeline.transformer.forward
 
@@ -98,7 +97,14 @@ def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
         calls.append(1)
         return forward(**inputs)
 
-    pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, few(2))
+    pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, computed)
+    return calls
+
+
+def test_a_draft_runs_the_transformer_at_half_of_the_steps_and_is_close(model):
+    sixteen = replace(DRAWING, steps=16)
+    expected = plainly(sixteen)
+    calls = extrapolate(model, few(2))
     drafted = draw(model, sixteen)
     # 4 first ones, then every second of the other 12.
     assert len(calls) == 10
@@ -129,14 +135,7 @@ def test_what_fast_leaves_out_is_hardly_seen(model):
     """A drawing of 16 steps lacks two of them."""
     sixteen = replace(DRAWING, steps=16)
     expected = plainly(sixteen)
-    pipeline, calls = model._pipeline, []
-    forward = pipeline.transformer.forward
-
-    def counted(**inputs):
-        calls.append(1)
-        return forward(**inputs)
-
-    pipeline.transformer.forward = Extrapolation(counted, pipeline.scheduler, most)
+    calls = extrapolate(model, most)
     found = 10 * np.log10(255**2 / np.mean((draw(model, sixteen) - expected) ** 2))
     print(f"{found:.1f} dB")
     assert len(calls) == 14
