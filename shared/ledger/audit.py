@@ -12,7 +12,7 @@ from typing import Any
 from shared.ledger import keys
 from shared.ledger.run import Command
 
-MAX_NOTES = 1000
+MAX_NOTES = 10_000  # of 5,000 actions; less than 1 MB
 SHOWN = 50
 ASKED = "asked"
 

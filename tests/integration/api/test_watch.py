@@ -133,9 +133,10 @@ async def test_the_audit_log_is_bounded(ledger, client):
     from shared.ledger import audit  # noqa: PLC0415
 
     for number in range(audit.MAX_NOTES + 300):
-        ledger.run(audit.note("o", "pause", str(number)))
-    assert client.xlen("logo:audit") < audit.MAX_NOTES + 200
-    assert [note.target for note in ledger.run(audit.recent(2))] == ["1299", "1298"]
+        ledger.run(audit.note("0c4115f0", "cancel", f"{number:036}"))
+    assert audit.MAX_NOTES <= client.xlen("logo:audit") < audit.MAX_NOTES + 200
+    assert [int(note.target) for note in ledger.run(audit.recent(2))] == [10_299, 10_298]
+    assert client.memory_usage("logo:audit", samples=0) < 1_000_000
 
 
 RULES = yaml.safe_load((Path(__file__).parents[3] / "deploy/prometheus/rules.yml").read_text())
