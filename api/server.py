@@ -37,7 +37,7 @@ ACCEPTED_AT_ONCE = 10
 BACKLOG = 4096
 # The collector of cyclic garbage looks at every object there is, and by default after each 700 new ones: with thousands
 # of connections it took most of the time of a burst. What is there at the start stays, and need not be looked at.
-NEW_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+NEW_OBJECTS_BETWEEN_COLLECTIONS = 200_000
 
 
 class Server(uvicorn.Server):

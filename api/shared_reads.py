@@ -22,21 +22,21 @@ class SharedReads:
 
     def __init__(self, ledger: AsyncLedger) -> None:
         self._ledger = ledger
-        self._asked: dict[str, asyncio.Future[Reading | None]] = {}
+        self._asked: dict[str, list[asyncio.Future[Reading | None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._trips = asyncio.Semaphore(MOST_TRIPS)
 
     async def job(self, job_id: str) -> Reading | None:
         """The job as it is after this call; None for an unknown one. Raises what the ledger raises."""
-        if job_id not in self._asked:
-            self._asked[job_id] = asyncio.get_running_loop().create_future()
-            if len(self._asked) == 1:
-                # It runs once all that is ready in this turn of the loop has asked.
-                task = asyncio.create_task(self._read(), name="shared-reads")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        # One caller that is canceled takes nothing from the others.
-        return await asyncio.shield(self._asked[job_id])
+        # Of each caller its own, so that one who is canceled takes nothing from the others.
+        reading: asyncio.Future[Reading | None] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(job_id, []).append(reading)
+        if len(self._asked) == len(self._asked[job_id]) == 1:
+            # It runs once all that is ready in this turn of the loop has asked.
+            task = asyncio.create_task(self._read(), name="shared-reads")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await reading
 
     async def _read(self) -> None:
         async with self._trips:
@@ -44,7 +44,7 @@ class SharedReads:
             asked, self._asked = self._asked, {}
             await self._answer(asked)
 
-    async def _answer(self, asked: dict[str, asyncio.Future[Reading | None]]) -> None:
+    async def _answer(self, asked: dict[str, list[asyncio.Future[Reading | None]]]) -> None:
         job_ids = list(asked)
         for start in range(0, len(job_ids), BATCH):
             batch = job_ids[start : start + BATCH]
@@ -53,12 +53,13 @@ class SharedReads:
             except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it
                 readings = [error] * len(batch)
             for job_id, reading in zip(batch, readings, strict=True):
-                future = asked[job_id]
-                if isinstance(reading, Exception):
-                    future.set_exception(reading)
-                    future.exception()  # marks it as retrieved: its callers may all be gone
-                else:
-                    future.set_result(reading)
+                for future in asked[job_id]:
+                    if future.done():
+                        continue  # its caller is gone
+                    if isinstance(reading, Exception):
+                        future.set_exception(reading)
+                    else:
+                        future.set_result(reading)
 
     async def _readings(self, job_ids: list[str]) -> list[Reading | Exception | None]:
         if len(job_ids) == 1:

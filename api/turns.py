@@ -3,7 +3,8 @@
 A process does the work of all its calls on one thread, in the order in which they came: a poll behind three hundred
 calls of another caller would wait for all of them. So a caller has TURNS calls at work; its others wait for one of
 these, and cost next to nothing meanwhile. A call gives its turn back when its answer begins, and while it waits for a
-job.
+job. While another caller with few calls is there, a caller with many has fewer at work, and not all of the time
+(api/loop_share.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from api.auth import shown
+from api.loop_share import LoopShare
 from api.overload import ALWAYS_TAKEN
 from api.refusals import plain_path
 from shared.observability.logging import get_logger
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from api.refusals import Refusals
 
 log = get_logger(__name__)
+TOO_MANY_REQUESTS = 429
 # Several, because a call at work also waits for Redis, and polls at work together share their round trips.
 TURNS = 4
+# Of a caller with many calls, while another has few: each call at work makes the rounds of the loop longer.
+TURNS_BESIDE_OTHERS = 1
 # A loop that is no later than this is not kept busy by the calls at work: they wait for Redis. Then more may start, so
 # that no call waits for the time-outs of those before it.
 ON_TIME_SECONDS = 0.005
@@ -49,12 +54,15 @@ EXPECTED = 0.6
 
 
 class Turns:
-    def __init__(self) -> None:
+    def __init__(self, share: LoopShare | None = None) -> None:
         self._taken: Counter[str] = Counter()
         self._waiting: dict[str, dict[asyncio.Future[None], None]] = {}  # by caller, in order
         self._waits_since: dict[str, float] = {}  # when the first of them came, on the loop's clock
         self._outside = 0  # calls that wait for their refusal
+        self._refusing = asyncio.Semaphore(TURNS_BESIDE_OTHERS)
         self._looks = False
+        self._share = share or LoopShare()
+        self._resting = False  # until a timer starts the next calls of callers with many
         self._most = TURNS  # of a caller at work, beside those that start while the loop is on time
         self._second = 0
         self._given: Counter[str] = Counter()  # turns, in this second
@@ -89,17 +97,12 @@ class Turns:
 
     async def take(self, caller: str, most_seconds: float | None) -> None:
         """:raises TimeoutError: no call of `caller` has given its turn back within `most_seconds`."""
-        if self._taken[caller] < TURNS:
+        if caller not in self._waiting and self._may_start(caller):
             self._take(caller)
             return
         if most_seconds is not None and self.waiting_of(caller) >= self.room(caller):
-            # Without a place in the queue, which would cost more. It is not told at once, for those who come again at
-            # once would cost more still.
-            self._outside += 1
-            try:
-                await asyncio.sleep(most_seconds)
-            finally:
-                self._outside -= 1
+            # Without a place in the queue, which would cost more.
+            await self._hold_back(caller, most_seconds)
             raise TimeoutError
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
@@ -118,14 +121,32 @@ class Turns:
                 self.give(caller)  # it was given just before
             raise
 
+    async def before_refusal(self, caller: str, seconds: float) -> None:
+        """Waits so long before a call of `caller` is refused, while others of its calls wait for turns."""
+        if seconds > 0 and self.waiting_of(caller):
+            await self._hold_back(caller, seconds)
+
+    async def _hold_back(self, caller: str, seconds: float) -> None:
+        """Clients that are told at once and come again at once cost more than those that wait."""
+        self._outside += 1
+        try:
+            await asyncio.sleep(seconds)
+            # The refusals of a burst are due at the same moment, and would make one long round of the loop.
+            async with self._refusing:
+                while self._most == TURNS and (rest := self._share.rest(caller)):  # noqa: ASYNC110 - no event ends it
+                    await asyncio.sleep(rest)
+        finally:
+            self._outside -= 1
+
     def _take(self, caller: str) -> None:
         self._count_seconds()
+        self._share.count(caller)
         self._given[caller] += 1
         self._taken[caller] += 1
 
     def give(self, caller: str) -> None:
         self._taken[caller] -= 1
-        if self._taken[caller] < self._most:
+        if self._waiting.get(caller) and self._may_start(caller):
             self._start_next(caller)
         if not self._taken[caller]:
             del self._taken[caller]
@@ -139,6 +160,25 @@ class Turns:
             # Canceled in this turn of the loop, it still runs, and gives the turn back.
             if not turn.done():
                 turn.set_result(None)
+
+    def _may_start(self, caller: str) -> bool:
+        most = TURNS_BESIDE_OTHERS if self._most == TURNS and self._share.has_many(caller) else self._most
+        return self._taken[caller] < most and not self._rests(caller)
+
+    def _rests(self, caller: str) -> bool:
+        """Whether the loop is to be free for others now; then the next calls of `caller` start by a timer."""
+        if self._most > TURNS or not (seconds := self._share.rest(caller)):
+            return False
+        if not self._resting:
+            self._resting = True
+            asyncio.get_running_loop().call_later(seconds, self._end_rest)
+        return True
+
+    def _end_rest(self) -> None:
+        self._resting = False
+        for caller in list(self._waiting):
+            while self._waiting.get(caller) and self._may_start(caller):
+                self._start_next(caller)
 
     def _forget_empty(self, caller: str) -> None:
         if not self._waiting.get(caller, True):
@@ -159,6 +199,8 @@ class Turns:
         for caller in list(self._waiting):
             more = TURNS if late < ON_TIME_SECONDS else self._most - self._taken[caller]
             for _ in range(more):
+                if self._rests(caller):
+                    break
                 self._start_next(caller)
         if self._waiting:
             self._look_later()
@@ -211,7 +253,8 @@ class TakeTurns:
             await self._app(scope, receive, send)
             return
         caller = self._refusals.caller_of(scope)
-        turn = _Turn(self._turns, caller)
+        turn, loop = _Turn(self._turns, caller), asyncio.get_running_loop()
+        refused_at = loop.time() + MOST_SECONDS
         try:
             # A cancel is never refused: it makes room.
             await turn.take(None if scope["method"] == "DELETE" else MOST_SECONDS)
@@ -224,6 +267,8 @@ class TakeTurns:
         async def send_and_give(message: Message) -> None:
             if message["type"] == "http.response.start":
                 turn.give()
+                if message["status"] == TOO_MANY_REQUESTS:
+                    await self._turns.before_refusal(caller, refused_at - loop.time())
             await send(message)
 
         _CURRENT.set(turn)

@@ -15,11 +15,11 @@ SCOPE = {"type": "http", "method": "GET", "path": "/api/jobs", "root_path": "", 
 class Front:
     """A route behind the turns, whose calls go on when the test lets them."""
 
-    def __init__(self):
-        self.turns = Turns()
+    def __init__(self, share=None):
+        self.turns = Turns(share)
         refusals = Refusals(LoopLag(0.5), lambda scope: scope["caller"], lambda: None)
         self._app = TakeTurns(self._work, turns=self.turns, refusals=refusals)
-        self.started, self.answers = [], {}
+        self.started, self.answers, self.statuses = [], {}, {}
         self._go_on, self.waited_for = {}, asyncio.Event()
         self.tasks = {}
 
@@ -43,7 +43,7 @@ class Front:
                 await self.waited_for.wait()
             self.started.append("woken")
         await self._go_on[scope["name"]].wait()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": self.statuses.get(scope["name"], 200), "headers": []})
         if scope["name"] == "streamed":
             await asyncio.Event().wait()
 
@@ -145,6 +145,32 @@ async def test_who_waits_too_long_is_told_when_to_come_again(front, monkeypatch)
         front.call("greedy", number)
     await front.tasks[TURNS]
     assert front.answers == {TURNS: 429}
+
+
+@pytest.mark.parametrize("others", [0, 2 * TURNS])
+async def test_a_refused_call_is_told_later_where_others_wait(front, monkeypatch, others):
+    """Else a caller whose calls come again at once has the process refuse them again and again."""
+    monkeypatch.setattr(turns, "MOST_SECONDS", 0.05)
+    front.statuses["refused"] = 429
+    front.call("greedy", "refused")
+    for number in range(others):
+        front.call("greedy", number, method="DELETE")
+    await settle()
+    front.go_on("refused")
+    await settle()
+    assert front.answers == ({} if others else {"refused": 429})
+    await front.tasks["refused"]
+    assert front.answers == {"refused": 429}
+
+
+async def test_what_is_not_refused_is_told_at_once(front):
+    front.statuses["failed"] = 503
+    front.call("greedy", "failed")
+    for number in range(TURNS):
+        front.call("greedy", number)
+    front.go_on("failed")
+    await settle()
+    assert front.answers == {"failed": 503}
 
 
 async def test_probes_wait_for_nobody(front):
