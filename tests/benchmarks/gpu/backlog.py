@@ -1,13 +1,17 @@
-"""30 jobs through Valkey and Celery, full size: the share of the time in which the card drew. `backlog.py worker` is
-the generate worker of that stack, with random weights.
+"""30 jobs through Valkey and Celery, full size: the share of the time in which the card drew, and what is between two
+drawings; then jobs one by one: what is added to each. `backlog.py worker` is the generate worker of that stack, with
+random weights.
 """
 
+import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import redis
@@ -23,7 +27,7 @@ from shared.stack.serve import free_port
 from worker.generate import child
 from worker.generate.main import main as generate
 
-JOBS, SIZE = 30, 512
+JOBS, ONE_BY_ONE, SIZE = 30, 20, 512
 LIMIT_SECONDS = 240
 
 
@@ -73,26 +77,54 @@ def main() -> None:
 
 def measure(url: str, log: Path) -> dict:
     ledger, celery = Ledger(redis.Redis.from_url(url, retry=Retry(ConstantBackoff(0.2), 100))), make_celery(url)
-    for index in range(JOBS):
+    deadline = time.monotonic() + LIMIT_SECONDS
+
+    def submit(index: int) -> str:
         job = Job(f"job-{index}", JobStatus.QUEUED, f"a red fox, number {index}", (SIZE,), seed=index)
         ledger.run(moves.create(job, max_queue=1000))
         send_generate(celery, job.id, "")
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while True:
-        found = [ledger.run(reads.job(f"job-{index}")).job for index in range(JOBS)]
-        if all(job.is_terminal for job in found) or time.monotonic() > deadline:
-            break
-        time.sleep(0.5)
-    drawn = [job for job in found if job.drawn_at]
+        return job.id
+
+    def ended(job_ids: list[str]) -> list[Job]:
+        while True:
+            found = [ledger.run(reads.job(job_id)).job for job_id in job_ids]
+            if all(job.is_terminal for job in found) or time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
+
+    backlog = ended([submit(index) for index in range(JOBS)])
+    alone = [job for index in range(JOBS, JOBS + ONE_BY_ONE) for job in ended([submit(index)])]
+    drawn = [job for job in backlog if job.drawn_at]
     wall = (max(job.drawn_at for job in drawn) - min(job.started_at for job in drawn)) / 1000
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    drew = sum(line["seconds"] for line in lines if line.get("event") == "job.denoised")
-    succeeded = sum(job.status is JobStatus.SUCCEEDED for job in found)
+    denoised, claimed, encoded = (events(log, f"job.{name}") for name in ("denoised", "claimed", "encoded"))
+    drew = sum(denoised[job.id]["seconds"] for job in drawn)
+    order = sorted((job.id for job in drawn), key=lambda job_id: at(claimed[job_id]))
+    gaps = [at(claimed[after]) - at(denoised[before]) for before, after in itertools.pairwise(order)]
+    added = [
+        (job.finished_at - job.created_at) / 1000 - denoised[job.id]["seconds"] - encoded[job.id]["seconds"]
+        for job in alone
+    ]
+    succeeded = sum(job.status is JobStatus.SUCCEEDED for job in backlog + alone)
     return {"part": "backlog", "jobs": JOBS, "size": SIZE, "succeeded": succeeded} | {
         "wall": round(wall, 2),
         "drew": round(drew, 2),
         "busy": round(drew / wall, 4),
+        "between_ms": round(statistics.median(gaps) * 1000, 1),
+        "between_most_ms": round(max(gaps) * 1000, 1),
+        "added_beside_png_ms": round(statistics.median(added) * 1000, 1),
+        "added_most_ms": round(max(added) * 1000, 1),
+        "png_ms": round(statistics.median(encoded[job.id]["seconds"] for job in alone) * 1000, 1),
     }
+
+
+def events(log: Path, name: str) -> dict[str, dict]:
+    """The log's lines of this event, by job."""
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return {line["job_id"]: line for line in lines if line.get("event") == name}
+
+
+def at(line: dict) -> float:
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 if __name__ == "__main__":
