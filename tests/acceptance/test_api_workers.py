@@ -1,5 +1,6 @@
 """Several API processes behind one port, as processes, with signals."""
 
+import contextlib
 import signal
 import time
 
@@ -15,8 +16,12 @@ def api(new_api):
 
 def workers(api):
     """The process ids of those that the supervisor has now."""
-    alive = [p for p in psutil.Process(api.process.pid).children() if p.status() != psutil.STATUS_ZOMBIE]
-    return {process.pid for process in alive if "spawn_main" in " ".join(process.cmdline())}
+    found = set()
+    for process in psutil.Process(api.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # or ZombieProcess, which is one: it has ended
+            if "spawn_main" in " ".join(process.cmdline()):
+                found.add(process.pid)
+    return found
 
 
 def ask(api, path="/health/live"):
