@@ -131,8 +131,9 @@ format: $(VENV)/.ready ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run
+bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run; then bench-front
 	$(BIN)/python -m pytest -m benchmark -s
+	@$(MAKE) --no-print-directory bench-front
 
 bench-front: $(VENV)/.ready  ## where the API's CPU time goes for a submit, a poll and a wait (BEFORE=folder of another version: that too)
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/profile.py $(if $(BEFORE),--before $(BEFORE))
