@@ -45,6 +45,8 @@ TURNS_WHILE_LATE = 64
 LOOK_SECONDS = 0.05
 # Many clients give up soon after it; a refusal tells them when to come again.
 MOST_SECONDS = 5.0
+# A refusal waits no longer than this for those before it.
+SPREAD_SECONDS = 1.0
 # So many calls of one caller may always wait for a turn.
 FEW_WAITING = 64
 # More never wait, and so many may while it is not known how many turns a second it gets.
@@ -132,9 +134,10 @@ class Turns:
         try:
             await asyncio.sleep(seconds)
             # The refusals of a burst are due at the same moment, and would make one long round of the loop.
-            async with self._refusing:
-                while self._most == TURNS and (rest := self._share.rest(caller)):  # noqa: ASYNC110 - no event ends it
-                    await asyncio.sleep(rest)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SPREAD_SECONDS), self._refusing:
+                    while self._most == TURNS and (rest := self._share.rest(caller)):  # noqa: ASYNC110 - no event
+                        await asyncio.sleep(rest)
         finally:
             self._outside -= 1
 

@@ -140,3 +140,16 @@ async def test_the_refusals_of_a_burst_do_not_come_in_one_round(front, clock, mo
     await asyncio.gather(*front.tasks.values())
     assert front.answers == {0: 429, 1: 429, 2: 429}
     front.turns.give("greedy")
+
+
+async def test_a_refusal_does_not_wait_for_long_for_those_before_it(front, clock, monkeypatch):
+    monkeypatch.setattr(turns, "MOST_SECONDS", 0.01)
+    monkeypatch.setattr(turns, "SPREAD_SECONDS", 0.01)
+    monkeypatch.setattr(turns.Turns, "room", lambda *_: 0)
+    await front.turns.take("greedy", None)
+    clock.used += SHARE * WINDOW_SECONDS * 1.01  # and the window never ends
+    for number in range(3):
+        front.call("greedy", number)
+    await asyncio.gather(*front.tasks.values())
+    assert front.answers == {0: 429, 1: 429, 2: 429}
+    front.turns.give("greedy")
