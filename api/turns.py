@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from api.auth import shown
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from api.refusals import Refusals
 
 log = get_logger(__name__)
-TOO_MANY_REQUESTS = 429
 # Several, because a call at work also waits for Redis, and polls at work together share their round trips.
 TURNS = 4
 # Of a caller with many calls, while another has few: each call at work makes the rounds of the loop longer.
@@ -270,7 +270,7 @@ class TakeTurns:
         async def send_and_give(message: Message) -> None:
             if message["type"] == "http.response.start":
                 turn.give()
-                if message["status"] == TOO_MANY_REQUESTS:
+                if message["status"] == HTTPStatus.TOO_MANY_REQUESTS:
                     await self._turns.before_refusal(caller, refused_at - loop.time())
             await send(message)
 

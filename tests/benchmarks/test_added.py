@@ -3,13 +3,13 @@
 How long the drawings themselves and the PNGs took is in the log of the workers.
 """
 
-import itertools
-import json
+import functools
 import statistics
 import time
-from datetime import datetime
 
 import pytest
+
+from tests.benchmarks.log_events import between_drawings, by_job
 
 pytestmark = pytest.mark.benchmark
 JOBS, BACKLOG, STEPS = 100, 40, 4
@@ -18,12 +18,7 @@ JOBS, BACKLOG, STEPS = 100, 40, 4
 @pytest.fixture
 def log(http, tmp_path):
     """The lines of the stack's log with an event, by job: `log("job.drawn")` is {job_id: line}."""
-
-    def by_job(event):
-        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
-        return {line["job_id"]: line for line in lines if line.get("event") == event}
-
-    return by_job
+    return functools.partial(by_job, tmp_path / "log")
 
 
 def body(size, seed):
@@ -54,14 +49,9 @@ def test_between_two_drawings_of_a_backlog(http, log, capsys):
         while http.get(f"/api/jobs/{job_id}", params={"wait": 60, "include": "none"}).json()["status"] != "succeeded":
             pass
     ends, claims = log("job.denoised"), log("job.claimed")
-    order = sorted(ids, key=lambda job_id: _at(claims[job_id]))
-    gaps = [_at(claims[after]) - _at(ends[before]) for before, after in itertools.pairwise(order)]
+    gaps = between_drawings(ends, claims)
     drawing = statistics.median(line["seconds"] for line in ends.values())
     gap, most = statistics.median(gaps), max(gaps)
     with capsys.disabled():
         print(f"\nbetween two drawings: median {gap * 1000:.1f} ms, most {most * 1000:.1f} ms", end=", ")
         print(f"a drawing: {drawing * 1000:.0f} ms, ratio {gap / drawing:.3f}")
-
-
-def _at(line):
-    return datetime.fromisoformat(line["timestamp"]).timestamp()

@@ -3,7 +3,6 @@ drawings; then jobs one by one: what is added to each. `backlog.py worker` is th
 random weights.
 """
 
-import itertools
 import json
 import os
 import statistics
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 
 import redis
@@ -24,6 +22,7 @@ from shared.ledger import moves, reads
 from shared.ledger.run import Ledger
 from shared.queue import make_celery, send_generate
 from shared.stack.serve import free_port
+from tests.benchmarks.log_events import between_drawings, by_job
 from worker.generate import child
 from worker.generate.main import main as generate
 
@@ -96,10 +95,9 @@ def measure(url: str, log: Path) -> dict:
     alone = [job for index in range(JOBS, JOBS + ONE_BY_ONE) for job in ended([submit(index)])]
     drawn = [job for job in backlog if job.drawn_at]
     wall = (max(job.drawn_at for job in drawn) - min(job.started_at for job in drawn)) / 1000
-    denoised, claimed, encoded = (events(log, f"job.{name}") for name in ("denoised", "claimed", "encoded"))
+    denoised, claimed, encoded = (by_job(log, f"job.{name}") for name in ("denoised", "claimed", "encoded"))
     drew = sum(denoised[job.id]["seconds"] for job in drawn)
-    order = sorted((job.id for job in drawn), key=lambda job_id: at(claimed[job_id]))
-    gaps = [at(claimed[after]) - at(denoised[before]) for before, after in itertools.pairwise(order)]
+    gaps = between_drawings({job.id: denoised[job.id] for job in drawn}, claimed)
     added = [
         (job.finished_at - job.created_at) / 1000 - denoised[job.id]["seconds"] - encoded[job.id]["seconds"]
         for job in alone
@@ -115,16 +113,6 @@ def measure(url: str, log: Path) -> dict:
         "added_most_ms": round(max(added) * 1000, 1),
         "png_ms": round(statistics.median(encoded[job.id]["seconds"] for job in alone) * 1000, 1),
     }
-
-
-def events(log: Path, name: str) -> dict[str, dict]:
-    """The log's lines of this event, by job."""
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return {line["job_id"]: line for line in lines if line.get("event") == name}
-
-
-def at(line: dict) -> float:
-    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
 if __name__ == "__main__":
