@@ -136,8 +136,8 @@ bench: $(VENV)/.ready  ## measure, as ratios against a baseline in the same run;
 	@$(MAKE) --no-print-directory bench-front
 
 bench-front: $(VENV)/.ready  ## where the API's CPU time goes for a submit, a poll and a wait (BEFORE=folder of another version: that too)
-	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/profile.py $(if $(BEFORE),--before $(BEFORE))
-	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/limits.py $(if $(BEFORE),--before $(BEFORE))
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/cpu_by_part.py $(if $(BEFORE),--before $(BEFORE))
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/front/scaling.py $(if $(BEFORE),--before $(BEFORE))
 
 bench-peers: $(VENV)/.ready  ## the front against the usual tutorial, the first version's way, LitServe and BentoML, in turns (PEERS=a,b)
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/peers/compare.py $(if $(PEERS),--peers $(PEERS))

@@ -57,6 +57,8 @@ class Server:
         return int(psutil.Process(self.process.pid).memory_info().rss)
 
     def stop(self) -> None:
+        if self.process.poll() is not None:
+            return
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
