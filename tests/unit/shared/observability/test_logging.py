@@ -1,5 +1,8 @@
+import contextlib
 import json
 import logging as stdlib_logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import structlog
@@ -51,3 +54,35 @@ def test_an_error_keeps_its_traceback(capsys):
     except ValueError:
         logging.get_logger("test").exception("job.failed")
     assert "ValueError: broken" in json.loads(capsys.readouterr().out)["exception"]
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize(("level", "shown"), [("INFO", ["info", "error"]), ("ERROR", ["error"])])
+def test_events_below_the_level_are_not_written(capsys, log_format, level, shown):
+    logging.configure(level, log_format, "api")
+    log = logging.get_logger("test")
+    log.debug("a.debug")
+    log.info("a.info")
+    log.error("a.error")
+    out = capsys.readouterr().out
+    assert [name for name in ("debug", "info", "error") if f"a.{name}" in out] == shown
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(monkeypatch):
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        monkeypatch.setattr(sys, "stdout", full)
+        logging.configure("INFO", "json", "api")
+        logging.get_logger("test").info("job.created")
+        with contextlib.suppress(OSError):
+            full.close()
+
+
+def test_lines_of_several_threads_are_whole(tmp_path, monkeypatch):
+    with (tmp_path / "log").open("w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        logging.configure("INFO", "json", "api")
+        log = logging.get_logger("test")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: log.info("event", number=number, filling="x" * 5000), range(400)))
+    numbers = [json.loads(line)["number"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert sorted(numbers) == list(range(400))
