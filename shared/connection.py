@@ -19,6 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from shared import sentinel_connections, sentinels
+from shared.quick_connections import quick
 
 # Redis is out of reach, restarting, full (OutOfMemoryError) or read-only; all but OSError are RedisError.
 UNAVAILABLE = (redis.RedisError, OSError)
@@ -110,10 +111,13 @@ def blocking_reader(url: str, block_seconds: float) -> redis.asyncio.Redis:
 
 def _waiting_pool(url: str, **options: Any) -> redis.asyncio.BlockingConnectionPool:
     if url.startswith(sentinels.SCHEME):
-        return redis.asyncio.BlockingConnectionPool(
+        pool = redis.asyncio.BlockingConnectionPool(
             **sentinel_connections.async_connections(sentinels.parse(url)), **options
         )
-    return redis.asyncio.BlockingConnectionPool.from_url(url, **options)
+    else:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(url, **options)
+    pool.connection_class = quick(pool.connection_class)
+    return pool
 
 
 def _keepalive(url: str) -> dict[str, Any]:
