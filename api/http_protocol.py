@@ -12,6 +12,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from api.old_http import send_unchunked
+from api.one_write import OneWrite
 from api.upgrade_offers import PlainProtocol
 from shared.observability.logging import get_logger
 
@@ -88,8 +89,12 @@ class BoundedProtocol(PlainProtocol):
         self._head_bytes = -1
         before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before and self.scope["http_version"] == "1.0":
+        if self.cycle is before:
+            return
+        if self.scope["http_version"] == "1.0":
             send_unchunked(self.cycle)
+        if self.scope["method"] != "HEAD":  # the head of that is not followed by anything
+            self.cycle.transport = OneWrite(self.transport)  # type: ignore[assignment] # what uvicorn uses of it
 
     def on_message_complete(self) -> None:
         self._stop_arrival_timer()
