@@ -106,6 +106,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
         redirect_slashes=False,
         responses=errors_of("internal_error"),
         generate_unique_id_function=lambda route: route.name,  # generated clients name their functions by it
+        # shared/observability/tracing.py does it, without the queries of signed URLs.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.root_path = settings.root_path  # FastAPI's own argument warns
     tracing.configure(settings.otel_exporter_otlp_endpoint, "api")

@@ -7,7 +7,7 @@ import hashlib
 import math
 import secrets
 import uuid
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -25,6 +25,7 @@ from shared.ledger import counters, keys, moves
 from shared.ledger.replies import Creation
 from shared.observability import tracing
 from shared.observability.logging import get_logger
+from shared.outputs import Outputs
 from shared.queue import generate_message
 from shared.results import places
 from shared.schemas import JobRequest
@@ -123,7 +124,7 @@ class Submission:
         max_own_high = (tenant and tenant.max_queued_high) or self._max_queued_high_per_key
         command = moves.create(
             job,
-            fingerprint=_fingerprint(request),
+            fingerprint=_fingerprint(request) if idempotency_key else "",
             idempotency_key=idempotency_key,
             max_queue=self._max_queue_length,
             # Without keys there is one owner, for whom the bound of the queue is enough.
@@ -298,6 +299,9 @@ _OF_ITS_WAY += (
 )
 
 
+_OUTPUTS = tuple(field.name for field in fields(Outputs))
+
+
 def again(failed: Job) -> Job:
     """A queued job that asks for the same, with an id that follows from the failed one's."""
     unset: dict[str, Any] = {field.name: field.default for field in fields(Job) if field.name in _OF_ITS_WAY}
@@ -315,6 +319,7 @@ def _priority(request: JobRequest, tenant: Tenant | None) -> Priority:
 def _new_job(  # noqa: PLR0913 - all that a job has from its caller
     request: JobRequest, owner: str, job_id: str, webhook_shape: str, tenant: Tenant | None, style: Style | None
 ) -> Job:
+    outputs = request.outputs
     return Job(
         id=job_id,
         status=JobStatus.QUEUED,
@@ -331,7 +336,7 @@ def _new_job(  # noqa: PLR0913 - all that a job has from its caller
         owner=owner,
         webhook_url=request.webhook_url or "",
         # The server's own wish, which counts for no bound of a request.
-        **asdict(replace(request.outputs, sheet=request.num_images > 1)),
+        **{name: getattr(outputs, name) for name in _OUTPUTS} | {"sheet": request.num_images > 1},
         style=style.name if style else "",
         style_template=style.template if style else "",
         style_lora=str(style.lora) if style and style.lora else "",

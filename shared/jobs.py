@@ -179,7 +179,7 @@ class Job:
 
     @property
     def largest(self) -> Canvas:
-        return max(self.canvases)
+        return Canvas.named(self.canvas) if self.canvas else Canvas.of(max(self.sizes))
 
     @property
     def outputs(self) -> Outputs:
@@ -205,11 +205,8 @@ class Job:
 
     def to_record(self) -> dict[str, str]:
         """The flat strings that the ledger stores, without rare fields at their defaults, which take no memory so."""
-        return {
-            field.name: encode_field(getattr(self, field.name))
-            for field in fields(self)
-            if field.name not in _RARE or getattr(self, field.name) != field.default
-        }
+        values = ((name, getattr(self, name), default) for name, default in _defaults())
+        return {name: encode_field(value) for name, value, default in values if value != default}
 
     @classmethod
     def from_record(cls, record: Mapping[str, str]) -> Job:
@@ -221,6 +218,8 @@ class Job:
 
 def encode_field(value: Any) -> str:
     """The text of a job's field in its record."""
+    if type(value) is str:
+        return value
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, tuple):
@@ -236,6 +235,7 @@ _OF_RESULT = {"files", "warnings", "palette"}
 _RARE = frozenset(
     {*(field.name for field in fields(Outputs)), *_OF_RESULT, "canvas", "strength", *_OF_A_KEY, *_OF_DESIGN}
 )
+_NEVER = object()  # equals no field's value
 _DECODERS: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -249,6 +249,12 @@ _DECODERS: dict[str, Any] = {
     "tuple[JobFile, ...]": lambda text: tuple(JobFile(*item[:5]) for item in json.loads(text)),
     "tuple[JobWarning, ...]": lambda text: tuple(JobWarning(*item[:2]) for item in json.loads(text)),
 }
+
+
+@functools.cache
+def _defaults() -> tuple[tuple[str, Any], ...]:
+    """Each field of a job, and the value that is left out of its record."""
+    return tuple((field.name, field.default if field.name in _RARE else _NEVER) for field in fields(Job))
 
 
 @functools.cache

@@ -12,6 +12,7 @@ the colon begin with `wide-`, which older processes do not read.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +37,7 @@ def asked_field(drawn: Canvas) -> str:
     return f"{drawn.edge}:{'' if drawn.is_square else WIDE}asked"
 
 
+@functools.lru_cache(1024)
 def finish_field(outputs: Outputs) -> str:
     """What a finish's time is kept under, behind `EDGExIMAGES:`."""
     coloured = bool(outputs.colors or outputs.background_color)
