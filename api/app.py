@@ -29,7 +29,7 @@ from api.metrics import HttpMetrics
 from api.open_files import AcceptFailures, most_held_calls
 from api.openapi_errors import errors_of
 from api.overload import Overload
-from api.quick_routes import QuickGet, QuickSubmit
+from api.quick_routes import Failed, QuickRoutes
 from api.rate_limit import RateLimit, limit_submits
 from api.refusals import Refusals
 from api.routes import events, health, images, jobs, logo, metrics, openai, predictions, styles, usage, watch
@@ -162,7 +162,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     # The middleware added last runs first: the client's address; the request id; CORS, so that a page can read the
     # access log's 500 and 503; the refusals of a late process; the access log, which carries the id; the turns of each
-    # caller; HEAD and OPTIONS; the bound on bodies; compression.
+    # caller; HEAD and OPTIONS; the bound on bodies; compression; the quick routes.
+    app.add_middleware(QuickRoutes)
     app.add_middleware(Compression)
     app.add_middleware(
         BodyLimit,
@@ -219,5 +220,5 @@ def _install_routes(app: FastAPI, settings: ApiSettings) -> None:
         app.include_router(module.router)
     for module in (logo, jobs, events, openai):
         app.include_router(module.router, dependencies=[Depends(limit_submits)])
-    app.router.routes[:0] = [QuickGet(), QuickSubmit()]
+    app.router.routes.insert(0, Failed())
     app.webhooks.post("job.ended", operation_id="job_ended")(openapi.job_ended)

@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 from api.multipart import is_multipart
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -26,11 +28,10 @@ class BodyLimit:
         self._longer = longer or {}
         self._forms = forms or {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         # No route reads the body of another method.
         if scope["type"] != "http" or scope["method"] != "POST":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         max_bytes = self._longer.get(scope["path"], self._max_bytes)
         if is_multipart(Headers(scope=scope).get("content-type", "")):
             max_bytes = self._forms.get(scope["path"], max_bytes)
@@ -50,4 +51,4 @@ class BodyLimit:
                 raise HTTPException(413, refusal)
             return message
 
-        await self.app(scope, bounded, send)
+        return self.app(scope, bounded, send)

@@ -11,6 +11,8 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from shared.addresses import Networks
@@ -41,7 +43,7 @@ class ForwardedAddress:
         self.app = app
         self._trusted = trusted
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "http" and self._trusted and self._trusts(peer := _parse((scope["client"] or ("",))[0])):
             found, scheme = _forwarded(scope)
             for hop in found:
@@ -51,7 +53,7 @@ class ForwardedAddress:
             scope["client"] = (str(peer), 0)
             if scheme in ("http", "https"):
                 scope["scheme"] = scheme
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _trusts(self, hop: Address | None) -> bool:
         return hop is not None and any(hop in network for network in self._trusted)

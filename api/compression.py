@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from starlette.middleware.gzip import GZipMiddleware
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 # A single job is left out: its images are base64 of compressed PNGs, and without images it fits into one packet.
@@ -23,6 +25,6 @@ class Compression:
         self._plain = app
         self._compressed = GZipMiddleware(app, minimum_size=MIN_BYTES, compresslevel=LEVEL)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         pays = scope["type"] == "http" and scope["method"] == "GET" and scope["path"] in PATHS
-        await (self._compressed if pays else self._plain)(scope, receive, send)
+        return (self._compressed if pays else self._plain)(scope, receive, send)

@@ -13,6 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from api.methods import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from fastapi import Request
     from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,8 +32,10 @@ class Cors(CORSMiddleware):
         super().__init__(app, **options)
         self._open = open_to_any_page
 
-    async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
+    def simple_response(
+        self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
+    ) -> Coroutine[Any, Any, None]:
         if self._open and scope["method"] in ("GET", "HEAD") and plain(scope["path"]).endswith(_LIST):
-            await self.app(scope, receive, send)  # without the header by which a browser shows it to the page
-            return
-        await super().simple_response(scope, receive, send, request_headers)
+            # Without the header by which a browser shows it to the page.
+            return self.app(scope, receive, send)  # type: ignore[return-value] # the next middleware's is one
+        return super().simple_response(scope, receive, send, request_headers)

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 AS_HEAD = "logo.head"  # in the scope of a GET that a HEAD became
@@ -47,10 +49,9 @@ class Methods:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         path = plain(scope["path"])
         # A proxy may leave the prefix in place: the paths of routes and of signed URLs are without it.
         root = scope.get("root_path", "")
@@ -58,11 +59,10 @@ class Methods:
         if root and path == root:
             scope["path"] = "/"
         if scope["method"] == "HEAD":
-            await self._head(scope, send)
-        elif scope["method"] == "OPTIONS" and (methods := self._allowed(scope)):
-            await Response(status_code=204, headers={"Allow": methods})(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            return self._head(scope, send)
+        if scope["method"] == "OPTIONS" and (methods := self._allowed(scope)):
+            return Response(status_code=204, headers={"Allow": methods})(scope, receive, send)
+        return self._app(scope, receive, send)
 
     def _allowed(self, scope: Scope) -> str:
         """`OPTIONS *` asks for those of the whole server."""

@@ -22,90 +22,127 @@ from api.routes import jobs
 from shared.schemas import JobRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from typing import Any
 
-    from starlette.types import Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _HEX = "[0-9a-f]"
 _JOB = re.compile(f"/api/jobs/({_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}})")
 _WAIT = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,3})?")
 _JSON = re.compile(rb"application/json(?: *; *charset=utf-8)?", re.IGNORECASE)
-_ASKED = "logo.asked"  # in the scope: what was found in the request
+# In the scope: what was found in the request, and what was raised for it.
+_ASKED, _FAILED = "logo.asked", "logo.failed"
 
 
-class QuickGet(BaseRoute):
+class _Left(Exception):
+    """The request is for FastAPI's route, which reads it by `receive`."""
+
+    def __init__(self, receive: Receive) -> None:
+        super().__init__()
+        self.receive = receive
+
+
+class QuickRoutes:
+    """ASGI middleware in front of FastAPI's router, and of what that has around each call."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._routes = (QuickGet(), QuickSubmit())
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http":
+            for route in self._routes:
+                if route.takes(scope):
+                    return self._answer(route, scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _answer(self, route: QuickGet | QuickSubmit, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = route  # the metrics label requests by it
+        try:
+            answer = await route.answer(scope, receive)
+        except _Left as left:
+            await self._app(scope, left.receive, send)
+        except ClientDisconnect:
+            return  # nobody is there to be answered
+        except Exception as error:  # noqa: BLE001 - FastAPI's handlers answer it
+            scope[_FAILED] = error
+            await self._app(scope, receive, send)
+        else:
+            await answer(scope, receive, send)
+
+
+class Failed(BaseRoute):
+    """FastAPI's first route: raises what a quick route raised, for the handlers of errors."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.FULL if _FAILED in scope else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - a route's
+        raise scope[_FAILED]
+
+
+class QuickGet:
     """`GET /api/jobs/{job_id}`, plain or with `wait` and `include`."""
 
     path = "/api/jobs/{job_id}"
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http" or scope["method"] != "GET" or not (found := _JOB.fullmatch(scope["path"])):
-            return Match.NONE, {}
+    def takes(self, scope: Scope) -> bool:
+        if scope["method"] != "GET" or not (found := _JOB.fullmatch(scope["path"])):
+            return False
         query = _query(scope["query_string"])
         if query is None:
-            return Match.NONE, {}
-        return Match.FULL, {"route": self, "path_params": {"job_id": found[1]}, _ASKED: (found[1], *query)}
+            return False
+        scope[_ASKED] = (found[1], *query)
+        return True
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        request = Request(scope, receive)
         job_id, wait, include = scope[_ASKED]
         structlog.contextvars.bind_contextvars(job_id=job_id)
         owner = await owner_of_request(request)
-        answer = await jobs.get(
+        return await jobs.get(
             job_id, _unsent(), request.app.state.services, owner, caller_of(request, owner), wait, include
         )
-        await answer(scope, receive, send)
 
 
-class QuickSubmit(BaseRoute):
+class QuickSubmit:
     """`POST /api/jobs` with a body that is right."""
 
     path = "/api/jobs"
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != self.path or scope["query_string"]:
-            return Match.NONE, {}
+    def takes(self, scope: Scope) -> bool:
+        if scope["method"] != "POST" or scope["path"] != self.path or scope["query_string"]:
+            return False
         kinds = [value for name, value in scope["headers"] if name in (b"content-type", b"content-encoding")]
-        if len(kinds) != 1 or not _JSON.fullmatch(kinds[0]):
-            return Match.NONE, {}
-        return Match.FULL, {"route": self, "path_params": {}}
+        return len(kinds) == 1 and _JSON.fullmatch(kinds[0]) is not None
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        try:
-            body = await request.body()
-        except ClientDisconnect:
-            return  # nobody is there to be answered
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        """:raises _Left: something in the request is wrong."""
+        request = Request(scope, receive)
+        body = await request.body()
         key = request.headers.get("idempotency-key")
         try:
             asked = JobRequest.model_validate(json.loads(body))
         except (ValueError, RecursionError):
             asked = None
         if asked is None or (key is not None and not re.fullmatch(jobs.KEY_PATTERN, key)):
-            await self._leave(scope, body, receive, send)
-            return
+            raise _Left(_again(body, receive))
         owner = await owner_of_request(request)
         caller = caller_of(request, owner)
         await limit_submits(request, caller)
         prefer = request.headers.getlist("prefer") or None
-        answer = await jobs.submit(asked, _unsent(), request.app.state.services, owner, caller, key, prefer)
-        await answer(scope, receive, send)
+        return await jobs.submit(asked, _unsent(), request.app.state.services, owner, caller, key, prefer)
 
-    async def _leave(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        """Hands the request to FastAPI's route, with the body that has been read."""
-        unread = [body]
 
-        async def replay() -> Message:
-            return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Receives the body that has been read, then what comes after it."""
+    unread = [body]
 
-        for route in scope["app"].router.routes:
-            if route is self:
-                continue
-            match, found = route.matches(scope)
-            if match is Match.FULL:
-                scope.update(found)
-                await route.handle(scope, replay, send)
-                return
+    async def replay() -> Message:
+        return {"type": "http.request", "body": unread.pop(), "more_body": False} if unread else await receive()
+
+    return replay
 
 
 def _query(text: bytes) -> tuple[float, str] | None:
