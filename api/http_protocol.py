@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from api.old_http import send_unchunked
 from api.one_write import OneWrite
+from api.small_connection import shrink_call, shrink_connection
 from api.upgrade_offers import PlainProtocol
 from shared.observability.logging import get_logger
 
@@ -34,6 +35,9 @@ KEEPALIVE_TRIES = 3
 
 
 class BoundedProtocol(PlainProtocol):
+    # Attributes beyond thirty would make each instance's dict five times as large.
+    __slots__ = ("_arrival", "_head_bytes", "_idle", "_unread")
+
     def __init__(self, *args: Any, idle: IdleConnections | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._idle = idle
@@ -43,6 +47,7 @@ class BoundedProtocol(PlainProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's own signature
         super().connection_made(transport)
+        shrink_connection(self)
         _ask_if_silent(transport.get_extra_info("socket"))
         self._start_arrival_timer()
 
@@ -91,6 +96,7 @@ class BoundedProtocol(PlainProtocol):
         super().on_headers_complete()
         if self.cycle is before:
             return
+        shrink_call(self)
         if self.scope["http_version"] == "1.0":
             send_unchunked(self.cycle)
         if self.scope["method"] != "HEAD":  # the head of that is not followed by anything

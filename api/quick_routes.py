@@ -97,13 +97,10 @@ class QuickGet:
         return True
 
     async def answer(self, scope: Scope, receive: Receive) -> Response:
-        request = Request(scope, receive)
-        job_id, wait, include = scope[_ASKED]
+        job_id, wait, include = scope.pop(_ASKED)
         structlog.contextvars.bind_contextvars(job_id=job_id)
-        owner = await owner_of_request(request)
-        return await jobs.get(
-            job_id, _unsent(), request.app.state.services, owner, caller_of(request, owner), wait, include
-        )
+        owner, caller = await _callers(Request(scope, receive))
+        return await jobs.get(job_id, _unsent(), scope["app"].state.services, owner, caller, wait, include)
 
 
 class QuickSubmit:
@@ -128,11 +125,19 @@ class QuickSubmit:
             asked = None
         if asked is None or (key is not None and not re.fullmatch(jobs.KEY_PATTERN, key)):
             raise _Left(_again(body, receive))
-        owner = await owner_of_request(request)
-        caller = caller_of(request, owner)
+        owner, caller = await _callers(request)
         await limit_submits(request, caller)
         prefer = request.headers.getlist("prefer") or None
         return await jobs.submit(asked, _unsent(), request.app.state.services, owner, caller, key, prefer)
+
+
+async def _callers(request: Request) -> tuple[str, str]:
+    """The owner and the caller.
+
+    :raises Unauthorized: the key is missing or unknown.
+    """
+    owner = await owner_of_request(request)
+    return owner, caller_of(request, owner)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -23,8 +23,6 @@ from api.refusals import plain_path
 from shared.observability.logging import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from api.refusals import Refusals
@@ -214,6 +212,8 @@ class Turns:
 class _Turn:
     """That of one call."""
 
+    __slots__ = ("_caller", "_turns", "taken")
+
     def __init__(self, turns: Turns, caller: str) -> None:
         self._turns = turns
         self._caller = caller
@@ -232,16 +232,20 @@ class _Turn:
 _CURRENT: ContextVar[_Turn | None] = ContextVar("turn", default=None)
 
 
-@contextlib.asynccontextmanager
-async def set_aside() -> AsyncIterator[None]:
+class SetAside:
     """Lets another call have the turn of the call that this runs in, until the context ends."""
-    turn = _CURRENT.get()
-    if turn is None or not turn.taken:
-        yield
-        return
-    turn.give()
-    yield  # whoever is canceled needs no turn to end
-    await turn.take()
+
+    __slots__ = ("_turn",)
+
+    async def __aenter__(self) -> None:
+        turn = _CURRENT.get()
+        self._turn = turn if turn and turn.taken else None
+        if self._turn:
+            self._turn.give()
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._turn and kind is None:  # whoever is canceled needs no turn to end
+            await self._turn.take()
 
 
 class TakeTurns:

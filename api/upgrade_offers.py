@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class _Parser(httptools.HttpRequestParser):
     """Parses the head of a request with an offer twice: as it came, then without the offer, with the body behind it."""
 
+    __slots__ = ("_protocol",)
+
     def __init__(self, protocol: PlainProtocol) -> None:
         super().__init__(protocol)
         self._protocol = protocol
@@ -43,6 +45,8 @@ class _Parser(httptools.HttpRequestParser):
 
 
 class PlainProtocol(HttpToolsProtocol):
+    __slots__ = ("_head",)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.parser = _Parser(self)

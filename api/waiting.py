@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from api.ownership import visible
 from api.shared_reads import SharedReads
-from api.turns import set_aside
+from api.turns import SetAside
 from shared.connection import UNAVAILABLE, blocking_reader
 from shared.jobs import JobStatus, is_terminal
 from shared.ledger import keys, reads
@@ -37,13 +37,20 @@ TOGETHER_SECONDS = 0.02
 Event = tuple[bytes, dict[bytes, bytes]]  # id in the stream, fields
 
 
+class _Unread:
+    """What a waiter is woken with whose job has not ended."""
+
+
+_Woken = asyncio.Future["Reading | None | _Unread"]
+
+
 class Waiting:
     def __init__(self, redis_url: str, ledger: AsyncLedger) -> None:
         self._redis_url = redis_url
         self._ledger = ledger
         self.reads = SharedReads(ledger)
         self.last_event = "0-0"  # id of the last event that was read
-        self._waiters: dict[str, set[asyncio.Future[Reading | None]]] = {}
+        self._waiters: dict[str, set[_Woken]] = {}
         self._followers: dict[str, set[Callable[[Reading | None], None]]] = {}
         self.released = False
 
@@ -56,7 +63,7 @@ class Waiting:
         """Ends all present and future waits with the job as last read, because the process is about to end."""
         self.released = True
         for woken in {future for futures in self._waiters.values() for future in futures}:
-            woken.cancel()
+            _wake(woken)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -74,21 +81,24 @@ class Waiting:
 
         :raises shared.errors.JobNotFound: the job is unknown or not `owner`'s; an `owner` of None may see every job.
         """
-        woken: asyncio.Future[Reading | None] = asyncio.get_running_loop().create_future()
+        woken: _Woken = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(job_id, set()).add(woken)
         try:
             reading = visible(await self.reads.job(job_id), owner, job_id)
             if reading.job.is_terminal:
                 return reading
-            if not self.released:
-                async with set_aside():
-                    await asyncio.wait([woken], timeout=seconds)
             if self.released:
-                # The ledger is not read again: the answer must leave at once, and Redis may be out of reach.
-                read_again = woken.result() if woken.done() and not woken.cancelled() else reading
-            else:
-                read_again = woken.result() if woken.done() else await self.reads.job(job_id)
-            return visible(read_again, owner, job_id)
+                return reading
+            late = asyncio.get_running_loop().call_later(seconds, _wake, woken)
+            try:
+                async with SetAside():
+                    found = await woken
+            finally:
+                late.cancel()
+            if isinstance(found, _Unread):
+                # As the process ends, the answer must leave at once, and Redis may be out of reach.
+                found = reading if self.released else await self.reads.job(job_id)
+            return visible(found, owner, job_id)
         finally:
             self._waiters[job_id].discard(woken)
             if not self._waiters[job_id]:
@@ -160,6 +170,11 @@ class Waiting:
                     for woken in self._waiters.get(job_id, ()):
                         if not woken.done():
                             woken.set_result(reading)
+
+
+def _wake(woken: _Woken) -> None:
+    if not woken.done():
+        woken.set_result(_Unread())
 
 
 async def _next_events(client: redis.asyncio.Redis, after: bytes) -> list[Event]:

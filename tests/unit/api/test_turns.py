@@ -7,7 +7,7 @@ import pytest
 from api import turns
 from api.loop_lag import LoopLag
 from api.refusals import Refusals
-from api.turns import TURNS, TakeTurns, Turns, set_aside
+from api.turns import TURNS, SetAside, TakeTurns, Turns
 
 SCOPE = {"type": "http", "method": "GET", "path": "/api/jobs", "root_path": "", "headers": []}
 
@@ -39,7 +39,7 @@ class Front:
     async def _work(self, scope, _receive, send):
         self.started.append(scope["name"])
         if scope["name"] == "held":
-            async with set_aside():
+            async with SetAside():
                 await self.waited_for.wait()
             self.started.append("woken")
         await self._go_on[scope["name"]].wait()
