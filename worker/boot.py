@@ -15,6 +15,7 @@ from shared import redis_state, settings
 from shared.connection import patient_client
 from shared.observability import logging
 from worker.consumer_watchdog import ConsumerWatchdog
+from worker.dead_children import Replacing
 from worker.task import JobTask
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def run_worker(  # noqa: PLR0913 - the workers differ in each of these
 
     if plan.pool == "prefork":
         signals.worker_process_init.connect(set_up_process, weak=False)
+        app.steps["consumer"].add(Replacing)
     else:
         set_up_process()
 
