@@ -33,6 +33,8 @@ SWITCH_SECONDS = 0.0005
 # asyncio takes up to so many new connections before it goes on with what it has: a burst of thousands of connections
 # would keep every call at work waiting until the last was taken.
 ACCEPTED_AT_ONCE = 10
+# Of several processes one that takes more has many of few connections, while another has nothing to do.
+ACCEPTED_AT_ONCE_OF_SEVERAL = 1
 # So many more wait in the system, which cuts the number to its own bound (net.core.somaxconn).
 BACKLOG = 4096
 # The collector of cyclic garbage looks at every object there is, and by default after each 700 new ones: with thousands
@@ -58,7 +60,7 @@ class Server(uvicorn.Server):
                 timeout_keep_alive=config.keep_alive_seconds,
                 # Clients such as Node's agent let go of a connection before the server does.
                 headers=[("Keep-Alive", f"timeout={config.keep_alive_seconds}")],
-                backlog=ACCEPTED_AT_ONCE,
+                backlog=ACCEPTED_AT_ONCE if config.processes == 1 else ACCEPTED_AT_ONCE_OF_SEVERAL,
                 log_config=None,
                 access_log=False,
                 # api/callers.py does it: uvicorn believes anyone on this machine, whatever is written there.

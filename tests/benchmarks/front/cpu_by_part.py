@@ -18,7 +18,7 @@ from load import drive, request
 from servers import HERE, ROOT, api, valkey
 
 BODY = json.dumps({"prompt": "a red fox head, geometric", "sizes": [256, 512, 1024]}).encode()
-SUBMITS, POLLS, WAITS = 300, 600, 400
+SUBMITS, POLLS, WAITS = 1500, 3000, 3000
 
 
 def submits(count: int) -> list[bytes]:
