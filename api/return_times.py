@@ -12,8 +12,11 @@ import time
 
 # A process on a slow core answers more polls than this, beside those that never were refused.
 A_SECOND = 300.0
-# Of one that is late, because it shares its core or is busy refusing.
-A_SECOND_LATE = 150.0
+# Of one that is late, for each core that it gets: it is busy refusing, or shares its core with other work.
+A_SECOND_LATE = 400.0
+# What a late process gets of a core is measured over this time; before that it counts as LEAST_OF_A_CORE.
+MEASURED_SECONDS = 1.0
+LEAST_OF_A_CORE = 0.3
 # Nobody is told to stay away for longer, for instance because others of its key do not obey.
 MOST_SECONDS = 90
 _SWEEP_OVER = 1000  # callers
@@ -21,6 +24,9 @@ _SWEEP_OVER = 1000  # callers
 
 class ReturnTimes:
     def __init__(self) -> None:
+        self._looked_at = float("-inf")
+        self._used = 0.0  # CPU time in seconds, until then
+        self._of_a_core = LEAST_OF_A_CORE
         self._next: dict[str, float] = {}  # when the next one of each caller is to come back
 
     def seconds(self, caller: str, *, late: bool = False) -> int:
@@ -29,10 +35,23 @@ class ReturnTimes:
         :param late: whether the process was late within the last seconds.
         """
         now = time.monotonic()
-        at = max(self._next.get(caller, 0.0), now) + 1 / (A_SECOND_LATE if late else A_SECOND)
+        rate = A_SECOND_LATE * self._core(now) if late else A_SECOND
+        at = max(self._next.get(caller, 0.0), now) + 1 / rate
         if at - now > MOST_SECONDS:
             return random.randint(1, MOST_SECONDS)  # noqa: S311 - no secret
         self._next[caller] = at
         if len(self._next) > _SWEEP_OVER:
             self._next = {name: when for name, when in self._next.items() if when > now}
         return max(1, math.ceil(at - now))
+
+    def _core(self, now: float) -> float:
+        """What the process gets of a core, from LEAST_OF_A_CORE to 1: what it used lately, because a late one uses all
+        that it gets.
+        """
+        if (past := now - self._looked_at) >= MEASURED_SECONDS:
+            used = time.process_time()
+            # A longer time has some in which the process had nothing to do.
+            known = past < 2 * MEASURED_SECONDS
+            self._of_a_core = min(1.0, max(LEAST_OF_A_CORE, (used - self._used) / past)) if known else LEAST_OF_A_CORE
+            self._looked_at, self._used = now, used
+        return self._of_a_core
