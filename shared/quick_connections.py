@@ -27,11 +27,11 @@ class _Quick:
         task for it, and lets the loop go round twice.
         """
         send = super().send_packed_command  # type: ignore[misc] # of the class beside it
-        if not self.is_connected or self._writer.transport.get_write_buffer_size() or _bytes(command) > SHORT_BYTES:
-            await send(command, check_health)
-            return
-        if check_health:
+        if check_health and self.is_connected:
             await self.check_health()
+        if not self.is_connected or self._writer.transport.get_write_buffer_size() or _bytes(command) > SHORT_BYTES:
+            await send(command, check_health=False)
+            return
         bound, self.socket_timeout = self.socket_timeout, None
         try:
             await send(command, check_health=False)
