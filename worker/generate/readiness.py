@@ -13,11 +13,10 @@ import time
 from multiprocessing.sharedctypes import RawValue
 from typing import TYPE_CHECKING, Any
 
-from celery import bootsteps
-
 from shared.observability.logging import get_logger
 from shared.queue import GENERATE
 from worker.boot import process_exists
+from worker.consumer_timer import Looking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from shared.workers import Hold
 
 log = get_logger(__name__)
-CHECK_SECONDS = 0.25
 HOLDS: tuple[Hold, ...] = ("", "paused", "draining")
 # The child sends a heartbeat every 2 s, and at least every 25 s while it waits for Redis.
 STUCK_SECONDS = 45.0
@@ -99,23 +97,15 @@ def shut_down() -> None:
         os.kill(-_warm_pid.value, signal.SIGKILL)
 
 
-class Gate(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
+class Gate(Looking):
     """A step of Celery's consumer in the parent, which opens and closes the generate queue by `check`."""
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, consumer: Any, **kwargs: Any) -> None:
-        super().__init__(consumer, **kwargs)
-        self._timer: Any = None
 
     def start(self, consumer: Any) -> None:
         _consumers[:] = [consumer]
-        self._timer = consumer.timer.call_repeatedly(CHECK_SECONDS, check, (consumer,))
+        super().start(consumer)
 
-    def stop(self, consumer: Any) -> None:  # noqa: ARG002 - Celery's signature
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def look(self, consumer: Any) -> None:
+        check(consumer)
 
 
 def check(consumer: Any) -> None:
