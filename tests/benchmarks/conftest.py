@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -38,20 +39,34 @@ def report(capsys, request):
     return _report
 
 
+@dataclass
+class Stack:
+    process: subprocess.Popen
+    http: httpx.Client
+    start_seconds: float  # until it was ready
+
+
 @pytest.fixture
-def http(tmp_path):
-    """A client of a stack that is started for it."""
+def stack(tmp_path):
+    """A stack of its own; its log is the file `log` in `tmp_path`."""
     port = free_port()
     env = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "DATA_DIR": str(tmp_path)}
+    start = time.perf_counter()
     with (tmp_path / "log").open("wb") as log:
-        stack = subprocess.Popen([sys.executable, "-m", "shared.serve"], env=env, stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", "shared.serve"], env=env, stdout=log, stderr=log)
     transport = httpx.HTTPTransport(retries=50)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=70, transport=transport) as http:
             while not http.get("/health/ready").is_success:
-                assert stack.poll() is None
+                assert process.poll() is None
                 time.sleep(0.1)
-            yield http
+            yield Stack(process, http, time.perf_counter() - start)
     finally:
-        stack.terminate()
-        stack.wait()
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def http(stack):
+    """A client of a stack that is started for it."""
+    return stack.http
