@@ -36,6 +36,24 @@ async def listen(valkey):
         yield _listen
 
 
+@pytest.fixture
+def served():
+    """Serves an ASGI application over our protocol; gives the server."""
+
+    @contextlib.asynccontextmanager
+    async def _served(app):
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=free_port(), http=BoundedProtocol, log_config=None, lifespan="off")
+        )
+        task = asyncio.create_task(server.serve())
+        await until(lambda: server.started)
+        yield server
+        server.should_exit = True
+        await task
+
+    return _served
+
+
 async def until(condition):
     async with asyncio.timeout(20):
         while not condition():

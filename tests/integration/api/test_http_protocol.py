@@ -5,11 +5,8 @@ import contextlib
 import socket
 
 import pytest
-import uvicorn
 
 from api import http_protocol
-from api.http_protocol import BoundedProtocol
-from shared.stack.serve import free_port
 
 BODY = b"x" * 12_000_000
 
@@ -21,27 +18,21 @@ async def answer(_scope, _receive, send):
 
 
 @pytest.fixture
-def ask():
+def ask(served):
     """Sends a request; gives the connection, from which nothing is read yet, and the server's connections."""
 
     @contextlib.asynccontextmanager
     async def _ask():
-        config = uvicorn.Config(answer, port=free_port(), http=BoundedProtocol, log_config=None, lifespan="off")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0.01)
-        with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            client.setblocking(False)
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(client, ("127.0.0.1", config.port))
-            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
-            while not server.server_state.connections:
-                await asyncio.sleep(0.01)
-            yield client, server.server_state.connections
-        server.should_exit = True
-        await serving
+        async with served(answer) as server:
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+                client.setblocking(False)
+                loop = asyncio.get_running_loop()
+                await loop.sock_connect(client, ("127.0.0.1", server.config.port))
+                await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+                while not server.server_state.connections:
+                    await asyncio.sleep(0.01)
+                yield client, server.server_state.connections
 
     return _ask
 

@@ -2,11 +2,7 @@
 
 import asyncio
 
-import uvicorn
-
-from api.http_protocol import BoundedProtocol
 from api.small_connection import SmallEvent
-from shared.stack.serve import free_port
 
 
 async def echo(scope, receive, send):
@@ -24,27 +20,20 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": answer[2:]})
 
 
-async def test_requests_that_come_together_are_answered_in_order():
-    config = uvicorn.Config(echo, port=free_port(), http=BoundedProtocol, log_config=None, lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    reader, writer = await asyncio.open_connection("127.0.0.1", config.port)
+async def test_requests_that_come_together_are_answered_in_order(served):
     sent = [
         b"POST /%d HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nb%02d" % (number, number) for number in range(20)
     ]
-    async with asyncio.timeout(30):
+    answers = []
+    async with served(echo) as server, asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.config.port)
         writer.write(b"".join(sent))
-        answers = []
         for _ in sent:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].split()[0])
             answers.append(await reader.readexactly(length))
-    writer.close()
-    await writer.wait_closed()
-    server.should_exit = True
-    await serving
+        writer.close()
+        await writer.wait_closed()
     assert answers == [b"/%d b%02d" % (number, number) for number in range(20)]
 
 
